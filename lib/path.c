@@ -1,0 +1,169 @@
+/* Resolution inside a root by openat2(2), and removal of trees that somebody else may be changing. */
+#include "lib/path.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+#define NESTING_MAX 64
+
+static int open_below(int root, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.mode = (flags & O_CREAT) ? mode : 0,
+		.resolve = resolve | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	do {
+		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	} while (fd < 0 && (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename on the way, resolve again */
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int path_open_in_root(int root, const char *path, int flags, mode_t mode, struct error *error)
+{
+	int fd = open_below(root, *path ? path : ".", flags, mode, RESOLVE_IN_ROOT);
+
+	return fd < 0 ? error_errno(error, -fd, "open %s in the root", path) : fd;
+}
+
+/* The first component of *path, copied to `name`; *path moves behind it. 0 at the end. */
+static int next_component(const char **path, char name[NAME_MAX + 1])
+{
+	size_t length;
+
+	*path += strspn(*path, "/");
+	length = strcspn(*path, "/");
+	if (length > NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(name, *path, length);
+	name[length] = '\0';
+	*path += length;
+	return length > 0;
+}
+
+int path_make_directories(int root, const char *path, mode_t mode, struct error *error)
+{
+	const char *rest = path;
+	char done[PATH_MAX] = "";
+	char name[NAME_MAX + 1];
+	size_t length = 0;
+	int more, fd;
+
+	fd = open_below(root, *path ? path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+	if (fd >= 0 || fd != -ENOENT)
+		return fd >= 0 ? fd : error_errno(error, -fd, "open %s in the root", path);
+	fd = open_below(root, ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+	while (fd >= 0 && (more = next_component(&rest, name)) != 0) {
+		cleanup_close int parent = take_fd(&fd);
+
+		if (more < 0 || length + strlen(name) + 2 > sizeof(done))
+			return error_errno(error, ENAMETOOLONG, "make %s in the root", path);
+		length += (size_t)sprintf(done + length, "/%s", name);
+		/* Made in its opened parent, so below the root; then resolved again from the root, as what was there
+		 * already may be a symlink, which counts from the root. */
+		if (strcmp(name, "..") != 0 && mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+			return error_errno(error, errno, "make %s in the root", path);
+		fd = open_below(root, done, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+	}
+	return fd < 0 ? error_errno(error, -fd, "make %s in the root", path) : fd;
+}
+
+int path_make_file(int root, const char *path, mode_t mode, struct error *error)
+{
+	char parent_path[PATH_MAX];
+	const char *name = strrchr(path, '/');
+	cleanup_close int parent = -1, made = -1;
+	size_t length = name ? (size_t)(name - path) : 0;
+	int fd;
+
+	fd = open_below(root, path, O_PATH, 0, RESOLVE_IN_ROOT);
+	if (fd >= 0 || fd != -ENOENT)
+		return fd >= 0 ? fd : error_errno(error, -fd, "open %s in the root", path);
+	name = name ? name + 1 : path;
+	if (length >= sizeof(parent_path) || !*name)
+		return error_errno(error, *name ? ENAMETOOLONG : EISDIR, "make the file %s in the root", path);
+	memcpy(parent_path, path, length);
+	parent_path[length] = '\0';
+	parent = path_make_directories(root, parent_path, 0755, error);
+	if (parent < 0)
+		return parent;
+	made = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (made < 0 && errno != EEXIST)
+		return error_errno(error, errno, "make the file %s in the root", path);
+	fd = open_below(root, path, O_PATH, 0, RESOLVE_IN_ROOT);
+	return fd < 0 ? error_errno(error, -fd, "open %s in the root", path) : fd;
+}
+
+const char *path_of_fd(char text[PATH_OF_FD_SIZE], int fd)
+{
+	snprintf(text, PATH_OF_FD_SIZE, "/proc/self/fd/%d", fd);
+	return text;
+}
+
+static int remove_entry(int directory, const char *name, int depth);
+
+static int remove_contents(int fd, int depth)
+{
+	DIR *stream = fdopendir(fd);
+	int status = 0;
+
+	if (!stream) {
+		close(fd);
+		return -errno;
+	}
+	for (struct dirent *entry = readdir(stream); entry && status == 0; entry = readdir(stream))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			status = remove_entry(dirfd(stream), entry->d_name, depth);
+	closedir(stream);
+	return status;
+}
+
+static int remove_entry(int directory, const char *name, int depth)
+{
+	int fd, status;
+
+	if (unlinkat(directory, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	if (depth >= NESTING_MAX)
+		return -ELOOP;
+	fd = open_below(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	status = remove_contents(fd, depth + 1);
+	if (status < 0)
+		return status;
+	return unlinkat(directory, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int path_remove_tree(int directory, const char *name, struct error *error)
+{
+	const char *last = strrchr(name, '/');
+	cleanup_close int parent = -1;
+	char parent_path[PATH_MAX];
+	int status;
+
+	/* The caller's own part of the path is resolved as usual; below it, component by component. */
+	if (last) {
+		snprintf(parent_path, sizeof(parent_path), "%.*s", (int)(last - name + 1), name);
+		parent = openat(directory, parent_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (parent < 0)
+			return errno == ENOENT ? 0 : error_errno(error, errno, "open %s", parent_path);
+		directory = parent;
+	}
+	status = remove_entry(directory, last ? last + 1 : name, 0);
+	return status < 0 ? error_errno(error, -status, "remove %s", name) : 0;
+}

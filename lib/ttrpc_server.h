@@ -1,0 +1,74 @@
+/* The serving end of ttrpc: connections, frames, dispatch, deadlines.
+ *
+ * A handler gets a call and either replies at once or keeps the call and replies later; a call is over with exactly one
+ * ttrpc_call_reply() or ttrpc_call_fail(). Where the connection drops or the caller's deadline passes first, the server
+ * has answered already: it calls the `cancelled` function of the call, if one is set, after which the call is gone.
+ */
+#ifndef NACRE_LIB_TTRPC_SERVER_H
+#define NACRE_LIB_TTRPC_SERVER_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "lib/arena.h"
+#include "lib/loop.h"
+#include "lib/ttrpc.h"
+
+struct ttrpc_server;
+struct ttrpc_connection;
+
+struct ttrpc_call {
+	struct ttrpc_server *server;
+	struct ttrpc_connection *connection;
+	const char *method;		 /* "CreateContainer" */
+	const ProtobufCMessage *request; /* in the arena; its type is the method's input */
+	struct arena arena;		 /* lives as long as the call; no child inherits it */
+
+	/* The handler's own, for a call that is answered later. */
+	void (*cancelled)(struct ttrpc_call *call);
+	void *handler_data;
+
+	/* The server's own. */
+	uint32_t stream;
+	struct loop_timer deadline;
+	const ProtobufCMessageDescriptor *output;
+	struct ttrpc_call *next;
+};
+
+struct ttrpc_method {
+	const char *name;
+	void (*handle)(struct ttrpc_call *call);
+};
+
+/* A service: its descriptor says which methods exist and their types, the table says which are served. A method of the
+ * descriptor that isn't in the table is answered UNIMPLEMENTED. */
+struct ttrpc_service {
+	const ProtobufCServiceDescriptor *descriptor;
+	const struct ttrpc_method *methods; /* ends with a NULL name */
+};
+
+struct ttrpc_server {
+	struct loop *loop;
+	const struct ttrpc_service *const *services; /* ends with NULL */
+	void *context;				     /* the handlers': call->server->context */
+	struct ttrpc_connection *connections;
+};
+
+void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const struct ttrpc_service *const *services,
+		       void *context);
+
+/* Serves a connected stream socket, which the server owns from here on, also where it fails. 0 or -errno. */
+int ttrpc_server_serve(struct ttrpc_server *server, int fd);
+
+/* Cancels what is open and closes every connection. */
+void ttrpc_server_destroy(struct ttrpc_server *server);
+
+/* Answers and ends the call. `response` must be of the method's output type; NULL is an empty message. A response that
+ * is over TTRPC_BODY_MAX becomes INVALID_ARGUMENT. */
+void ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response);
+void ttrpc_call_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Writes out what is queued, blocking at most `timeout` nanoseconds: for a reply after which the process ends. */
+void ttrpc_server_flush(struct ttrpc_server *server, uint64_t timeout);
+
+#endif
