@@ -18,8 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <poll.h>
-
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -74,7 +72,8 @@ static void call_cancel(struct ttrpc_call *call)
 
 static void connection_free(struct ttrpc_connection *connection)
 {
-	struct ttrpc_connection **link = &connection->server->connections;
+	struct ttrpc_server *server = connection->server;
+	struct ttrpc_connection **link = &server->connections;
 
 	connection->broken = true;
 	while (connection->calls) {
@@ -89,12 +88,14 @@ static void connection_free(struct ttrpc_connection *connection)
 	if (connection->source.fd >= 0) {
 		int fd = connection->source.fd;
 
-		loop_remove(connection->server->loop, &connection->source);
+		loop_remove(server->loop, &connection->source);
 		close(fd);
 	}
 	buffer_free(&connection->in);
 	buffer_free(&connection->out);
 	free(connection);
+	if (!server->connections && server->emptied)
+		server->emptied(server);
 }
 
 /* What the connection is ready to do next, told to epoll. */
@@ -412,21 +413,4 @@ void ttrpc_server_destroy(struct ttrpc_server *server)
 {
 	while (server->connections)
 		connection_free(server->connections);
-}
-
-void ttrpc_server_flush(struct ttrpc_server *server, uint64_t timeout)
-{
-	uint64_t deadline = loop_now() + timeout;
-
-	for (struct ttrpc_connection *connection = server->connections; connection; connection = connection->next) {
-		while (!connection->broken && buffer_length(&connection->out) > 0) {
-			struct pollfd waiting = {.fd = connection->source.fd, .events = POLLOUT};
-			uint64_t now = loop_now();
-
-			if (now >= deadline)
-				return;
-			poll(&waiting, 1, (int)((deadline - now) / LOOP_MILLISECOND) + 1);
-			flush(connection);
-		}
-	}
 }

@@ -51,6 +51,7 @@ struct ttrpc_server {
 	const struct ttrpc_service *const *services; /* ends with NULL */
 	void *context;				     /* the handlers': call->server->context */
 	struct ttrpc_connection *connections;
+	void (*emptied)(struct ttrpc_server *server); /* the last connection has been closed; may be NULL */
 };
 
 void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const struct ttrpc_service *const *services,
@@ -67,8 +68,5 @@ void ttrpc_server_destroy(struct ttrpc_server *server);
 void ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response);
 void ttrpc_call_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* Writes out what is queued, blocking at most `timeout` nanoseconds: for a reply after which the process ends. */
-void ttrpc_server_flush(struct ttrpc_server *server, uint64_t timeout);
 
 #endif

@@ -1,0 +1,94 @@
+/* Clients of the proxy's sockets. */
+#include "proxy/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/cleanup.h"
+#include "proxy/unix_socket.h"
+
+#define ANSWER_SIZE 32 /* "OK 4294967295\n" has 14 */
+
+static int connect_to(const char *directory, const char *name, struct error *error)
+{
+	cleanup_free char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", directory, name) < 0) {
+		path = NULL;
+		return error_errno(error, ENOMEM, "%s/%s", directory, name);
+	}
+	return unix_connect(path, error);
+}
+
+int proxy_connect_agent(const char *directory, struct error *error)
+{
+	return connect_to(directory, "agent.sock", error);
+}
+
+/* Byte by byte: what follows the line is the guest's, and stays in the socket. */
+static int read_answer(int fd, char answer[ANSWER_SIZE], struct error *error)
+{
+	for (size_t length = 0; length < ANSWER_SIZE; length++) {
+		ssize_t count;
+
+		do {
+			count = recv(fd, answer + length, 1, 0);
+		} while (count < 0 && errno == EINTR);
+		if (count == 0 || (count < 0 && errno == ECONNRESET))
+			return error_set(error, ECONNREFUSED, "the guest refused the connection");
+		if (count < 0)
+			return error_errno(error, errno, "read the proxy's answer");
+		if (answer[length] == '\n') {
+			answer[length] = '\0';
+			return 0;
+		}
+	}
+	return error_set(error, EPROTO, "the proxy's answer is too long");
+}
+
+static int parse_answer(const char *answer, uint32_t *host_port, struct error *error)
+{
+	unsigned long long value;
+	char *end;
+
+	if (strncmp(answer, "OK ", 3) != 0 || answer[3] < '0' || answer[3] > '9')
+		return error_set(error, EPROTO, "the proxy answered '%s'", answer);
+	value = strtoull(answer + 3, &end, 10);
+	if (*end != '\0' || value > UINT32_MAX)
+		return error_set(error, EPROTO, "the proxy answered '%s'", answer);
+	*host_port = (uint32_t)value;
+	return 0;
+}
+
+static int send_request(int fd, uint32_t port, struct error *error)
+{
+	char request[32];
+	int length = snprintf(request, sizeof(request), "CONNECT %u\n", port);
+	ssize_t sent;
+
+	do {
+		sent = send(fd, request, (size_t)length, MSG_NOSIGNAL);
+	} while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		return error_errno(error, errno, "write to the proxy");
+	return sent == length ? 0 : error_set(error, EIO, "the proxy took only %zd bytes", sent);
+}
+
+int proxy_connect_port(const char *directory, uint32_t port, uint32_t *host_port, struct error *error)
+{
+	cleanup_close int fd = connect_to(directory, "vsock.sock", error);
+	char answer[ANSWER_SIZE];
+	int status;
+
+	if (fd < 0)
+		return fd;
+	status = send_request(fd, port, error);
+	if (status == 0)
+		status = read_answer(fd, answer, error);
+	if (status == 0)
+		status = parse_answer(answer, host_port, error);
+	return status < 0 ? error_wrap(error, "guest port %u", port) : take_fd(&fd);
+}

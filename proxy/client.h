@@ -1,0 +1,20 @@
+/* How the programs around a VM reach its guest: through the sockets which nacre-proxy keeps in the VM's run directory.
+ * Needs proxy/unix_socket.c and lib/error.c.
+ */
+#ifndef NACRE_PROXY_CLIENT_H
+#define NACRE_PROXY_CLIENT_H
+
+#include <stdint.h>
+
+#include "lib/error.h"
+
+/* Connects to `directory`/agent.sock: a connection to the agent (guest port 1024). It may be written to at once, also
+ * while the guest still boots. Returns a blocking, close-on-exec socket, which is the caller's, or -errno. */
+int proxy_connect_agent(const char *directory, struct error *error);
+
+/* Connects to any port of the guest through `directory`/vsock.sock, and waits for the guest's answer. *host_port is the
+ * source port by which the guest knows the connection. Returns a blocking, close-on-exec socket, which is the caller's,
+ * or -errno (ECONNREFUSED: nobody listens there, or the guest isn't up). */
+int proxy_connect_port(const char *directory, uint32_t port, uint32_t *host_port, struct error *error);
+
+#endif

@@ -1,0 +1,82 @@
+/* Listeners: accepting, checking who it is, and waiting out a lack of descriptors. */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "proxy/unix_socket.h"
+
+#define LOG_SUBSYSTEM "listener"
+#include "lib/log.h"
+
+#define PAUSE (100 * LOOP_MILLISECOND)
+
+static void pause_over(struct loop_timer *timer)
+{
+	struct listener *listener = container_of(timer, struct listener, pause);
+
+	loop_change(listener->loop, &listener->source, EPOLLIN);
+}
+
+static void accept_one(struct loop_source *source, uint32_t events)
+{
+	struct listener *listener = container_of(source, struct listener, source);
+	int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd < 0) {
+		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+			return;
+		log_warning("accept at %s: %m", listener->path);
+		loop_change(listener->loop, source, 0);
+		loop_timer_set(listener->loop, &listener->pause, PAUSE, pause_over);
+		return;
+	}
+	if (!unix_peer_allowed(fd)) {
+		log_warning("%s: a process of another user was turned away", listener->path);
+		fd_close(&fd);
+		return;
+	}
+	listener->accepted(listener, fd);
+}
+
+int listener_open(struct listener *listener, struct loop *loop, const char *path,
+		  void (*accepted)(struct listener *listener, int fd), struct error *error)
+{
+	cleanup_free char *copy = strdup(path);
+	int fd, status;
+
+	*listener = (struct listener){.loop = loop, .source.fd = -1, .accepted = accepted};
+	if (!copy)
+		return error_errno(error, ENOMEM, "%s", path);
+	fd = unix_listen(path, error);
+	if (fd < 0)
+		return fd;
+	listener->path = take_pointer(&copy);
+	status = loop_add(loop, &listener->source, fd, EPOLLIN, accept_one);
+	if (status < 0) {
+		fd_close(&fd);
+		listener_close(listener);
+		return error_errno(error, -status, "watch %s", path);
+	}
+	return 0;
+}
+
+void listener_close(struct listener *listener)
+{
+	int fd = listener->source.fd;
+
+	if (!listener->path)
+		return;
+	loop_timer_clear(listener->loop, &listener->pause);
+	loop_remove(listener->loop, &listener->source);
+	fd_close(&fd);
+	unlink(listener->path);
+	free(listener->path);
+	listener->path = NULL;
+}

@@ -1,0 +1,24 @@
+/* nacre-proxy's command line. */
+#ifndef NACRE_PROXY_OPTIONS_H
+#define NACRE_PROXY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+
+struct options {
+	const char *directory; /* the VM's run directory */
+	char *vhost_path;      /* of the carrier's socket */
+	uint64_t guest_cid;
+	char *const *vmm; /* the VMM's command, NULL where none was given */
+	bool verbose, help, version;
+};
+
+extern const char options_help[];
+
+/* Reads the command line. The strings are those of argv, but vhost_path. 0, or -EINVAL with `error` filled. */
+int options_parse(struct options *options, int argc, char *argv[], struct error *error);
+void options_free(struct options *options);
+
+#endif

@@ -1,0 +1,291 @@
+/* The proxy of one VM: its parts, put together; its run directory; its beginning and end. */
+#include "proxy/proxy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "proxy/unix_socket.h"
+
+#define LOG_SUBSYSTEM "proxy"
+#include "lib/log.h"
+
+/* How long clients have to read what the VM said last. */
+#define LAST_WORDS_TIME (5 * LOOP_SECOND)
+
+static int make_path(char **path, const struct proxy *proxy, const char *name, struct error *error)
+{
+	if (asprintf(path, "%s/%s", proxy->options->directory, name) >= 0)
+		return 0;
+	*path = NULL;
+	return error_errno(error, ENOMEM, "%s/%s", proxy->options->directory, name);
+}
+
+/* ---- The end ----------------------------------------------------------------------------------------------------- */
+
+static void stop(struct proxy *proxy)
+{
+	loop_stop(&proxy->loop);
+}
+
+static void emptied(struct streams *streams)
+{
+	stop(container_of(streams, struct proxy, streams));
+}
+
+static void last_words_over(struct loop_timer *timer)
+{
+	struct proxy *proxy = container_of(timer, struct proxy, last_words);
+
+	log_warning("%zu clients haven't read everything", proxy->streams.from_host + proxy->streams.from_guest);
+	stop(proxy);
+}
+
+/* The VM has ended: what it sent is still delivered. */
+static void finish(struct proxy *proxy, int status)
+{
+	if (proxy->finishing)
+		return;
+	proxy->finishing = true;
+	proxy->status = status;
+	vhost_user_close(&proxy->vhost);
+	listener_close(&proxy->keeper.vhost_listener);
+	listener_close(&proxy->keeper.agent_listener);
+	listener_close(&proxy->keeper.port_listener);
+	loop_timer_set(&proxy->loop, &proxy->last_words, LAST_WORDS_TIME, last_words_over);
+	streams_finish(&proxy->streams, emptied);
+}
+
+static void vmm_ended(struct vmm *vmm)
+{
+	struct proxy *proxy = container_of(vmm, struct proxy, keeper.vmm);
+
+	log_info("the VMM has ended with status %d", vmm->status);
+	finish(proxy, vmm->status);
+}
+
+static void vhost_ended(struct vhost_user *vhost)
+{
+	struct proxy *proxy = container_of(vhost, struct proxy, vhost);
+
+	/* Of a VMM of our own the exit counts, and follows. */
+	if (!proxy->options->vmm)
+		finish(proxy, 0);
+}
+
+static void signalled(struct loop_source *source, uint32_t events)
+{
+	struct proxy *proxy = container_of(source, struct proxy, signals);
+	struct signalfd_siginfo signal;
+
+	(void)events;
+	if (read(source->fd, &signal, sizeof(signal)) != (ssize_t)sizeof(signal))
+		return;
+	log_info("ending because of signal %u", signal.ssi_signo);
+	vmm_kill(&proxy->keeper.vmm);
+	finish(proxy, 0);
+	/* Whoever sends this doesn't want to wait for clients. */
+	stop(proxy);
+}
+
+/* ---- What connects ----------------------------------------------------------------------------------------------- */
+
+static void vhost_accepted(struct listener *listener, int fd)
+{
+	struct proxy *proxy = container_of(listener, struct proxy, keeper.vhost_listener);
+
+	if (vhost_user_connected(&proxy->vhost)) {
+		log_warning("a second VMM was turned away");
+		fd_close(&fd);
+		return;
+	}
+	if (vhost_user_serve(&proxy->vhost, fd) < 0)
+		log_error("the VMM's connection can't be served");
+}
+
+static void agent_accepted(struct listener *listener, int fd)
+{
+	struct proxy *proxy = container_of(listener, struct proxy, keeper.agent_listener);
+
+	streams_serve(&proxy->streams, fd, STREAM_AGENT, PROXY_AGENT_PORT);
+}
+
+static void port_accepted(struct listener *listener, int fd)
+{
+	struct proxy *proxy = container_of(listener, struct proxy, keeper.port_listener);
+
+	streams_serve(&proxy->streams, fd, STREAM_PORT, 0);
+}
+
+/* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it. */
+static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port)
+{
+	struct proxy *proxy = container_of(engine, struct proxy, engine);
+	cleanup_free char *path = NULL;
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "vsock.sock_%u", host_port);
+	if (make_path(&path, proxy, name, NULL) < 0)
+		return NULL;
+	fd = unix_connect_now(path, NULL);
+	if (fd >= 0 && !unix_peer_allowed(fd))
+		fd_close(&fd);
+	return fd < 0 ? NULL : streams_accept(&proxy->streams, fd);
+}
+
+static void guest_started(struct vsock_engine *engine)
+{
+	streams_started(&container_of(engine, struct proxy, engine)->streams);
+}
+
+static const struct vsock_engine_ops engine_ops = {.accept = guest_connects, .started = guest_started};
+
+/* ---- The beginning ----------------------------------------------------------------------------------------------- */
+
+static int open_listener(struct proxy *proxy, struct listener *listener, const char *name,
+			 void (*accepted)(struct listener *, int), struct error *error)
+{
+	cleanup_free char *path = NULL;
+	int status = make_path(&path, proxy, name, error);
+
+	return status < 0 ? status : listener_open(listener, &proxy->loop, path, accepted, error);
+}
+
+/* The file's lock says whether another proxy serves this directory; its name may be left over from one that was
+ * killed. */
+static int lock_directory(struct proxy *proxy, struct error *error)
+{
+	cleanup_free char *path = NULL;
+	cleanup_close int fd = -1;
+	int status = make_path(&path, proxy, "proxy.pid", error);
+
+	if (status < 0)
+		return status;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_errno(error, errno, "open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? error_set(error, EBUSY, "another nacre-proxy serves %s",
+							proxy->options->directory)
+					    : error_errno(error, errno, "lock %s", path);
+	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+		return error_errno(error, errno, "write %s", path);
+	proxy->keeper.pid_file = take_fd(&fd);
+	return 0;
+}
+
+static int watch_signals(struct proxy *proxy, struct error *error)
+{
+	sigset_t set;
+	int fd, status;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN); /* writev(2) has no flag for that */
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return error_errno(error, errno, "signalfd");
+	status = loop_add(&proxy->loop, &proxy->signals, fd, EPOLLIN, signalled);
+	if (status < 0) {
+		fd_close(&fd);
+		return error_errno(error, -status, "watch signals");
+	}
+	return 0;
+}
+
+static int start_vmm(struct proxy *proxy, struct error *error)
+{
+	cleanup_free char *path = NULL;
+	cleanup_close int fd = -1;
+	int status;
+
+	if (!proxy->options->vmm)
+		return 0;
+	status = make_path(&path, proxy, "vmm.pid", error);
+	if (status == 0)
+		status = vmm_start(&proxy->keeper.vmm, proxy->options->vmm, error);
+	if (status < 0)
+		return status;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || dprintf(fd, "%d\n", (int)proxy->keeper.vmm.pid) < 0)
+		return error_errno(error, errno, "write %s", path);
+	return 0;
+}
+
+int proxy_open(struct proxy *proxy, const struct options *options, struct error *error)
+{
+	struct keeper *keeper = &proxy->keeper;
+	int status;
+
+	*proxy = (struct proxy){.options = options, .keeper.pid_file = -1, .signals.fd = -1};
+	status = loop_init(&proxy->loop);
+	vsock_engine_init(&proxy->engine, &proxy->loop, options->guest_cid, &engine_ops);
+	streams_init(&proxy->streams, &proxy->loop, &proxy->engine);
+	vhost_vsock_init(&proxy->device, &proxy->loop, &proxy->engine, &keeper->device);
+	vhost_user_init(&proxy->vhost, &proxy->loop, &proxy->device, options->guest_cid, vhost_ended);
+	vmm_init(&keeper->vmm, &proxy->loop, vmm_ended);
+	if (status < 0)
+		return error_errno(error, -status, "epoll_create1");
+	status = lock_directory(proxy, error);
+	if (status == 0)
+		status = watch_signals(proxy, error);
+	if (status == 0)
+		status = listener_open(&keeper->vhost_listener, &proxy->loop, options->vhost_path, vhost_accepted,
+				       error);
+	if (status == 0)
+		status = open_listener(proxy, &keeper->agent_listener, "agent.sock", agent_accepted, error);
+	if (status == 0)
+		status = open_listener(proxy, &keeper->port_listener, "vsock.sock", port_accepted, error);
+	return status < 0 ? status : start_vmm(proxy, error);
+}
+
+int proxy_run(struct proxy *proxy)
+{
+	int status = loop_run(&proxy->loop);
+
+	if (status < 0) {
+		log_error("epoll_wait: %s", strerror(-status));
+		return 125;
+	}
+	return proxy->status;
+}
+
+static void remove_file(const struct proxy *proxy, const char *name)
+{
+	cleanup_free char *path = NULL;
+
+	if (make_path(&path, proxy, name, NULL) == 0)
+		unlink(path);
+}
+
+void proxy_close(struct proxy *proxy)
+{
+	struct keeper *keeper = &proxy->keeper;
+	int signals = proxy->signals.fd;
+
+	vmm_kill(&keeper->vmm);
+	vhost_user_close(&proxy->vhost);
+	streams_destroy(&proxy->streams);
+	listener_close(&keeper->vhost_listener);
+	listener_close(&keeper->agent_listener);
+	listener_close(&keeper->port_listener);
+	loop_remove(&proxy->loop, &proxy->signals);
+	fd_close(&signals);
+	loop_destroy(&proxy->loop);
+	if (keeper->pid_file < 0) /* the directory is another's */
+		return;
+	remove_file(proxy, "vmm.pid");
+	remove_file(proxy, "proxy.pid");
+	fd_close(&keeper->pid_file);
+}

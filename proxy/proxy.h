@@ -1,0 +1,49 @@
+/* One VM's proxy: everything that it consists of, in two parts.
+ *
+ * `keeper` is what must survive, and what would have to be handed to a process which takes over from this one: what the
+ * VMM and the host's clients are connected to, and what the VMM has said. Nothing in it is derived from the contents of a
+ * ring. Everything else belongs to the work, and could be built again.
+ */
+#ifndef NACRE_PROXY_PROXY_H
+#define NACRE_PROXY_PROXY_H
+
+#include "proxy/listener.h"
+#include "proxy/options.h"
+#include "proxy/stream.h"
+#include "proxy/vhost_user.h"
+#include "proxy/vmm.h"
+
+#define PROXY_AGENT_PORT 1024
+
+struct keeper {
+	struct listener vhost_listener, agent_listener, port_listener;
+	struct vhost_vsock_state device;
+	struct vmm vmm;
+	int pid_file; /* locked as long as this process runs */
+};
+
+struct proxy {
+	const struct options *options;
+	struct loop loop;
+	struct keeper keeper;
+	struct vhost_user vhost;
+	struct vhost_vsock device;
+	struct vsock_engine engine;
+	struct streams streams;
+	struct loop_source signals;
+	struct loop_timer last_words;
+	bool finishing;
+	int status; /* of the process */
+};
+
+/* Opens the sockets, and starts the VMM where the options have one. 0, or -errno with `error` filled; proxy_close() is
+ * due in both cases. */
+int proxy_open(struct proxy *proxy, const struct options *options, struct error *error);
+
+/* Serves until the VM has ended. The exit status for the process. */
+int proxy_run(struct proxy *proxy);
+
+/* Kills the VMM where it still runs, and removes what proxy_open() has made in the run directory. */
+void proxy_close(struct proxy *proxy);
+
+#endif

@@ -1,0 +1,85 @@
+/* The host end of a vsock connection: a connected Unix socket.
+ *
+ * Data is moved by readv(2) and writev(2) between the socket and guest memory. What the socket doesn't take at once is
+ * copied into the stream's own backlog, and goes from there when the socket can be written again: at most VSOCK_BUFFER
+ * bytes, which is all that the guest may send before it is told of free space. (It can't stay in guest memory instead:
+ * all connections share one ring, which would fill with what one slow reader has left there.)
+ * A stream outlives its connection for as long as its backlog has not been read.
+ */
+#ifndef NACRE_PROXY_STREAM_H
+#define NACRE_PROXY_STREAM_H
+
+#include "lib/buffer.h"
+#include "lib/loop.h"
+#include "proxy/vsock_engine.h"
+
+enum stream_state {
+	STREAM_HANDSHAKE,  /* the line which says the port has yet to come */
+	STREAM_WAITING,	   /* for the guest to be up, or for the next try */
+	STREAM_CONNECTING, /* the guest has been asked */
+	STREAM_OPEN,
+	STREAM_DRAINING, /* the connection is over, the backlog isn't */
+};
+
+enum stream_origin {
+	STREAM_AGENT, /* agent.sock: the connection is tried again until the guest accepts it */
+	STREAM_PORT,  /* vsock.sock: the client names the port, and is told the host port */
+	STREAM_GUEST, /* the guest asked for it */
+};
+
+#define STREAM_LINE_SIZE 32 /* "CONNECT 4294967295\r\n" has 20 */
+
+struct stream;
+struct streams {
+	struct loop *loop;
+	struct vsock_engine *engine;
+	struct list all;
+	size_t from_host, from_guest;
+	void (*emptied)(struct streams *streams); /* set by streams_finish() */
+};
+
+struct stream {
+	struct vsock_connection connection;
+	struct streams *streams;
+	struct list link;
+	enum stream_origin origin;
+	enum stream_state state;
+	int fd;
+	struct loop_source source;
+	struct buffer backlog;
+	bool readable_wanted;
+	bool end_wanted; /* shutdown(2) for writing when the backlog is empty */
+	bool unread;	 /* the socket's peer reads no more: what comes for it is dropped */
+
+	uint32_t port; /* in the guest */
+	char line[STREAM_LINE_SIZE];
+	size_t line_length;
+	uint64_t retry_delay;
+	struct loop_timer timer; /* handshake, answer of the guest, or next try */
+};
+
+/* Host clients and guests have a limit each, so that neither can use up the other's. All fit into 1024 descriptors. */
+#define STREAMS_FROM_HOST_MAX 512
+#define STREAMS_FROM_GUEST_MAX 256
+
+void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine);
+
+/* Serves a client of agent.sock or vsock.sock. `fd` belongs to the stream from here on, also where it fails (ENFILE at
+ * the limit, ENOMEM). */
+int streams_serve(struct streams *streams, int fd, enum stream_origin origin, uint32_t port);
+
+/* A connection which the guest asked for, over a connected socket; the fd is taken in any case. The connection for the
+ * engine, or NULL. */
+struct vsock_connection *streams_accept(struct streams *streams, int fd);
+
+/* The guest's driver is up: asks it for what waits. */
+void streams_started(struct streams *streams);
+
+/* Closes all that wait, and lets the others end with what they still have to pass on; `emptied` is called when all have
+ * gone, perhaps at once. */
+void streams_finish(struct streams *streams, void (*emptied)(struct streams *streams));
+
+/* Closes every stream at once. */
+void streams_destroy(struct streams *streams);
+
+#endif

@@ -1,0 +1,112 @@
+/* Unix sockets by path: listening, connecting, and who is at the other end. */
+#include "proxy/unix_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "lib/cleanup.h"
+
+#define BACKLOG 128
+
+/* Fills `address` with a way to `path` that is short enough. The fd of the directory, which has to stay open until the
+ * address has been used, or -errno. */
+static int make_address(struct sockaddr_un *address, const char *path, struct error *error)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	cleanup_free char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	cleanup_close int fd = -1;
+	int length;
+
+	if (!directory)
+		return error_errno(error, ENOMEM, "%s", path);
+	if (*name == '\0')
+		return error_set(error, EINVAL, "%s: no name of a socket", path);
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(error, errno, "open %s", directory);
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	length = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", fd, name);
+	if ((size_t)length >= sizeof(address->sun_path))
+		return error_errno(error, ENAMETOOLONG, "%s", path);
+	return take_fd(&fd);
+}
+
+static int remove_old(const char *path, struct error *error)
+{
+	struct stat status;
+
+	if (lstat(path, &status) < 0)
+		return errno == ENOENT ? 0 : error_errno(error, errno, "%s", path);
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(error, EEXIST, "%s exists and is no socket", path);
+	return unlink(path) < 0 && errno != ENOENT ? error_errno(error, errno, "remove %s", path) : 0;
+}
+
+int unix_listen(const char *path, struct error *error)
+{
+	struct sockaddr_un address;
+	cleanup_close int directory = make_address(&address, path, error);
+	cleanup_close int fd = -1;
+	int status;
+
+	if (directory < 0)
+		return directory;
+	status = remove_old(path, error);
+	if (status < 0)
+		return status;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_errno(error, errno, "socket");
+	/* The mode of a socket that isn't bound yet becomes that of its name. */
+	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_errno(error, errno, "bind %s", path);
+	if (listen(fd, BACKLOG) < 0)
+		return error_errno(error, errno, "listen at %s", path);
+	return take_fd(&fd);
+}
+
+static int connect_with(const char *path, int flags, struct error *error)
+{
+	struct sockaddr_un address;
+	cleanup_close int directory = make_address(&address, path, error);
+	cleanup_close int fd = -1;
+	int status;
+
+	if (directory < 0)
+		return directory;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	if (fd < 0)
+		return error_errno(error, errno, "socket");
+	do {
+		status = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	} while (status < 0 && errno == EINTR);
+	if (status < 0)
+		return error_errno(error, errno, "connect to %s", path);
+	return take_fd(&fd);
+}
+
+int unix_connect(const char *path, struct error *error)
+{
+	return connect_with(path, 0, error);
+}
+
+int unix_connect_now(const char *path, struct error *error)
+{
+	return connect_with(path, SOCK_NONBLOCK, error);
+}
+
+bool unix_peer_allowed(int fd)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+		return false;
+	return peer.uid == 0 || peer.uid == geteuid();
+}

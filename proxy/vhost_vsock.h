@@ -1,0 +1,68 @@
+/* The vsock device of a vhost-user back-end: the engine's carrier over two virtqueues in guest memory.
+ *
+ * All work on the rings is done in one place, device_work() of vhost_vsock.c, at the end of the loop's turn: so what
+ * came in together is handled, and signalled to the guest, together. The third queue of the device, for events, is kept
+ * by the VMM.
+ *
+ * The guest is hostile. A ring that isn't valid breaks the device: it stops, which closes every connection, and stays
+ * so until the VMM starts the rings anew, as it does after the guest's driver has reset the device.
+ */
+#ifndef NACRE_PROXY_VHOST_VSOCK_H
+#define NACRE_PROXY_VHOST_VSOCK_H
+
+#include "lib/loop.h"
+#include "proxy/virtqueue.h"
+#include "proxy/vsock_engine.h"
+
+#define VHOST_VSOCK_QUEUES 3
+#define VHOST_VSOCK_RX 0 /* to the guest */
+#define VHOST_VSOCK_TX 1 /* from the guest */
+
+#define VHOST_VSOCK_FEATURES (VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX | VIRTIO_INDIRECT_DESC)
+
+/* What the VMM has said: what a process which takes the device over has to be given. */
+struct vhost_vsock_state {
+	uint64_t features;
+	struct guest_memory memory;
+	struct virtqueue_state rings[VHOST_VSOCK_QUEUES];
+};
+
+struct vhost_vsock_ring {
+	struct virtqueue queue;
+	struct loop_source kick;
+	int call; /* state->rings[].call */
+};
+
+struct vhost_vsock {
+	struct vsock_carrier carrier;
+	struct vsock_engine *engine;
+	struct loop *loop;
+	struct vhost_vsock_state *state;
+	bool running;
+	bool broken; /* until the rings are started anew */
+	bool broken_before; /* and logged */
+	bool sending; /* there may be packets from the guest */
+	struct vhost_vsock_ring rx, tx;
+	struct loop_timer work;
+
+	/* The room last looked at. */
+	struct vhost_vsock_room {
+		uint16_t head;
+		size_t first, count; /* in `parts` */
+	} rooms[VSOCK_READ_PACKETS];
+	size_t room_next;
+	struct iovec parts[2 * IOVEC_MAX];
+};
+
+void vhost_vsock_init(struct vhost_vsock *device, struct loop *loop, struct vsock_engine *engine,
+		      struct vhost_vsock_state *state);
+
+/* Starts or goes on with what `state` says now, whatever was there before; a running device keeps its connections. It
+ * stays stopped where a ring isn't there or not enabled. */
+void vhost_vsock_update(struct vhost_vsock *device);
+
+/* Takes what the guest has already sent, stops, and closes every connection. The rings' positions are in
+ * state->rings[].base then. */
+void vhost_vsock_stop(struct vhost_vsock *device);
+
+#endif

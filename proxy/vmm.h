@@ -1,0 +1,27 @@
+/* The VMM as a child: started with the proxy, ends with it, and is watched through a pidfd. */
+#ifndef NACRE_PROXY_VMM_H
+#define NACRE_PROXY_VMM_H
+
+#include <sys/types.h>
+
+#include "lib/error.h"
+#include "lib/loop.h"
+
+struct vmm {
+	struct loop *loop;
+	pid_t pid; /* 0 while none runs */
+	struct loop_source source; /* its pidfd */
+	int status; /* once it has ended: its exit status, or 128 + the signal that killed it */
+	void (*ended)(struct vmm *vmm);
+};
+
+void vmm_init(struct vmm *vmm, struct loop *loop, void (*ended)(struct vmm *vmm));
+
+/* Runs argv[0], searched in PATH, with standard input, output and error and signals as this process got them. It is
+ * killed when this process dies. Returns once it is running the program: 0, or execve's -errno. */
+int vmm_start(struct vmm *vmm, char *const argv[], struct error *error);
+
+/* Kills it and waits for its end, where it runs. ended() isn't called. */
+void vmm_kill(struct vmm *vmm);
+
+#endif

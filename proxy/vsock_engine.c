@@ -1,0 +1,318 @@
+/* The vsock engine: the table of connections, and what packets from the guest do to them. */
+#include "proxy/vsock_engine.h"
+
+#include <errno.h>
+
+#include "proxy/vsock_private.h"
+
+#define FIRST_PORT (1u << 30) /* source ports of our own connections are from here on */
+#define LAST_PORT (0xfffffffeu)
+
+void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t guest_cid,
+		       const struct vsock_engine_ops *ops)
+{
+	*engine = (struct vsock_engine){.ops = ops, .loop = loop, .guest_cid = guest_cid, .next_port = FIRST_PORT};
+	list_init(&engine->connections);
+	list_init(&engine->control);
+	list_init(&engine->ready);
+}
+
+static struct vsock_connection **bucket(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+{
+	uint32_t hash = (host_port ^ (guest_port * 2654435761u)) * 2654435761u;
+
+	return &engine->buckets[hash >> 24];
+}
+
+static struct vsock_connection *find(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+{
+	struct vsock_connection *connection = *bucket(engine, host_port, guest_port);
+
+	while (connection && (connection->host_port != host_port || connection->guest_port != guest_port))
+		connection = connection->next;
+	return connection;
+}
+
+static void add(struct vsock_engine *engine, struct vsock_connection *connection, uint32_t host_port,
+		uint32_t guest_port, enum vsock_state state)
+{
+	const struct vsock_stream_ops *ops = connection->ops;
+	struct vsock_connection **head = bucket(engine, host_port, guest_port);
+
+	*connection = (struct vsock_connection){
+		.ops = ops,
+		.engine = engine,
+		.state = state,
+		.host_port = host_port,
+		.guest_port = guest_port,
+		.appetite = 1,
+		.next = *head,
+	};
+	*head = connection;
+	list_append(&engine->connections, &connection->all);
+	list_init(&connection->control);
+	list_init(&connection->ready);
+}
+
+void vsock_forget(struct vsock_connection *connection)
+{
+	struct vsock_engine *engine = connection->engine;
+	struct vsock_connection **link = bucket(engine, connection->host_port, connection->guest_port);
+
+	while (*link != connection)
+		link = &(*link)->next;
+	*link = connection->next;
+	list_remove(&connection->all);
+	list_remove(&connection->control);
+	list_remove(&connection->ready);
+	loop_timer_clear(engine->loop, &connection->close_timer);
+	if (engine->writing == connection) {
+		engine->writing = NULL;
+		engine->part_count = engine->size = 0;
+	}
+	connection->state = VSOCK_CLOSED;
+}
+
+static void end(struct vsock_connection *connection)
+{
+	vsock_forget(connection);
+	connection->ops->closed(connection);
+}
+
+static void reset(struct vsock_connection *connection)
+{
+	vsock_send_reset(connection->engine, connection->host_port, connection->guest_port);
+	end(connection);
+}
+
+void vsock_engine_start(struct vsock_engine *engine, struct vsock_carrier *carrier)
+{
+	engine->carrier = carrier;
+	engine->running = true;
+	engine->ops->started(engine);
+}
+
+void vsock_engine_stop(struct vsock_engine *engine)
+{
+	vsock_engine_flush(engine);
+	engine->running = false;
+	engine->reset_count = 0;
+	while (!list_empty(&engine->connections))
+		end(container_of(engine->connections.next, struct vsock_connection, all));
+}
+
+/* Ports are handed out in turn, so that one isn't soon used again. The guest may have connections from any of its ports
+ * to host ports of this range too: all are looked at, since the number must be enough to name a connection. */
+static bool port_taken(struct vsock_engine *engine, uint32_t host_port)
+{
+	for (struct list *link = engine->connections.next; link != &engine->connections; link = link->next)
+		if (container_of(link, struct vsock_connection, all)->host_port == host_port)
+			return true;
+	return false;
+}
+
+static uint32_t take_port(struct vsock_engine *engine)
+{
+	uint32_t port;
+
+	do {
+		port = engine->next_port;
+		engine->next_port = port == LAST_PORT ? FIRST_PORT : port + 1;
+	} while (port_taken(engine, port));
+	return port;
+}
+
+int vsock_engine_connect(struct vsock_engine *engine, struct vsock_connection *connection,
+			 const struct vsock_stream_ops *ops, uint32_t guest_port)
+{
+	if (!engine->running)
+		return -ENOTCONN;
+	connection->ops = ops;
+	add(engine, connection, take_port(engine), guest_port, VSOCK_REQUESTED);
+	vsock_send_control(connection, VSOCK_REQUEST);
+	return 0;
+}
+
+void vsock_connection_abort(struct vsock_connection *connection)
+{
+	if (connection->state == VSOCK_CLOSED)
+		return;
+	vsock_send_reset(connection->engine, connection->host_port, connection->guest_port);
+	vsock_forget(connection);
+}
+
+void vsock_connection_forwarded(struct vsock_connection *connection, size_t size)
+{
+	connection->forwarded += (uint32_t)size;
+	vsock_announce_credit(connection);
+}
+
+/* ---- Packets from the guest -------------------------------------------------------------------------------------- */
+
+void vsock_engine_flush(struct vsock_engine *engine)
+{
+	struct vsock_connection *connection = engine->writing;
+	size_t size = engine->size, count = engine->part_count;
+	ssize_t forwarded;
+
+	if (!connection)
+		return;
+	engine->writing = NULL;
+	engine->size = engine->part_count = 0;
+	forwarded = connection->ops->write(connection, engine->parts, count, size);
+	if (forwarded < 0)
+		reset(connection);
+	else
+		vsock_connection_forwarded(connection, (size_t)forwarded);
+}
+
+static void gather(struct vsock_connection *connection, const struct iovec *parts, size_t count, size_t size)
+{
+	struct vsock_engine *engine = connection->engine;
+
+	engine->writing = connection;
+	memcpy(engine->parts + engine->part_count, parts, count * sizeof(*parts));
+	engine->part_count += count;
+	engine->size += size;
+}
+
+static void on_response(struct vsock_connection *connection)
+{
+	if (connection->state != VSOCK_REQUESTED) {
+		reset(connection);
+		return;
+	}
+	connection->state = VSOCK_CONNECTED;
+	if (connection->ops->connected(connection) < 0)
+		reset(connection);
+	else
+		connection->ops->watch(connection, true);
+}
+
+static void on_rst(struct vsock_connection *connection)
+{
+	end(connection);
+}
+
+static void on_shutdown(struct vsock_connection *connection, const struct vsock_header *header)
+{
+	unsigned int flags = header->flags & VSOCK_SHUTDOWN_BOTH;
+
+	if (connection->state == VSOCK_REQUESTED) {
+		reset(connection);
+		return;
+	}
+	connection->peer_shut |= flags;
+	if (connection->peer_shut == VSOCK_SHUTDOWN_BOTH) {
+		/* Answered by RST at once, whatever the stream still has to pass on: the guest's kernel keeps its end
+		 * until then. */
+		reset(connection);
+		return;
+	}
+	if (flags & VSOCK_SHUTDOWN_RECEIVE) {
+		list_remove(&connection->ready);
+		connection->ops->watch(connection, false);
+	}
+	connection->ops->shut(connection, flags);
+}
+
+static void on_data(struct vsock_connection *connection, const struct vsock_header *header, const struct iovec *parts,
+		    size_t count)
+{
+	uint32_t held = connection->received - connection->forwarded;
+
+	/* What the guest was told to be full, or that it has ended itself: it doesn't follow the protocol. */
+	if (connection->state == VSOCK_REQUESTED || (connection->peer_shut & VSOCK_SHUTDOWN_SEND) ||
+	    header->length > VSOCK_BUFFER - held) {
+		reset(connection);
+		return;
+	}
+	connection->received += header->length;
+	if (connection->shut & VSOCK_SHUTDOWN_RECEIVE)
+		vsock_connection_forwarded(connection, header->length);
+	else if (header->length > 0)
+		gather(connection, parts, count, header->length);
+}
+
+static void on_credit_request(struct vsock_connection *connection)
+{
+	vsock_send_control(connection, VSOCK_CREDIT_UPDATE);
+}
+
+static void on_request(struct vsock_engine *engine, const struct vsock_header *header)
+{
+	struct vsock_connection *connection = engine->ops->accept(engine, header->destination_port);
+
+	if (!connection) {
+		vsock_send_reset(engine, header->destination_port, header->source_port);
+		return;
+	}
+	add(engine, connection, header->destination_port, header->source_port, VSOCK_CONNECTED);
+	connection->peer_buffer = header->buffer;
+	connection->peer_forwarded = header->forwarded;
+	vsock_send_control(connection, VSOCK_RESPONSE);
+	connection->ops->watch(connection, true);
+}
+
+/* Every packet says how much its sender has room for. */
+static void take_credit(struct vsock_connection *connection, const struct vsock_header *header)
+{
+	connection->peer_buffer = header->buffer;
+	connection->peer_forwarded = header->forwarded;
+	if (connection->out_of_credit && vsock_credit(connection) > 0) {
+		connection->out_of_credit = false;
+		vsock_make_ready(connection);
+	}
+}
+
+static void dispatch(struct vsock_connection *connection, const struct vsock_header *header, const struct iovec *parts,
+		     size_t count)
+{
+	switch ((enum vsock_operation)header->operation) {
+	case VSOCK_RESPONSE:
+		on_response(connection);
+		break;
+	case VSOCK_RST:
+		on_rst(connection);
+		break;
+	case VSOCK_SHUTDOWN:
+		on_shutdown(connection, header);
+		break;
+	case VSOCK_RW:
+		on_data(connection, header, parts, count);
+		break;
+	case VSOCK_CREDIT_UPDATE:
+		break;
+	case VSOCK_CREDIT_REQUEST:
+		on_credit_request(connection);
+		break;
+	default: /* a second REQUEST too */
+		reset(connection);
+		break;
+	}
+}
+
+void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header *header, const struct iovec *parts,
+			  size_t count)
+{
+	struct vsock_connection *connection;
+	bool known_type = header->type == VSOCK_TYPE_STREAM;
+
+	if (header->source_cid != engine->guest_cid || header->destination_cid != VSOCK_HOST_CID)
+		return;
+	connection = known_type ? find(engine, header->destination_port, header->source_port) : NULL;
+	/* What was gathered comes before anything but more of the same. That may end a connection. */
+	if (engine->writing && (engine->writing != connection || header->operation != VSOCK_RW ||
+				engine->part_count + count > IOVEC_MAX)) {
+		vsock_engine_flush(engine);
+		connection = known_type ? find(engine, header->destination_port, header->source_port) : NULL;
+	}
+	if (connection) {
+		take_credit(connection, header);
+		dispatch(connection, header, parts, count);
+	} else if (known_type && header->operation == VSOCK_REQUEST) {
+		on_request(engine, header);
+	} else if (header->operation != VSOCK_RST) {
+		vsock_send_reset(engine, header->destination_port, header->source_port);
+	}
+}

@@ -1,0 +1,34 @@
+/* What the engine's two files share: vsock_engine.c (connections, packets in) and vsock_send.c (packets out). */
+#ifndef NACRE_PROXY_VSOCK_PRIVATE_H
+#define NACRE_PROXY_VSOCK_PRIVATE_H
+
+#include "proxy/vsock_engine.h"
+
+/* Queues a control packet of a connection. */
+void vsock_send_control(struct vsock_connection *connection, enum vsock_operation operation);
+
+/* Queues a reset for a connection which the engine doesn't know, or no longer. */
+void vsock_send_reset(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port);
+
+/* Announces that nothing will be sent or received any more, as the flags say. With both told the connection is closing:
+ * the guest answers RST, or is reset after VSOCK_CLOSE_TIME. */
+void vsock_shut(struct vsock_connection *connection, unsigned int flags);
+
+/* Puts a connection into the queue of those which may have something to send. */
+void vsock_make_ready(struct vsock_connection *connection);
+
+/* How much the guest has room for. Hostile numbers give no more than the buffer it claims to have. */
+static inline uint32_t vsock_credit(const struct vsock_connection *connection)
+{
+	uint32_t outstanding = connection->sent - connection->peer_forwarded;
+
+	return outstanding < connection->peer_buffer ? connection->peer_buffer - outstanding : 0;
+}
+
+/* Tells the guest of freed buffer space where it is worth a packet. */
+void vsock_announce_credit(struct vsock_connection *connection);
+
+/* Takes a connection out of every list, and out of the engine. */
+void vsock_forget(struct vsock_connection *connection);
+
+#endif

@@ -1,0 +1,294 @@
+/* The vsock engine: packets to the guest. Control first, then data, each connection in its turn. */
+#include <errno.h>
+
+#include "proxy/vsock_private.h"
+
+#define bit(operation) (1u << (operation))
+
+static void send_packet(struct vsock_connection *connection, enum vsock_operation operation, uint32_t length,
+			uint32_t flags)
+{
+	struct vsock_engine *engine = connection->engine;
+	struct vsock_header header = {
+		.source_cid = VSOCK_HOST_CID,
+		.destination_cid = engine->guest_cid,
+		.source_port = connection->host_port,
+		.destination_port = connection->guest_port,
+		.length = length,
+		.type = VSOCK_TYPE_STREAM,
+		.operation = (uint16_t)operation,
+		.flags = flags,
+		.buffer = VSOCK_BUFFER,
+		.forwarded = connection->forwarded,
+	};
+
+	connection->announced = connection->forwarded;
+	connection->pending &= ~bit(VSOCK_CREDIT_UPDATE);
+	engine->carrier->ops->send(engine->carrier, &header);
+}
+
+void vsock_send_control(struct vsock_connection *connection, enum vsock_operation operation)
+{
+	struct vsock_engine *engine = connection->engine;
+
+	connection->pending |= bit(operation);
+	if (list_linked(&connection->control))
+		return;
+	list_append(&engine->control, &connection->control);
+	engine->carrier->ops->wake(engine->carrier);
+}
+
+void vsock_send_reset(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+{
+	size_t last = (engine->reset_first + engine->reset_count) % VSOCK_RESETS_MAX;
+
+	/* Full: a guest which sends much and takes nothing. What it loses is a courtesy. Not to read its packets instead
+	 * could stop both sides for good. */
+	if (!engine->running || engine->reset_count == VSOCK_RESETS_MAX)
+		return;
+	engine->resets[last] = (struct vsock_address){.host_port = host_port, .guest_port = guest_port};
+	engine->reset_count++;
+	engine->carrier->ops->wake(engine->carrier);
+}
+
+void vsock_announce_credit(struct vsock_connection *connection)
+{
+	/* A quarter, so that the guest never waits for an update which waits for the guest. */
+	if (connection->state == VSOCK_CONNECTED && connection->forwarded - connection->announced >= VSOCK_BUFFER / 4)
+		vsock_send_control(connection, VSOCK_CREDIT_UPDATE);
+}
+
+static void close_expired(struct loop_timer *timer)
+{
+	struct vsock_connection *connection = container_of(timer, struct vsock_connection, close_timer);
+
+	vsock_connection_abort(connection);
+	connection->ops->closed(connection);
+}
+
+void vsock_shut(struct vsock_connection *connection, unsigned int flags)
+{
+	if ((connection->shut | flags) == connection->shut)
+		return;
+	connection->shut |= flags;
+	vsock_send_control(connection, VSOCK_SHUTDOWN);
+	if (connection->shut != VSOCK_SHUTDOWN_BOTH)
+		return;
+	connection->state = VSOCK_CLOSING;
+	list_remove(&connection->ready);
+	loop_timer_set(connection->engine->loop, &connection->close_timer, VSOCK_CLOSE_TIME, close_expired);
+}
+
+void vsock_make_ready(struct vsock_connection *connection)
+{
+	struct vsock_engine *engine = connection->engine;
+
+	if (connection->state != VSOCK_CONNECTED || connection->out_of_credit || list_linked(&connection->ready) ||
+	    ((connection->shut & VSOCK_SHUTDOWN_SEND) && !connection->hung_up))
+		return;
+	list_append(&engine->ready, &connection->ready);
+	engine->carrier->ops->wake(engine->carrier);
+}
+
+void vsock_connection_readable(struct vsock_connection *connection)
+{
+	vsock_make_ready(connection);
+}
+
+void vsock_connection_hung_up(struct vsock_connection *connection)
+{
+	connection->hung_up = true;
+	vsock_make_ready(connection);
+}
+
+void vsock_connection_unread(struct vsock_connection *connection)
+{
+	if (connection->state == VSOCK_CONNECTED)
+		vsock_shut(connection, VSOCK_SHUTDOWN_RECEIVE);
+}
+
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
+
+static bool room_for_one(struct vsock_engine *engine)
+{
+	struct iovec parts[IOVEC_MAX];
+	uint32_t sizes[VSOCK_READ_PACKETS];
+	size_t count;
+
+	return engine->carrier->ops->room(engine->carrier, 1, parts, &count, sizes) > 0;
+}
+
+/* In this order: what opens comes first, what ends comes last. */
+static const enum vsock_operation control_order[] = {
+	VSOCK_REQUEST, VSOCK_RESPONSE, VSOCK_CREDIT_UPDATE, VSOCK_CREDIT_REQUEST, VSOCK_SHUTDOWN,
+};
+
+/* False where room ran out: what is still pending keeps the connection in the list. */
+static bool send_pending(struct vsock_connection *connection)
+{
+	for (size_t i = 0; i < array_size(control_order); i++) {
+		enum vsock_operation operation = control_order[i];
+
+		if (!(connection->pending & bit(operation)))
+			continue;
+		if (!room_for_one(connection->engine))
+			return false;
+		connection->pending &= ~bit(operation);
+		send_packet(connection, operation, 0, operation == VSOCK_SHUTDOWN ? connection->shut : 0);
+	}
+	return true;
+}
+
+static bool send_resets(struct vsock_engine *engine)
+{
+	while (engine->reset_count > 0) {
+		struct vsock_address *address = &engine->resets[engine->reset_first];
+		struct vsock_header header = {
+			.source_cid = VSOCK_HOST_CID,
+			.destination_cid = engine->guest_cid,
+			.source_port = address->host_port,
+			.destination_port = address->guest_port,
+			.type = VSOCK_TYPE_STREAM,
+			.operation = VSOCK_RST,
+		};
+
+		if (!room_for_one(engine))
+			return false;
+		engine->carrier->ops->send(engine->carrier, &header);
+		engine->reset_first = (engine->reset_first + 1) % VSOCK_RESETS_MAX;
+		engine->reset_count--;
+	}
+	return true;
+}
+
+static bool send_controls(struct vsock_engine *engine)
+{
+	/* Resets first: the guest may have asked for a new connection between the same ports since. */
+	if (!send_resets(engine))
+		return false;
+	while (!list_empty(&engine->control)) {
+		struct vsock_connection *connection =
+			container_of(engine->control.next, struct vsock_connection, control);
+
+		if (!send_pending(connection))
+			return false;
+		list_remove(&connection->control);
+	}
+	return true;
+}
+
+/* The end of what the stream's peer writes. */
+static void end_input(struct vsock_connection *connection)
+{
+	connection->ops->watch(connection, false);
+	vsock_shut(connection, connection->hung_up ? VSOCK_SHUTDOWN_BOTH : VSOCK_SHUTDOWN_SEND);
+}
+
+static void wait_for_credit(struct vsock_connection *connection)
+{
+	connection->out_of_credit = true;
+	connection->ops->watch(connection, false);
+	/* A driver announces freed space by itself, but when is up to it: asking once makes sure that it knows. */
+	vsock_send_control(connection, VSOCK_CREDIT_REQUEST);
+}
+
+/* Sends what has been read as packets, each filling its room but the last. */
+static void send_data(struct vsock_connection *connection, size_t length, const uint32_t *sizes)
+{
+	for (size_t i = 0; length > 0; i++) {
+		uint32_t here = length < sizes[i] ? (uint32_t)length : sizes[i];
+
+		connection->sent += here;
+		send_packet(connection, VSOCK_RW, here, 0);
+		length -= here;
+	}
+}
+
+/* One read. False where there was no room for it. */
+static bool pump(struct vsock_connection *connection)
+{
+	struct vsock_engine *engine = connection->engine;
+	struct iovec room[IOVEC_MAX], parts[IOVEC_MAX];
+	uint32_t sizes[VSOCK_READ_PACKETS], credit = vsock_credit(connection);
+	size_t packets, count, offered = 0;
+	ssize_t length;
+
+	/* Nothing is to be read, but the hang-up is to be told. */
+	if ((connection->shut & VSOCK_SHUTDOWN_SEND) || (connection->peer_shut & VSOCK_SHUTDOWN_RECEIVE)) {
+		end_input(connection);
+		return true;
+	}
+	if (credit == 0) {
+		wait_for_credit(connection);
+		return true;
+	}
+	packets = engine->carrier->ops->room(engine->carrier, connection->appetite, room, &count, sizes);
+	if (packets == 0)
+		return false;
+	for (size_t i = 0; i < packets; i++)
+		offered += sizes[i];
+	if (offered > credit)
+		offered = credit;
+	count = iovec_slice(parts, room, count, 0, offered);
+	length = connection->ops->read(connection, parts, count);
+	if (length == 0 || (length < 0 && length != -EAGAIN)) {
+		end_input(connection);
+		return true;
+	}
+	if (length > 0)
+		send_data(connection, (size_t)length, sizes);
+	/* One who fills what he gets gets more; a conversation of small pieces looks at no more room than it needs. */
+	if (length == (ssize_t)offered)
+		connection->appetite = connection->appetite < VSOCK_READ_PACKETS ? connection->appetite * 2
+										   : VSOCK_READ_PACKETS;
+	else
+		connection->appetite = 1;
+	if (connection->hung_up) /* nothing else reports the rest */
+		vsock_make_ready(connection);
+	else
+		connection->ops->watch(connection, true);
+	return true;
+}
+
+static size_t list_length(const struct list *head)
+{
+	size_t length = 0;
+
+	for (const struct list *link = head->next; link != head; link = link->next)
+		length++;
+	return length;
+}
+
+/* Whoever is left keeps his place, and isn't watched while nothing could be done about him. */
+static void suspend(struct vsock_engine *engine)
+{
+	for (struct list *link = engine->ready.next; link != &engine->ready; link = link->next) {
+		struct vsock_connection *connection = container_of(link, struct vsock_connection, ready);
+
+		connection->ops->watch(connection, false);
+	}
+}
+
+/* Each of those that are ready now, once. False where room ran out. */
+static bool pump_all(struct vsock_engine *engine)
+{
+	size_t turns = list_length(&engine->ready);
+
+	while (turns-- > 0 && !list_empty(&engine->ready)) {
+		struct list *link = list_take(&engine->ready);
+
+		if (!pump(container_of(link, struct vsock_connection, ready))) {
+			list_prepend(&engine->ready, link);
+			suspend(engine);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool vsock_engine_run(struct vsock_engine *engine)
+{
+	bool enough = send_controls(engine) && pump_all(engine);
+
+	return !enough;
+}

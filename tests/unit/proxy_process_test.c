@@ -1,0 +1,413 @@
+// uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
+// uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c proxy/vsock_engine.c proxy/vsock_send.c
+// uses: proxy/stream.c proxy/stream_data.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
+// uses: proxy/vmm.c proxy/proxy.c
+/* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "proxy/client.h"
+#include "proxy/proxy.h"
+#include "proxy/unix_socket.h"
+
+#define LOG_SUBSYSTEM "test"
+#include "lib/log.h"
+
+#define PATH_SIZE 512
+
+static char directory[64];
+
+static int make_directory(void **state)
+{
+	(void)state;
+	strcpy(directory, "/tmp/nacre-proxy-test-XXXXXX");
+	return mkdtemp(directory) ? 0 : -1;
+}
+
+static const char *in_directory(char path[PATH_SIZE], const char *name)
+{
+	snprintf(path, PATH_SIZE, "%s/%s", directory, name);
+	return path;
+}
+
+static int remove_directory(void **state)
+{
+	static const char *const left[] = {"file", "out", "agent.sock", "vsock.sock"};
+	char path[PATH_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < array_size(left); i++)
+		unlink(in_directory(path, left[i]));
+	/* The proxy has left nothing else. */
+	return rmdir(directory);
+}
+
+/* ---- The command line -------------------------------------------------------------------------------------------- */
+
+static int parse(struct options *options, struct error *error, const char *line)
+{
+	static char copy[512], *argv[16];
+	int argc = 0;
+
+	snprintf(copy, sizeof(copy), "nacre-proxy %s", line);
+	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	optind = 0;
+	return options_parse(options, argc, argv, error);
+}
+
+static void good_command_lines(void **state)
+{
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier vhost-user:/a/b,cid=3"), 0);
+	assert_string_equal(options.directory, "D");
+	assert_string_equal(options.vhost_path, "/a/b");
+	assert_int_equal(options.guest_cid, 3);
+	assert_null(options.vmm);
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--carrier=vhost-user:a,cid=1,cid=4294967294 --dir=D -- qemu -M x --dir"),
+			 0);
+	assert_string_equal(options.vhost_path, "a,cid=1");
+	assert_int_equal(options.guest_cid, 4294967294u);
+	assert_string_equal(options.vmm[0], "qemu");
+	assert_string_equal(options.vmm[3], "--dir");
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--help"), 0);
+	assert_true(options.help);
+}
+
+static void bad_command_lines(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"--dir D",
+		"--carrier vhost-user:p,cid=3",
+		"--dir",
+		"--dir D --carrier",
+		"--dir D --carrier vhost-user:p",
+		"--dir D --carrier vhost-user:,cid=3",
+		"--dir D --carrier vhost-user:p,cid=2",
+		"--dir D --carrier vhost-user:p,cid=x",
+		"--dir D --carrier vhost-user:p,cid=4294967295",
+		"--dir D --carrier vhost-user:p,cid=-1",
+		"--dir D --carrier hybrid:p",
+		"--dir D --carrier vhost-user:p,cid=3 qemu",
+		"--dir D --carrier vhost-user:p,cid=3 --other",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(bad); i++) {
+		struct options options;
+		struct error error = {0};
+
+		assert_int_equal(parse(&options, &error, bad[i]), -EINVAL);
+		assert_true(strlen(error.text) > 0);
+		assert_null(strchr(error.text, '\n'));
+		options_free(&options);
+	}
+}
+
+/* ---- Clients ----------------------------------------------------------------------------------------------------- */
+
+struct server {
+	int listener;
+	const char *answer;
+	char request[64];
+};
+
+static void *serve_one(void *data)
+{
+	struct server *server = data;
+	int fd = accept(server->listener, NULL, NULL);
+	ssize_t length = read(fd, server->request, sizeof(server->request) - 1);
+
+	if (length >= 0 && write(fd, server->answer, strlen(server->answer)) >= 0)
+		server->request[length] = '\0';
+	close(fd);
+	return NULL;
+}
+
+static int connect_with_answer(const char *answer, uint32_t *host_port, struct error *error)
+{
+	char path[PATH_SIZE];
+	struct server server = {.listener = unix_listen(in_directory(path, "vsock.sock"), NULL), .answer = answer};
+	pthread_t thread;
+	int fd;
+
+	assert_true(server.listener >= 0);
+	assert_int_equal(fd_set_blocking(server.listener, true), 0);
+	assert_int_equal(pthread_create(&thread, NULL, serve_one, &server), 0);
+	fd = proxy_connect_port(directory, 5000, host_port, error);
+	pthread_join(thread, NULL);
+	assert_string_equal(server.request, "CONNECT 5000\n");
+	close(server.listener);
+	return fd;
+}
+
+static void clients_read_the_line_only(void **state)
+{
+	uint32_t port;
+	char rest[8] = "";
+	int fd = connect_with_answer("OK 1073741824\nOK 1\n", &port, NULL);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(port, 1073741824u);
+	assert_int_equal(read(fd, rest, sizeof(rest)), 5);
+	assert_memory_equal(rest, "OK 1\n", 5);
+	close(fd);
+}
+
+static void clients_tell_refusal_from_nonsense(void **state)
+{
+	struct error error = {0};
+	uint32_t port;
+
+	(void)state;
+	assert_int_equal(connect_with_answer("", &port, &error), -ECONNREFUSED);
+	assert_int_equal(connect_with_answer("OK ", &port, &error), -ECONNREFUSED);
+	assert_int_equal(connect_with_answer("OK x\n", &port, &error), -EPROTO);
+	assert_int_equal(connect_with_answer("OK 4294967296\n", &port, &error), -EPROTO);
+	assert_int_equal(connect_with_answer("NO 1\n", &port, &error), -EPROTO);
+	assert_int_equal(connect_with_answer("OK 00000000000000000000000000000000000001\n", &port, &error), -EPROTO);
+	assert_int_equal(proxy_connect_agent("/nonexistent", &error), -ENOENT);
+}
+
+static void paths_may_be_long(void **state)
+{
+	char path[PATH_SIZE], name[101];
+	int listener, fd;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(mkdir(in_directory(path, name), 0700), 0);
+	strcat(path, "/agent.sock");
+	listener = unix_listen(path, NULL);
+	assert_true(listener >= 0);
+	*strrchr(path, '/') = '\0';
+	fd = proxy_connect_agent(path, NULL);
+	assert_true(fd >= 0);
+	assert_true(unix_peer_allowed(fd));
+	close(fd);
+	close(listener);
+	strcat(path, "/agent.sock");
+	unlink(path);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void only_sockets_are_replaced(void **state)
+{
+	char path[PATH_SIZE];
+	struct stat status;
+	int fd;
+
+	(void)state;
+	close(open(in_directory(path, "file"), O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(unix_listen(path, NULL), -EEXIST);
+	unlink(path);
+	fd = unix_listen(path, NULL);
+	close(fd);
+	fd = unix_listen(path, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	close(fd);
+}
+
+/* ---- The process ------------------------------------------------------------------------------------------------- */
+
+/* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
+static pid_t start_proxy(char *const vmm[])
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		static struct proxy proxy;
+		char path[PATH_SIZE];
+		struct options options = {
+			.directory = directory,
+			.vhost_path = strdup(in_directory(path, "vhost.sock")),
+			.guest_cid = 3,
+			.vmm = vmm,
+		};
+		struct error error = {0};
+		int status;
+
+		alarm(20);
+		status = proxy_open(&proxy, &options, &error) < 0 ? 200 + error.number : proxy_run(&proxy);
+		proxy_close(&proxy);
+		options_free(&options);
+		_exit(status);
+	}
+	return pid;
+}
+
+static int status_of(pid_t pid)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static bool exists(const char *name)
+{
+	char path[PATH_SIZE];
+
+	return access(in_directory(path, name), F_OK) == 0;
+}
+
+static void wait_for(const char *name)
+{
+	for (int i = 0; i < 2000 && !exists(name); i++)
+		usleep(5000);
+	assert_true(exists(name));
+}
+
+static long pid_in(const char *name)
+{
+	char text[32] = "", path[PATH_SIZE];
+
+	for (int i = 0; i < 2000 && text[0] == '\0'; i++) {
+		if (fd_read_file(AT_FDCWD, in_directory(path, name), text, sizeof(text), NULL) <= 0)
+			usleep(5000);
+	}
+	return atol(text);
+}
+
+static void ends_with_the_vmm(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of(start_proxy((char *[]){"sh", "-c", "exit 0", NULL})), 0);
+	assert_int_equal(status_of(start_proxy((char *[]){"sh", "-c", "exit 3", NULL})), 3);
+	assert_int_equal(status_of(start_proxy((char *[]){"sh", "-c", "kill -9 $$", NULL})), 128 + 9);
+	assert_int_equal(status_of(start_proxy((char *[]){"/nonexistent/vmm", NULL})), 200 + ENOENT);
+	assert_int_equal(status_of(start_proxy((char *[]){"/etc/passwd", NULL})), 200 + EACCES);
+	assert_false(exists("proxy.pid"));
+}
+
+static void vmm_inherits_nothing(void **state)
+{
+	char command[PATH_SIZE], path[PATH_SIZE], text[256];
+
+	(void)state;
+	/* sh has 0, 1, 2; the fourth is the glob's own directory. SIGPIPE and signals that are blocked as usual. */
+	snprintf(command, sizeof(command),
+		 "(for i in /proc/$$/fd/*; do readlink $i; done | grep -c -E 'socket|epoll|signalfd|proxy.pid'; "
+		 "grep -E 'SigBlk|SigIgn' /proc/self/status) > %s",
+		 in_directory(path, "out"));
+	assert_int_equal(status_of(start_proxy((char *[]){"sh", "-c", command, NULL})), 0);
+	assert_true(fd_read_file(AT_FDCWD, in_directory(path, "out"), text, sizeof(text), NULL) > 0);
+	assert_string_equal(text, "0\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000");
+}
+
+static void one_proxy_a_directory(void **state)
+{
+	pid_t first = start_proxy((char *[]){"sleep", "1000", NULL});
+	long vmm;
+
+	(void)state;
+	wait_for("vmm.pid");
+	vmm = pid_in("vmm.pid");
+	assert_int_equal(pid_in("proxy.pid"), first);
+	assert_int_equal(status_of(start_proxy((char *[]){"sleep", "1000", NULL})), 200 + EBUSY);
+	assert_true(exists("agent.sock"));
+	assert_int_equal(kill(first, SIGTERM), 0);
+	assert_int_equal(status_of(first), 0);
+	assert_int_equal(kill((pid_t)vmm, 0), -1);
+}
+
+static void vmm_dies_with_the_proxy(void **state)
+{
+	static const char *const left[] = {"vmm.pid", "proxy.pid", "agent.sock", "vsock.sock", "vhost.sock"};
+	pid_t proxy = start_proxy((char *[]){"sleep", "1000", NULL});
+	char path[PATH_SIZE];
+	pid_t vmm;
+
+	(void)state;
+	wait_for("vmm.pid");
+	vmm = (pid_t)pid_in("vmm.pid");
+	assert_int_equal(kill(proxy, SIGKILL), 0);
+	assert_int_equal(status_of(proxy), -SIGKILL);
+	for (int i = 0; i < 2000 && kill(vmm, 0) == 0; i++) {
+		char name[32], text[256];
+
+		/* Whoever reaps it may take his time: a zombie is dead. */
+		snprintf(name, sizeof(name), "/proc/%d/stat", vmm);
+		if (fd_read_file(AT_FDCWD, name, text, sizeof(text), NULL) > 0 && strstr(text, ") Z "))
+			break;
+		usleep(5000);
+		assert_int_not_equal(i, 1999);
+	}
+	/* What it left is no obstacle. */
+	assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 0);
+	for (size_t i = 0; i < array_size(left); i++)
+		assert_int_not_equal(access(in_directory(path, left[i]), F_OK), 0);
+}
+
+static void ends_with_the_connection(void **state)
+{
+	pid_t proxy = start_proxy(NULL);
+	char path[PATH_SIZE];
+	int vhost, second, client;
+
+	(void)state;
+	wait_for("vsock.sock");
+	client = proxy_connect_agent(directory, NULL);
+	assert_true(client >= 0);
+	vhost = unix_connect(in_directory(path, "vhost.sock"), NULL);
+	assert_true(vhost >= 0);
+	/* A second VMM is turned away. */
+	second = unix_connect(path, NULL);
+	assert_int_equal(read(second, path, 1), 0);
+	close(second);
+	close(vhost);
+	assert_int_equal(status_of(proxy), 0);
+	assert_int_equal(read(client, path, 1), 0);
+	close(client);
+	assert_false(exists("agent.sock"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_command_lines),
+		cmocka_unit_test(bad_command_lines),
+		cmocka_unit_test(clients_read_the_line_only),
+		cmocka_unit_test(clients_tell_refusal_from_nonsense),
+		cmocka_unit_test(paths_may_be_long),
+		cmocka_unit_test(only_sockets_are_replaced),
+		cmocka_unit_test(ends_with_the_vmm),
+		cmocka_unit_test(vmm_inherits_nothing),
+		cmocka_unit_test(one_proxy_a_directory),
+		cmocka_unit_test(vmm_dies_with_the_proxy),
+		cmocka_unit_test(ends_with_the_connection),
+	};
+
+	alarm(100);
+	log_open(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_TEXT, LOG_ERROR, "test");
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
