@@ -24,8 +24,8 @@ const char options_help[] =
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
-	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the proxy,\n"
-	"with its exit status. Without one the proxy ends when the VMM closes its connection.\n";
+	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
+	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection.\n";
 
 static int parse_cid(const char *text, uint64_t *cid)
 {

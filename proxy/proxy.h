@@ -1,8 +1,8 @@
 /* One VM's proxy: everything that it consists of, in two parts.
  *
  * `keeper` is what must survive, and what would have to be handed to a process which takes over from this one: what the
- * VMM and the host's clients are connected to, and what the VMM has said. Nothing in it is derived from the contents of a
- * ring. Everything else belongs to the work, and could be built again.
+ * VMM and the host's clients are connected to, and what the VMM has said. Nothing in it is derived from the contents of
+ * a ring. Everything else belongs to the work, and could be built again.
  */
 #ifndef NACRE_PROXY_PROXY_H
 #define NACRE_PROXY_PROXY_H

@@ -71,6 +71,8 @@ void vhost_user_clear_ring(struct virtqueue_state *ring)
 	fd_close(&ring->kick);
 	fd_close(&ring->call);
 	fd_close(&ring->error);
+	/* Enabled until the VMM says otherwise, and not, as the protocol has it, only when it says so: there are QEMUs
+	 * which never do for a vsock device. */
 	*ring = (struct virtqueue_state){.kick = -1, .call = -1, .error = -1, .enabled = true};
 }
 
@@ -143,12 +145,12 @@ static int set_mem_table(struct vhost_user *vhost, void *payload, struct error *
 {
 	struct guest_region regions[GUEST_MEMORY_REGIONS];
 	struct memory_table table = {0};
-	size_t count = vhost->fd_count;
+	size_t count = vhost->fd_count, size = vhost->message.header.size;
 
-	memcpy(&table, payload, vhost->message.header.size < sizeof(table) ? vhost->message.header.size : sizeof(table));
-	if (table.count != count || vhost->message.header.size < 8 + count * sizeof(table.regions[0]))
-		return error_set(error, EPROTO, "%u regions with %zu descriptors in %u bytes", table.count, count,
-				 vhost->message.header.size);
+	memcpy(&table, payload, size < sizeof(table) ? size : sizeof(table));
+	if (table.count != count || size < 8 + count * sizeof(table.regions[0]))
+		return error_set(error, EPROTO, "%u regions with %zu descriptors in %zu bytes", table.count, count,
+				 size);
 	for (size_t i = 0; i < count; i++)
 		regions[i] = (struct guest_region){
 			.guest_address = table.regions[i].guest_address,

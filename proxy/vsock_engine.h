@@ -6,9 +6,9 @@
  * writes straight from a packet's payload.
  *
  * Theory of operation
- *   From the guest: vsock_engine_receive() checks a packet and acts on it. Payload is gathered over packets which follow
- *   each other on one connection, and handed to the stream in one write by vsock_engine_flush(). A stream takes
- *   everything, always; what it can't pass on yet it keeps, at most VSOCK_BUFFER bytes, since that is the credit
+ *   From the guest: vsock_engine_receive() checks a packet and acts on it. Payload is gathered over packets which
+ *   follow each other on one connection, and handed to the stream in one write by vsock_engine_flush(). A stream
+ *   takes everything, always; what it can't pass on yet it keeps, at most VSOCK_BUFFER bytes, since that is the credit
  *   which the guest has. So no stream can hold up the ring which all of them share.
  *   To the guest: control packets first, then data. A connection whose stream is readable stands in one queue, and each
  *   gets one read, into room for at most VSOCK_READ_PACKETS packets, before it is the next one's turn. When the
@@ -41,21 +41,21 @@ struct vsock_stream_ops {
 	/* Like readv(2) without blocking: the count, 0 at the end, or -errno. */
 	ssize_t (*read)(struct vsock_connection *connection, const struct iovec *parts, size_t count);
 
-	/* Takes all of the `size` bytes, keeps what can't go on yet, and returns how many went on (or were dropped, where
-	 * nobody reads them); the rest is announced by vsock_connection_forwarded(). -ENOMEM ends the connection. */
+	/* Takes all of the `size` bytes, keeps what can't go on yet, and returns how many went on (or were dropped,
+	 * where nobody reads them); the rest is announced by vsock_connection_forwarded(). -ENOMEM ends the connection. */
 	ssize_t (*write)(struct vsock_connection *connection, const struct iovec *parts, size_t count, size_t size);
 
 	/* Whether readability is to be reported (vsock_connection_readable()). False at first. */
 	void (*watch)(struct vsock_connection *connection, bool readable);
 
-	/* The guest has accepted a connection made by vsock_engine_connect(). 0, or -errno: it is reset, and closed(). */
+	/* The guest has accepted a connection made by vsock_engine_connect(). 0; or -errno, which resets it. */
 	int (*connected)(struct vsock_connection *connection);
 
 	/* What the guest won't do any more (VSOCK_SHUTDOWN_RECEIVE, _SEND). */
 	void (*shut)(struct vsock_connection *connection, unsigned int flags);
 
-	/* The connection is gone from the engine, because of the guest or of vsock_engine_stop(). Both of its directions
-	 * are over; what write() took must still reach its reader. The stream may be freed here, and in no other of
+	/* The connection is gone from the engine, because of the guest or of vsock_engine_stop(). Both directions are
+	 * over; what write() took must still reach its reader. The stream may be freed here, and in no other of
 	 * these functions. */
 	void (*closed)(struct vsock_connection *connection);
 };
@@ -63,8 +63,8 @@ struct vsock_stream_ops {
 /* The way to the guest. */
 struct vsock_carrier;
 struct vsock_carrier_ops {
-	/* Looks at the room for up to `packets` packets. Fills `sizes` with how much payload each takes, and `parts` with
-	 * where that goes, one packet after the other. Returns how many packets there is room for; where that is 0,
+	/* Looks at the room for up to `packets` packets. Fills `sizes` with how much payload each takes, and `parts`
+	 * with where that goes, one packet after the other. Returns how many packets there is room for; where that is 0,
 	 * the carrier calls vsock_engine_run() when there is some. What was offered stays until the next call. */
 	size_t (*room)(struct vsock_carrier *carrier, size_t packets, struct iovec parts[IOVEC_MAX],
 		       size_t *part_count, uint32_t sizes[VSOCK_READ_PACKETS]);

@@ -42,8 +42,8 @@ void vsock_send_reset(struct vsock_engine *engine, uint32_t host_port, uint32_t 
 {
 	size_t last = (engine->reset_first + engine->reset_count) % VSOCK_RESETS_MAX;
 
-	/* Full: a guest which sends much and takes nothing. What it loses is a courtesy. Not to read its packets instead
-	 * could stop both sides for good. */
+	/* Full: a guest which sends much and takes nothing. What it loses is a courtesy. Not to read its packets
+	 * instead could stop both sides for good. */
 	if (!engine->running || engine->reset_count == VSOCK_RESETS_MAX)
 		return;
 	engine->resets[last] = (struct vsock_address){.host_port = host_port, .guest_port = guest_port};
@@ -288,7 +288,5 @@ static bool pump_all(struct vsock_engine *engine)
 
 bool vsock_engine_run(struct vsock_engine *engine)
 {
-	bool enough = send_controls(engine) && pump_all(engine);
-
-	return !enough;
+	return !(send_controls(engine) && pump_all(engine));
 }

@@ -1,5 +1,5 @@
-/* A VMM and a guest for tests of the proxy: the vhost-user front-end's messages, guest memory in two memfds, and a driver
- * for the two rings. All in the test's own process and thread: whoever waits for something steps the proxy's loop.
+/* A VMM and a guest for tests of the proxy: the vhost-user front-end's messages, guest memory in two memfds, and a
+ * driver for the two rings. All in the test's own process and thread: whoever waits for something steps the proxy's loop.
  */
 #ifndef NACRE_TESTS_PROXY_FAKE_GUEST_H
 #define NACRE_TESTS_PROXY_FAKE_GUEST_H

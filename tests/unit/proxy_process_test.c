@@ -85,8 +85,8 @@ static void good_command_lines(void **state)
 	assert_int_equal(options.guest_cid, 3);
 	assert_null(options.vmm);
 	options_free(&options);
-	assert_int_equal(parse(&options, NULL, "--carrier=vhost-user:a,cid=1,cid=4294967294 --dir=D -- qemu -M x --dir"),
-			 0);
+	assert_int_equal(
+		parse(&options, NULL, "--carrier=vhost-user:a,cid=1,cid=4294967294 --dir=D -- qemu -M x --dir"), 0);
 	assert_string_equal(options.vhost_path, "a,cid=1");
 	assert_int_equal(options.guest_cid, 4294967294u);
 	assert_string_equal(options.vmm[0], "qemu");

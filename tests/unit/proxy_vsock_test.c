@@ -320,7 +320,7 @@ static void slow_readers_hold_up_nobody(void **state)
 	assert_true(sent > VSOCK_BUFFER);
 	guest_send(guest, VSOCK_RW, 1024, quick_port, "quick", 5);
 	client_expect(guest, quick, "quick");
-	/* The guest goes on to send more than it may: that ends its connection, but what it was allowed to send arrives. */
+	/* The guest goes on to send more than it may: that ends its connection, but what it might send arrives. */
 	for (uint64_t position = sent; position < sent + VSOCK_BUFFER; position += sizeof(data)) {
 		fill_pattern(data, sizeof(data), position);
 		guest_send(guest, VSOCK_RW, 1024, slow_port, data, sizeof(data));
