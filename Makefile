@@ -1,0 +1,319 @@
+# nacre: the guest agent, the host programs, the guest's kernel and image.
+#
+# `make help` lists the targets. Everything made is below build/ (build/ARCH/ for a foreign ARCH=); what takes long is
+# kept in ${XDG_CACHE_HOME:-~/.cache}/nacre by scripts/build-*, keyed by version and configuration.
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+NATIVE := $(shell uname -m)
+ARCH ?= $(NATIVE)
+B := $(if $(filter $(NATIVE),$(ARCH)),build,build/$(ARCH))
+GEN := build/gen
+V ?=
+Q := $(if $(V),,@)
+
+# Debian's cross compilers.
+CROSS_aarch64 := aarch64-linux-gnu-
+CROSS_riscv64 := riscv64-linux-gnu-
+CROSS_ppc64le := powerpc64le-linux-gnu-
+CROSS_s390x := s390x-linux-gnu-
+CROSS_x86_64 := x86_64-linux-gnu-
+CROSS_COMPILE ?= $(if $(filter $(NATIVE),$(ARCH)),,$(CROSS_$(ARCH)))
+
+ifeq ($(origin CC),default)
+CC := $(CROSS_COMPILE)gcc
+endif
+HOST_CC ?= gcc
+# Debian's own, which has kconfiglib: another may come first in PATH.
+PYTHON := /usr/bin/python3
+STRIP := $(CROSS_COMPILE)strip
+AR := $(CROSS_COMPILE)ar
+IS_CLANG := $(findstring clang,$(notdir $(firstword $(CC))))
+
+# ---- Configuration -----------------------------------------------------------------------------------------------
+
+NO_CONFIG := help clean distclean defconfig tinyconfig menuconfig
+ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
+-include .config
+endif
+
+# No .config yet: the defaults. A changed Kconfig: the values stay, new options get their defaults.
+.config: Kconfig kernel-config/Kconfig
+	$(Q)$(PYTHON) -m $(if $(wildcard .config),olddefconfig,alldefconfig) >/dev/null
+	$(Q)touch $@
+
+defconfig: ## the default configuration, in .config
+	$(Q)$(PYTHON) -m alldefconfig
+
+tinyconfig: ## everything optional off
+	$(Q)$(PYTHON) -m allnoconfig
+
+menuconfig: ## choose in a terminal
+	$(Q)$(PYTHON) -m menuconfig
+
+# config.h changes only when its text does, so that a choice for the kernel doesn't compile the agent again.
+$(GEN)/config.stamp: .config
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) -m genconfig --header-path $(GEN)/config.h
+	$(Q)touch $@
+
+$(GEN)/config.h: $(GEN)/config.stamp ;
+
+# ---- Flags -------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes
+# gnu11 defines `linux`, which the OCI messages have as a field.
+INCLUDES := -I. -I$(GEN) -D_GNU_SOURCE -Ulinux -include $(GEN)/config.h
+
+# clang 14 has zeroing only behind a flag.
+AUTO_INIT := -ftrivial-auto-var-init=zero
+ifdef IS_CLANG
+# musl's CMSG_NXTHDR compares signed with unsigned, which gcc forgives in system headers.
+WARNINGS += -Wno-sign-compare
+AUTO_INIT += -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+endif
+
+# No _FORTIFY_SOURCE here: it works through checking variants in the C library's headers, and musl has none.
+HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection $(AUTO_INIT)
+SIZE := -Os -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables -fmerge-all-constants
+CFLAGS := -std=gnu11 -g $(SIZE) $(HARDENING) -ffile-prefix-map=$(CURDIR)=. $(EXTRA_CFLAGS)
+LDFLAGS := -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=sha1
+
+# The musl sysroot with the guest's C libraries. Its path changes with the versions; objects follow the stamp.
+SYSROOT_STAMP := $(B)/sysroot.stamp
+SYSROOT = $(shell cat $(SYSROOT_STAMP) 2>/dev/null)
+MUSL_CC = NACRE_CC="$(CC)" $(SYSROOT)/bin/musl-cc
+
+ifeq ($(wildcard $(shell cat $(SYSROOT_STAMP) 2>/dev/null)/complete),)
+$(shell rm -f $(SYSROOT_STAMP))
+endif
+
+$(SYSROOT_STAMP): scripts/build-sysroot scripts/fetch-source scripts/musl-cc.in
+	$(Q)mkdir -p $(@D)
+	$(Q)scripts/build-sysroot $(ARCH) >$@.new && mv $@.new $@
+
+# Another compiler or other flags: everything again.
+FLAGS_TEXT := $(CC) $(CFLAGS) $(LDFLAGS) $(WARNINGS)
+FLAGS_STAMP := $(B)/flags.stamp
+ifneq ($(shell cat $(FLAGS_STAMP) 2>/dev/null),$(FLAGS_TEXT))
+$(shell mkdir -p $(B) && echo '$(FLAGS_TEXT)' >$(FLAGS_STAMP))
+endif
+
+# ---- Sources -----------------------------------------------------------------------------------------------------
+
+sources = $(sort $(wildcard $(foreach folder,$1,$(folder)/*.c $(folder)/*/*.c)))
+objects = $(patsubst %.c,$(B)/obj/%.o,$1)
+
+PROTOS := $(notdir $(wildcard proto/*.proto))
+GEN_SOURCES := $(PROTOS:%.proto=$(GEN)/%.pb-c.c) $(GEN)/google/protobuf/empty.pb-c.c
+GEN_HEADERS := $(GEN_SOURCES:.c=.h) $(GEN)/config.h
+GEN_OBJECTS := $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_SOURCES))
+
+LIB_OBJECTS := $(call objects,$(call sources,lib))
+AGENT_OBJECTS := $(call objects,$(call sources,init agent))
+PROXY_OBJECTS := $(call objects,$(call sources,proxy))
+RUNTIME_OBJECTS := $(call objects,$(call sources,runtime))
+
+# protoc-c 1.4 refuses the `optional` of proto3: copies without the word are compiled.
+build/proto/%.proto: proto/%.proto
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -E 's/^([[:space:]]*)optional /\1/' $< >$@
+
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: build/proto/%.proto | $(PROTOS:%=build/proto/%)
+	@echo "  PROTOC   $*.proto"
+	$(Q)mkdir -p $(GEN)
+	$(Q)protoc-c -Ibuild/proto -I/usr/include --c_out=$(GEN) $*.proto
+
+$(GEN)/google/protobuf/empty.pb-c.c $(GEN)/google/protobuf/empty.pb-c.h &: /usr/include/google/protobuf/empty.proto
+	@echo "  PROTOC   google/protobuf/empty.proto"
+	$(Q)mkdir -p $(GEN)
+	$(Q)protoc-c -I/usr/include --c_out=$(GEN) google/protobuf/empty.proto
+
+gen: $(GEN_SOURCES) $(GEN_HEADERS) ## the generated protobuf code and config.h, in build/gen
+
+# The proxy moves the data: for speed; everything else for size.
+$(B)/obj/proxy/%.o: CFLAGS += -O2
+
+define compile
+@echo "  CC       $<"
+$(Q)mkdir -p $(@D)
+$(Q)$(MUSL_CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+endef
+
+$(B)/obj/%.o: %.c $(SYSROOT_STAMP) $(FLAGS_STAMP) | $(GEN_HEADERS)
+	$(compile)
+
+$(B)/obj/gen/%.o: $(GEN)/%.c $(SYSROOT_STAMP) $(FLAGS_STAMP) | $(GEN_HEADERS)
+	$(compile)
+
+# ---- Programs ----------------------------------------------------------------------------------------------------
+
+define archive
+@echo "  AR       $@"
+$(Q)rm -f $@ && $(AR) rcsD $@ $^
+endef
+
+$(B)/libnacre.a: $(LIB_OBJECTS) $(GEN_OBJECTS)
+	$(archive)
+
+# The proxy without its main(): the runtime uses its client code.
+$(B)/libproxy.a: $(filter-out %/main.o,$(PROXY_OBJECTS))
+	$(archive)
+
+# The unstripped program stays beside the stripped one, as NAME.debug.
+define link
+@echo "  LINK     $@"
+$(Q)$(MUSL_CC) $(CFLAGS) $(LDFLAGS) -o $@.debug $^ $(LIBS)
+$(Q)$(STRIP) --strip-all -R .comment -o $@ $@.debug
+endef
+
+$(B)/nacre-agent: $(AGENT_OBJECTS) $(B)/libnacre.a
+	$(link)
+
+$(B)/nacre-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libnacre.a
+	$(link)
+
+$(B)/nacre: $(RUNTIME_OBJECTS) $(B)/libproxy.a $(B)/libnacre.a
+	$(link)
+
+$(B)/nacre-agent: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lprotobuf-c
+$(B)/nacre-proxy: LIBS := -lseccomp -ljansson -lprotobuf-c
+$(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c
+
+# For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
+build/guarded: tests/guarded.c
+	@echo "  HOSTCC   $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOST_CC) -std=gnu11 -O2 -Wall -Wextra -Werror -o $@ $< -lseccomp
+
+agent: $(B)/nacre-agent ## build/nacre-agent alone
+programs: $(B)/nacre-agent $(B)/nacre-proxy $(B)/nacre build/guarded ## agent, proxy, nacre
+all: programs kernel image ## programs, kernel and image (the default)
+
+# ---- Kernel and image --------------------------------------------------------------------------------------------
+
+# One fragment a capability: CONFIG_KERNEL_NAME chooses kernel-config/name.config.
+FRAGMENTS := kernel-config/base.config kernel-config/virtio.config kernel-config/arch-$(ARCH).config \
+	$(foreach option,$(filter CONFIG_KERNEL_%,$(.VARIABLES)),$(if $(filter y,$($(option))),kernel-config/$(shell \
+	name=$(option:CONFIG_KERNEL_%=%); name=$${name,,}; echo $${name//_/-}).config))
+
+kernel: $(B)/vmlinuz-microvm ## the guest kernel, build/vmlinuz-microvm
+
+$(B)/vmlinuz-microvm: scripts/build-kernel $(sort $(FRAGMENTS)) .config
+	$(Q)scripts/build-kernel $(ARCH) $@ $(sort $(FRAGMENTS))
+
+image: $(B)/initramfs.cpio ## the guest image, build/initramfs.cpio
+
+$(B)/busybox-image: scripts/build-busybox rootfs/busybox-image.config $(SYSROOT_STAMP)
+	$(Q)scripts/build-busybox $(ARCH) rootfs/busybox-image.config $@
+
+$(B)/busybox-container: scripts/build-busybox rootfs/busybox-container.config $(SYSROOT_STAMP)
+	$(Q)scripts/build-busybox $(ARCH) rootfs/busybox-container.config $@
+
+$(B)/initramfs.cpio: rootfs/make-cpio rootfs/initramfs.list $(B)/nacre-agent $(B)/busybox-image .config
+	@echo "  CPIO     $@"
+	$(Q)rootfs/make-cpio --set build=$(B) --set busybox=$(or $(CONFIG_IMAGE_BUSYBOX),n) rootfs/initramfs.list $@
+
+rootfs: $(B)/rootfs-busybox/.complete ## a container's root file system to try things with, build/rootfs-busybox
+
+$(B)/rootfs-busybox/.complete: rootfs/make-container-root $(B)/busybox-container
+	@echo "  ROOTFS   $(@D)"
+	$(Q)rootfs/make-container-root $(B)/busybox-container $(@D)
+	$(Q)touch $@
+
+# ---- Tests -------------------------------------------------------------------------------------------------------
+
+# A unit test names the objects that it is linked with: `// uses: lib/loop.c agent/container/plan.c`. glibc, as the
+# sanitizers need it.
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TEST_CFLAGS := -std=gnu11 -g -O1 $(SANITIZE) -Wall -Wextra -Werror
+TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt
+UNIT_TESTS := $(patsubst tests/unit/%.c,build/tests/%,$(wildcard tests/unit/*_test.c))
+TEST_GEN_OBJECTS := $(patsubst $(GEN)/%.c,build/san/gen/%.o,$(GEN_SOURCES))
+
+define compile_test
+@echo "  HOSTCC   $<"
+$(Q)mkdir -p $(@D)
+$(Q)$(HOST_CC) $(TEST_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+endef
+
+build/san/%.o: %.c Makefile | $(GEN_HEADERS)
+	$(compile_test)
+
+build/san/gen/%.o: $(GEN)/%.c Makefile | $(GEN_HEADERS)
+	$(compile_test)
+
+build/san/libgen.a: $(TEST_GEN_OBJECTS)
+	$(Q)rm -f $@ && ar rcsD $@ $^
+
+uses = $(shell sed -n 's|^// uses:||p' $1)
+define unit_test
+build/tests/$1: build/san/tests/unit/$1.o $$(patsubst %.c,build/san/%.o,$$(call uses,tests/unit/$1.c)) build/san/libgen.a
+	@echo "  LINK     $$@"
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(HOST_CC) $(SANITIZE) -o $$@ $$^ $(TEST_LIBS)
+endef
+$(foreach test,$(notdir $(UNIT_TESTS)),$(eval $(call unit_test,$(test))))
+
+# The tests' client of the agent: Go, with containerd's ttrpc. It reads the messages from descriptors.
+build/agentctl: $(wildcard tests/interop/*.go tests/interop/go.*) build/agentctl.desc
+	@echo "  GO       $@"
+	$(Q)cd tests/interop && go build -trimpath -o $(CURDIR)/$@ .
+	$(Q)touch $@
+
+build/agentctl.desc: $(wildcard proto/*.proto)
+	@echo "  PROTOC   $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc -Iproto -I/usr/include --include_imports --descriptor_set_out=$@ $(notdir $^)
+
+test-programs: build/guarded build/agentctl unit-tests ## what the tests need beside the programs
+
+unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
+
+check: ## the quick tests (all of them: scripts/test)
+	$(Q)scripts/test --quick
+
+# cppcheck takes what cleanup attributes free for leaks, and members of a compound literal for variables.
+lint: ## shellcheck and cppcheck
+	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* .ci/run)
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder -I. lib init agent proxy runtime
+
+# ---- The rest ----------------------------------------------------------------------------------------------------
+
+ALL_SOURCES := $(call sources,lib init agent proxy runtime)
+
+compile_commands.json: $(GEN_HEADERS) $(SYSROOT_STAMP) ## for editors and clangd
+	$(Q)scripts/compile-commands "$(CC) -nostdinc -isystem $(SYSROOT)/include -isystem \
+		$$($(CC) -print-file-name=include) $(CFLAGS) $(WARNINGS) $(INCLUDES)" $(ALL_SOURCES) >$@
+
+PREFIX ?= /usr/local
+install: programs kernel image ## to $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(B)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
+	install -D -m 755 $(B)/nacre-proxy $(DESTDIR)$(PREFIX)/bin/nacre-proxy
+	install -D -m 755 $(B)/nacre-agent $(DESTDIR)$(PREFIX)/share/nacre/nacre-agent
+	install -D -m 644 $(B)/vmlinuz-microvm $(DESTDIR)$(PREFIX)/share/nacre/vmlinuz-microvm
+	install -D -m 644 $(B)/initramfs.cpio $(DESTDIR)$(PREFIX)/share/nacre/initramfs.cpio
+
+clean: ## what was built here (not the cache)
+	rm -rf build compile_commands.json
+
+distclean: clean ## and the configuration
+	rm -f .config .config.old
+
+help: ## this list
+	@echo "Targets:"
+	@sed -nE 's/^([a-z_.-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 28
+	@echo "Variables:"
+	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
+		'PREFIX=/usr/local' 'DESTDIR='
+
+.PHONY: all programs agent gen kernel image rootfs unit-tests test-programs check lint install clean distclean help \
+	defconfig tinyconfig menuconfig
+
+-include $(shell find build -name '*.d' 2>/dev/null)
