@@ -1,0 +1,55 @@
+/* One program, two roles: what starts it is the supervisor, and what that starts is the agent. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "agent/agent.h"
+#include "init/early.h"
+#include "init/program.h"
+#include "init/supervise.h"
+#include "lib/version.h"
+
+static const char usage[] =
+	"Usage: nacre-agent --listen unix://PATH\n"
+	"\n"
+	"Serves the Kata Containers agent protocol: makes containers on this machine, and runs them.\n"
+	"\n"
+	"  --listen ADDRESS  where calls arrive: unix://PATH, with the streams at PATH.streams\n"
+	"                    (or the environment's KATA_AGENT_SERVER_ADDR)\n"
+	"  --version         print the version\n"
+	"  --help            print this\n"
+	"\n"
+	"As PID 1 of a virtual machine it takes no options, but agent.* parameters of the kernel: see docs.\n";
+
+static int supervisor_main(int argc, char **argv)
+{
+	static char name[] = "nacre-agent";
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return fputs(usage, stdout) < 0;
+		if (strcmp(argv[i], "--version") == 0)
+			return printf("nacre-agent version %s (api version: %s)\n", NACRE_VERSION, NACRE_API_VERSION) < 0;
+	}
+	if (argc > 0)
+		argv[0] = name;
+	return supervise_here(argv);
+}
+
+int main(int argc, char **argv)
+{
+	const char *role = getenv(PROGRAM_ROLE);
+
+	/* First, as the environment of PID 1 comes from the kernel's command line. */
+	if (early_in_guest()) {
+		prctl(PR_SET_NAME, "nacre-init");
+		supervise_guest();
+	}
+	if (!role || strcmp(role, "agent") != 0)
+		return supervisor_main(argc, argv);
+	prctl(PR_SET_NAME, "nacre-agent");
+	unsetenv(PROGRAM_ROLE);
+	return agent_main(argc, argv);
+}
