@@ -115,7 +115,9 @@ GEN_HEADERS := $(GEN_SOURCES:.c=.h) $(GEN)/config.h
 GEN_OBJECTS := $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_SOURCES))
 
 LIB_OBJECTS := $(call objects,$(call sources,lib))
-AGENT_OBJECTS := $(call objects,$(call sources,init agent))
+# The one or the other, by configuration.
+LEFT_OUT := agent/container/$(if $(CONFIG_SECCOMP),seccomp_none.c,seccomp.c)
+AGENT_OBJECTS := $(call objects,$(filter-out $(LEFT_OUT),$(call sources,init agent)))
 PROXY_OBJECTS := $(call objects,$(call sources,proxy))
 RUNTIME_OBJECTS := $(call objects,$(call sources,runtime))
 
@@ -215,7 +217,8 @@ $(B)/busybox-image: scripts/build-busybox rootfs/busybox-image.config $(SYSROOT_
 $(B)/busybox-container: scripts/build-busybox rootfs/busybox-container.config $(SYSROOT_STAMP)
 	$(Q)scripts/build-busybox $(ARCH) rootfs/busybox-container.config $@
 
-$(B)/initramfs.cpio: rootfs/make-cpio rootfs/initramfs.list $(B)/nacre-agent $(B)/busybox-image .config
+$(B)/initramfs.cpio: rootfs/make-cpio rootfs/initramfs.list $(wildcard rootfs/etc/*) $(B)/nacre-agent \
+		$(if $(CONFIG_IMAGE_BUSYBOX),$(B)/busybox-image) .config
 	@echo "  CPIO     $@"
 	$(Q)rootfs/make-cpio --set build=$(B) --set busybox=$(or $(CONFIG_IMAGE_BUSYBOX),n) rootfs/initramfs.list $@
 

@@ -15,7 +15,7 @@
 #include "lib/log.h"
 
 #define TOP "/sys/fs/cgroup"
-#define OWN TOP "/nacre"
+#define OWN TOP "/nacre-agent"
 #define OWN_MEMORY "8388608" /* bytes: supervisor, agent, and the kernel's memory for them, with room */
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME)
 

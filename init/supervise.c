@@ -180,10 +180,13 @@ static bool read_line(struct supervise *supervise)
 		handle(supervise, &message, fds, count);
 		return true;
 	}
-	if (status == 0 || status == -ECONNRESET) /* reset: it hasn't read everything */
+	if (status == 0 || status == -ECONNRESET) { /* reset: it hadn't read everything */
+		/* It is ending, with a status that this doesn't change any more; or it is of no use. */
 		fd_close(&supervise->line);
-	else if (status != -EAGAIN)
+		kill(supervise->agent, SIGKILL);
+	} else if (status != -EAGAIN) {
 		give_up_agent(supervise, -status);
+	}
 	return false;
 }
 

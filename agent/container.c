@@ -1,0 +1,456 @@
+/* The life of a container, driven by jobs, launches and exits. container_remove.c has its end. */
+#define LOG_SUBSYSTEM "container"
+#include "agent/container.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/rpc.h"
+#include "agent/storage_list.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+
+#define PLAN_MEMORY (16u << 20)
+/* How long the connections of a process's streams may take to arrive (behaviour.md section 9). */
+#define ARRIVAL (300 * LOOP_MILLISECOND)
+#define MOUNT_TIMEOUT (60 * LOOP_SECOND)
+#define UNDO_TIMEOUT (10 * LOOP_SECOND)
+
+/* Creation ----------------------------------------------------------------------------------------------------------- */
+
+static void undone(struct container *container, const struct error *error)
+{
+	/* It never existed for anybody else, so there is nobody to say this to but the log. */
+	if (error)
+		log_error("undo container %s: %s", container->id, error->text);
+}
+
+/* Gives a creation up: its call is answered, and what was made is removed. */
+static void fail_creation(struct container *container, const struct error *error)
+{
+	struct ttrpc_call *call = take_pointer(&container->init->call);
+
+	log_warning("create container %s: %s", container->id, error->text);
+	if (call)
+		rpc_fail(call, error);
+	loop_timer_clear(&container->sandbox->agent->loop, &container->arrival);
+	container_remove(container, UNDO_TIMEOUT, undone);
+}
+
+/* The caller has gone, or its deadline has passed. */
+static void creation_cancelled(struct ttrpc_call *call)
+{
+	struct container *container = call->handler_data;
+	static const struct error gone = {.number = ECANCELED, .text = "the caller gave up"};
+
+	container->init->call = NULL;
+	fail_creation(container, &gone);
+}
+
+/* Keeps the pid namespace of the first container, and its procfs, for the containers which will join it. Without them
+ * this container is as good as any; only later ones can't share. */
+static void share_pid_namespace(struct container *container)
+{
+	struct sandbox *sandbox = container->sandbox;
+	struct launch *launch = &container->init->launch;
+	struct error error;
+
+	sandbox->pid_namespace = take_fd(&launch->pid_namespace);
+	if (launch_keep_procfs(launch, SHARED_PROCFS, &error) < 0) {
+		log_error("share the pid namespace: %s", error.text);
+		fd_close(&sandbox->pid_namespace);
+	}
+}
+
+static void launched(struct process *process, const struct error *error)
+{
+	struct container *container = process->container;
+	struct ttrpc_call *call;
+
+	if (container->state == CONTAINER_REMOVING)
+		return;
+	if (container->state == CONTAINER_CREATING && error) {
+		fail_creation(container, error);
+		return;
+	}
+	call = take_pointer(&process->call);
+	if (!error && container->state == CONTAINER_CREATING && container->owns_pid_namespace)
+		share_pid_namespace(container);
+	if (!error)
+		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
+	if (!call)
+		return;
+	call->cancelled = NULL;
+	if (error)
+		rpc_fail(call, error);
+	else
+		ttrpc_call_reply(call, NULL);
+}
+
+/* The namespaces and folders that a container shares with its sandbox. */
+static int fill_parameters(struct container *container, struct plan_parameters *parameters, struct error *error)
+{
+	struct sandbox *sandbox = container->sandbox;
+
+	*parameters = (struct plan_parameters){
+		.id = container->id,
+		.bundle = container->bundle,
+		.ipc_namespace = sandbox->ipc_namespace,
+		.uts_namespace = sandbox->uts_namespace,
+		.pid_namespace = -1,
+		.cgroup = &container->cgroup,
+		.limits = &sandbox->boot_limits,
+	};
+	if (!sandbox->had_container) {
+		parameters->procfs_exported = true;
+	} else if (container->request->sandbox_pidns) {
+		if (sandbox->pid_namespace < 0)
+			return error_set(error, EBUSY, "Sandbox does not have sandbox_pidns");
+		parameters->pid_namespace = sandbox->pid_namespace;
+		parameters->procfs = SHARED_PROCFS;
+	}
+	return 0;
+}
+
+/* Takes the connections of the streams that are there. */
+static void claim_connections(struct container *container, const struct stream_numbers *numbers, int connections[3])
+{
+	struct stream_ports *ports = &container->sandbox->agent->stream_ports;
+
+	/* What the host has connected already may still wait in the socket's queue. */
+	listener_drain(&container->sandbox->agent->streams);
+	connections[0] = stream_ports_claim(ports, numbers->in);
+	connections[1] = stream_ports_claim(ports, numbers->out);
+	connections[2] = stream_ports_claim(ports, numbers->err);
+}
+
+static bool by_calls(const struct stream_numbers *numbers)
+{
+	return numbers->in == 0 && numbers->out == 0 && numbers->err == 0;
+}
+
+static int launch_init(struct container *container, struct error *error)
+{
+	int connections[3] __attribute__((cleanup(stream_connections_close))) = {-1, -1, -1};
+	struct sandbox *sandbox = container->sandbox;
+	struct plan_parameters parameters;
+	struct arena arena;
+	struct plan plan;
+	int status;
+
+	status = fill_parameters(container, &parameters, error);
+	if (status < 0)
+		return status;
+	claim_connections(container, &container->numbers, connections);
+	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
+	status = plan_container(&plan, &arena, container->request->oci, &parameters, error);
+	if (status == 0)
+		status = process_launch(container->init, &plan, by_calls(&container->numbers), connections, launched,
+					error);
+	arena_free(&arena);
+	if (status == 0 && !sandbox->had_container)
+		sandbox->had_container = container->owns_pid_namespace = true;
+	return status;
+}
+
+static void go_on(struct container *container)
+{
+	struct error error;
+
+	loop_timer_clear(&container->sandbox->agent->loop, &container->arrival);
+	if (launch_init(container, &error) < 0)
+		fail_creation(container, &error);
+}
+
+static void arrival_expired(struct loop_timer *timer)
+{
+	go_on(container_of(timer, struct container, arrival));
+}
+
+static bool all_arrived(const struct stream_numbers *numbers, const struct stream_ports *ports)
+{
+	return (numbers->in == 0 || stream_ports_has(ports, numbers->in)) &&
+	       (numbers->out == 0 || stream_ports_has(ports, numbers->out)) &&
+	       (numbers->err == 0 || stream_ports_has(ports, numbers->err));
+}
+
+void container_stream_arrived(struct container *container)
+{
+	if (container->arrival.deadline && all_arrived(&container->numbers, &container->sandbox->agent->stream_ports))
+		go_on(container);
+}
+
+static void await_streams(struct container *container)
+{
+	struct agent *agent = container->sandbox->agent;
+
+	if (!by_calls(&container->numbers))
+		listener_drain(&agent->streams);
+	if (all_arrived(&container->numbers, &agent->stream_ports))
+		go_on(container);
+	else
+		loop_timer_set(&agent->loop, &container->arrival, ARRIVAL, arrival_expired);
+}
+
+static void storages_ready(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number) {
+		/* The job has undone its own mounts; only the counts are left. */
+		storage_list_forget(&container->sandbox->storages, container->request->storages,
+				    container->request->n_storages);
+		fail_creation(container, &result->error);
+		return;
+	}
+	container->storages_mounted = true;
+	await_streams(container);
+}
+
+/* Mounts what the request brings and isn't mounted yet. */
+static int mount_storages(struct container *container, struct error *error)
+{
+	const Grpc__CreateContainerRequest *request = container->request;
+	struct agent *agent = container->sandbox->agent;
+	struct storage_list list;
+	struct arena arena;
+	int status;
+
+	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
+	status = storage_list_plan(&list, &arena, &container->sandbox->storages, container->id, request->storages,
+				   request->n_storages, agent->config.hotplug_timeout, error);
+	if (status == 0 && list.count == 0) {
+		container->storages_mounted = true;
+		await_streams(container);
+	} else if (status == 0) {
+		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
+				   &list, storages_ready);
+		if (status < 0) {
+			storage_list_forget(&container->sandbox->storages, request->storages, request->n_storages);
+			error_errno(error, -status, "start a job");
+		}
+	}
+	arena_free(&arena);
+	return status;
+}
+
+/* ^[A-Za-z0-9][A-Za-z0-9_.-]+$, as runtimes make them; bounded, as it becomes a file name. */
+static bool id_valid(const char *id)
+{
+	size_t length = strlen(id);
+	static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
+	return length >= 2 && length <= 255 && strchr(first, id[0]) && strspn(id, rest) == length;
+}
+
+static int check_request(struct sandbox *sandbox, const Grpc__CreateContainerRequest *request, struct error *error)
+{
+	if (!id_valid(request->container_id))
+		return error_set(error, EINVAL, "'%.80s' is no container id", request->container_id);
+	if (!request->oci)
+		return error_set(error, EINVAL, "container %s: the request has no OCI spec", request->container_id);
+	for (struct container *container = sandbox->containers; container; container = container->next)
+		if (strcmp(container->id, request->container_id) == 0)
+			return error_set(error, EEXIST, "container %s exists already", request->container_id);
+	if (sandbox->destroying)
+		return error_set(error, EBUSY, "the sandbox is being destroyed");
+	return 0;
+}
+
+/* A record, in the sandbox's list. NULL without memory. */
+static struct container *container_new(struct sandbox *sandbox, const Grpc__CreateContainerRequest *request)
+{
+	struct container *container = calloc(1, sizeof(*container));
+
+	if (!container)
+		return NULL;
+	container->sandbox = sandbox;
+	container->id = strdup(request->container_id);
+	if (asprintf(&container->bundle, KATA_DIRECTORY "/%s", request->container_id) < 0)
+		container->bundle = NULL;
+	if (container->id && container->bundle)
+		container->init = process_new(container, container->id);
+	if (!container->init) {
+		free(container->id);
+		free(container->bundle);
+		free(container);
+		return NULL;
+	}
+	container->request = request;
+	container->numbers = (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port};
+	container->next = sandbox->containers;
+	sandbox->containers = container;
+	return container;
+}
+
+static int name_cgroup(struct container *container, struct error *error)
+{
+	struct sandbox *sandbox = container->sandbox;
+	const Grpc__Linux *settings = container->request->oci->linux;
+	int status = 0;
+
+	if (!sandbox->cgroups_known)
+		status = cgroup_tree_find(&sandbox->cgroups, error);
+	if (status < 0)
+		return status;
+	sandbox->cgroups_known = true;
+	return cgroup_init(&container->cgroup, &sandbox->cgroups, settings ? settings->cgroupspath : "", container->id,
+			   error);
+}
+
+void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateContainerRequest *request)
+{
+	struct container *container;
+	struct error error;
+
+	if (check_request(sandbox, request, &error) < 0) {
+		rpc_fail(call, &error);
+		return;
+	}
+	container = container_new(sandbox, request);
+	if (!container) {
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	/* The request stays with the container: its spec is what later execs are planned from. */
+	arena_move(&container->arena, &call->arena);
+	container->init->call = call;
+	call->handler_data = container;
+	call->cancelled = creation_cancelled;
+	if (name_cgroup(container, &error) < 0 || mount_storages(container, &error) < 0)
+		fail_creation(container, &error);
+}
+
+/* Start and exec ----------------------------------------------------------------------------------------------------- */
+
+/* Whoever started it has gone: the process goes on. */
+static void start_cancelled(struct ttrpc_call *call)
+{
+	struct process *process = call->handler_data;
+
+	process->call = NULL;
+}
+
+void container_start(struct container *container, struct ttrpc_call *call)
+{
+	struct error error;
+
+	if (container->state != CONTAINER_CREATED || container->init->call) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s can't be started: it has been already",
+				container->id);
+		return;
+	}
+	container->init->call = call;
+	call->handler_data = container->init;
+	call->cancelled = start_cancelled;
+	if (process_release(container->init, &error) < 0) {
+		container->init->call = NULL;
+		rpc_fail(call, &error);
+	}
+}
+
+static void exec_launched(struct process *process, const struct error *error)
+{
+	struct error failure;
+	struct ttrpc_call *call;
+
+	if (!error && process->state == PROCESS_CREATED) {
+		if (process_release(process, &failure) == 0)
+			return; /* comes here again when it has been executed */
+		error = &failure;
+	}
+	call = take_pointer(&process->call);
+	if (call) {
+		call->cancelled = NULL;
+		if (error)
+			rpc_fail(call, error);
+		else
+			ttrpc_call_reply(call, NULL);
+	}
+	if (error)
+		process_free(process);
+}
+
+static int plan_and_launch_exec(struct container *container, struct process *process,
+				const Grpc__ExecProcessRequest *request, struct error *error)
+{
+	int connections[3] __attribute__((cleanup(stream_connections_close))) = {-1, -1, -1};
+	const struct stream_numbers numbers = {request->stdin_port, request->stdout_port, request->stderr_port};
+	const struct plan_exec_parameters parameters = {
+		.id = container->id,
+		.init_pidfd = container->init->pidfd,
+		.cgroup = &container->cgroup,
+		.limits = &container->sandbox->boot_limits,
+	};
+	struct arena arena;
+	struct plan plan;
+	int status;
+
+	claim_connections(container, &numbers, connections);
+	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
+	status = plan_exec(&plan, &arena, request->process, container->request->oci, &parameters, error);
+	if (status == 0)
+		status = process_launch(process, &plan, by_calls(&numbers), connections, exec_launched, error);
+	arena_free(&arena);
+	return status;
+}
+
+void container_exec(struct container *container, struct ttrpc_call *call, const Grpc__ExecProcessRequest *request)
+{
+	struct process *process = container_find_process(container, request->exec_id);
+	struct error error;
+
+	if (process && process->waited && process != container->init) {
+		process_free(process);
+		process = NULL;
+	}
+	if (process) {
+		ttrpc_call_fail(call, TTRPC_INTERNAL, "exec_id '%.80s' already exists", request->exec_id);
+		return;
+	}
+	if (!request->process) {
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no process");
+		return;
+	}
+	if (container->state != CONTAINER_RUNNING && container->state != CONTAINER_CREATED) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s isn't running", container->id);
+		return;
+	}
+	process = process_new(container, request->exec_id);
+	if (!process) {
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	process->call = call;
+	call->handler_data = process;
+	call->cancelled = start_cancelled;
+	if (plan_and_launch_exec(container, process, request, &error) < 0) {
+		process->call = NULL;
+		call->cancelled = NULL;
+		rpc_fail(call, &error);
+		process_free(process);
+	}
+}
+
+/* Look-ups and events ------------------------------------------------------------------------------------------------ */
+
+struct process *container_find_process(struct container *container, const char *exec_id)
+{
+	if (*exec_id == '\0')
+		return container->init;
+	for (struct process *process = container->processes; process; process = process->next)
+		if (strcmp(process->exec_id, exec_id) == 0)
+			return process;
+	return NULL;
+}
+
+void container_process_made(struct container *container, struct process *process)
+{
+	sandbox_process_made(container->sandbox, process);
+}

@@ -1,0 +1,82 @@
+/* A container as the agent knows it: made by CreateContainer, run by StartContainer, gone with RemoveContainer.
+ *
+ *	CREATING   storages are mounted (a job), stream connections arrive, the helper works
+ *	CREATED    the first process waits in front of its execve
+ *	RUNNING
+ *	STOPPED    the first process has ended
+ *	REMOVING   what is left is killed, unmounted and removed (a job)
+ *
+ * Whatever fails on the way to CREATED is undone by the same removal.
+ */
+#ifndef NACRE_AGENT_CONTAINER_H
+#define NACRE_AGENT_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent.pb-c.h"
+#include "agent/container/cgroup.h"
+#include "agent/job.h"
+#include "agent/process.h"
+#include "lib/arena.h"
+#include "lib/error.h"
+
+struct sandbox;
+
+enum container_state {
+	CONTAINER_CREATING,
+	CONTAINER_CREATED,
+	CONTAINER_RUNNING,
+	CONTAINER_STOPPED,
+	CONTAINER_REMOVING,
+};
+
+struct container {
+	struct sandbox *sandbox;
+	struct container *next;
+	char *id;
+	char *bundle; /* "/run/kata-containers/ID" */
+	enum container_state state;
+	struct arena arena;	  /* holds `request`: kept for later execs; no child inherits it */
+	const Grpc__CreateContainerRequest *request;
+	struct cgroup cgroup;
+	struct process *processes; /* the first one is `init` */
+	struct process *init;
+	bool owns_pid_namespace; /* it is the one that others share */
+
+	struct job job; /* mounts, or the removal */
+	bool storages_mounted;
+	struct stream_numbers numbers; /* connections that have to arrive before the launch */
+	struct loop_timer arrival;     /* how long they may take; set while they are waited for */
+	struct error failure;	       /* why it is removed before it was ever created */
+	/* Called when it has been removed, right before it is freed; or with an error, when it is still there. */
+	void (*removed)(struct container *container, const struct error *error);
+	struct ttrpc_call *remove_call; /* the RemoveContainer to be answered */
+	bool removal_done;		/* the job is through; the exits of some processes haven't been told yet */
+};
+
+/* A container in CREATING, in the sandbox, which takes over the call's memory and answers it in the end. NULL: the call
+ * has been answered. */
+void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateContainerRequest *request);
+
+/* Answers StartContainer. */
+void container_start(struct container *container, struct ttrpc_call *call);
+
+/* Answers ExecProcess. */
+void container_exec(struct container *container, struct ttrpc_call *call, const Grpc__ExecProcessRequest *request);
+
+/* Kills and removes everything of it within `timeout` nanoseconds. `removed` as in the structure. */
+void container_remove(struct container *container, uint64_t timeout,
+		      void (*removed)(struct container *container, const struct error *error));
+
+/* The process that has `exec_id` (the first one for "" and for the container's id), or NULL. */
+struct process *container_find_process(struct container *container, const char *exec_id);
+
+/* A stream connection has arrived somewhere. */
+void container_stream_arrived(struct container *container);
+
+/* From its processes: the pid is known; the exit is known. */
+void container_process_made(struct container *container, struct process *process);
+void container_process_exited(struct container *container, struct process *process);
+
+#endif

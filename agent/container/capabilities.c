@@ -1,0 +1,147 @@
+/* Capabilities: the names by libcap-ng's table in the agent, the sets by system calls in the helper.
+ *
+ * The helper uses no library for it: it must not read what the kernel supports out of a /proc which a container may have
+ * covered, and allocate nothing.
+ */
+#include "agent/container/capabilities.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+#define CAPABILITY_NUMBERS 64
+
+/* What this process could give. */
+static uint64_t available(void)
+{
+	uint64_t set = 0;
+
+	for (int number = 0; number < CAPABILITY_NUMBERS; number++)
+		if (prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1)
+			set |= UINT64_C(1) << number;
+	return set;
+}
+
+static int add_names(uint64_t *set, char **names, size_t count, struct error *error)
+{
+	*set = 0;
+	for (size_t i = 0; i < count; i++) {
+		int number = -1;
+
+		if (strncasecmp(names[i], "CAP_", 4) == 0)
+			number = capng_name_to_capability(names[i] + 4);
+		if (number < 0 || number >= CAPABILITY_NUMBERS)
+			return error_set(error, EINVAL, "unknown capability \"%.64s\"", names[i]);
+		*set |= UINT64_C(1) << number;
+	}
+	return 0;
+}
+
+int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names,
+		      struct error *error)
+{
+	uint64_t possible = available();
+
+	memset(capabilities, 0, sizeof(*capabilities));
+	if (!names)
+		return 0;
+
+	const struct {
+		uint64_t *set;
+		char **names;
+		size_t count;
+	} lists[] = {
+		{&capabilities->bounding, names->bounding, names->n_bounding},
+		{&capabilities->effective, names->effective, names->n_effective},
+		{&capabilities->permitted, names->permitted, names->n_permitted},
+		{&capabilities->inheritable, names->inheritable, names->n_inheritable},
+		{&capabilities->ambient, names->ambient, names->n_ambient},
+	};
+
+	for (size_t i = 0; i < array_size(lists); i++) {
+		int status = add_names(lists[i].set, lists[i].names, lists[i].count, error);
+
+		if (status < 0)
+			return status;
+		*lists[i].set &= possible;
+	}
+	return 0;
+}
+
+int capabilities_bound(uint64_t keep, struct error *error)
+{
+	for (int number = 0; number < CAPABILITY_NUMBERS; number++) {
+		if (keep >> number & 1 || prctl(PR_CAPBSET_READ, number, 0, 0, 0) != 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
+			return error_errno(error, errno, "drop capability %d from the bounding set", number);
+	}
+	return 0;
+}
+
+static int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable, struct error *error)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {
+		{(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
+		{(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)},
+	};
+
+	if (syscall(SYS_capset, &header, data) < 0)
+		return error_errno(error, errno, "set capabilities");
+	return 0;
+}
+
+static int get_permitted(uint64_t *permitted, uint64_t *inheritable, struct error *error)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return error_errno(error, errno, "get capabilities");
+	*permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	*inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	return 0;
+}
+
+int capabilities_raise(struct error *error)
+{
+	uint64_t permitted, inheritable;
+	int status = get_permitted(&permitted, &inheritable, error);
+
+	return status < 0 ? status : set_capabilities(permitted, permitted, inheritable, error);
+}
+
+int capabilities_lower(uint64_t effective, struct error *error)
+{
+	uint64_t permitted, inheritable;
+	int status = get_permitted(&permitted, &inheritable, error);
+
+	return status < 0 ? status : set_capabilities(effective & permitted, permitted, inheritable, error);
+}
+
+int capabilities_apply(const struct plan_capabilities *capabilities, struct error *error)
+{
+	int status;
+
+	/* Ambient ones must go first: they'd fall with the inheritable set, but only as far as it loses them. */
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+		return error_errno(error, errno, "clear the ambient capabilities");
+	status = set_capabilities(capabilities->effective, capabilities->permitted, capabilities->inheritable, error);
+	if (status < 0)
+		return status;
+	for (int number = 0; number < CAPABILITY_NUMBERS; number++) {
+		if (!(capabilities->ambient >> number & 1))
+			continue;
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0)
+			return error_errno(error, errno, "raise ambient capability %d", number);
+	}
+	return 0;
+}

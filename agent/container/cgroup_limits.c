@@ -1,0 +1,171 @@
+/* Limits: from OCI resources to a list of files to write, and writing it. What each version's files are called is in
+ * cgroup_v1.c and cgroup_v2.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/container/cgroup_parts.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#define SETTINGS_FIXED 32 /* more than one for each field of the resources that isn't a list */
+#define VALUE_MAX 4096
+
+void cgroup_collect_failure(struct cgroup_collector *collector, const char *format, ...)
+{
+	char text[ERROR_TEXT_SIZE];
+	va_list arguments;
+
+	if (collector->status < 0)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	collector->status = error_set(collector->error, EINVAL, "%s", text);
+}
+
+void cgroup_collect(struct cgroup_collector *collector, enum cgroup_need need, const char *controller,
+		    const char *file, const char *format, ...)
+{
+	struct cgroup_setting setting = {.controller = controller, .need = need};
+	char value[VALUE_MAX];
+	va_list arguments;
+	int length;
+
+	if (collector->status < 0)
+		return;
+	va_start(arguments, format);
+	length = vsnprintf(value, sizeof(value), format, arguments);
+	va_end(arguments);
+	if (length < 0 || (size_t)length >= sizeof(value)) {
+		cgroup_collect_failure(collector, "the value for %s is too long", file);
+		return;
+	}
+	setting.file = arena_strdup(collector->arena, file);
+	setting.value = arena_strdup(collector->arena, value);
+	if (!setting.file || !setting.value || collector->count == collector->room) {
+		collector->status = error_set(collector->error, ENOMEM, "the resource limits are too many");
+		return;
+	}
+	collector->settings[collector->count++] = setting;
+}
+
+bool cgroup_page_size(struct cgroup_collector *collector, const char *size)
+{
+	size_t digits = strspn(size, "0123456789");
+
+	if (digits > 0 && digits < 8 && strchr("KMG", size[digits]) && size[digits] && strcmp(size + digits + 1, "B") == 0)
+		return true;
+	cgroup_collect_failure(collector, "\"%.32s\" is no size of a huge page", size);
+	return false;
+}
+
+/* No more than this many settings can come of the resources. */
+static size_t most_settings(const Grpc__LinuxResources *resources)
+{
+	const Grpc__LinuxBlockIO *io = resources->blockio;
+	size_t count = SETTINGS_FIXED + 2 * resources->n_hugepagelimits;
+
+	if (io)
+		count += 2 * io->n_weightdevice + io->n_throttlereadbpsdevice + io->n_throttlewritebpsdevice +
+			 io->n_throttlereadiopsdevice + io->n_throttlewriteiopsdevice;
+	if (resources->network)
+		count += resources->network->n_priorities;
+	return count;
+}
+
+int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const struct cgroup_tree *tree,
+		       const Grpc__LinuxResources *resources, struct error *error)
+{
+	struct error unread;
+	struct cgroup_collector collector = {.arena = arena, .error = error ? error : &unread};
+
+	memset(limits, 0, sizeof(*limits));
+	if (resources) {
+		collector.room = most_settings(resources);
+		collector.settings = arena_array(arena, collector.room, sizeof(*collector.settings));
+		if (!collector.settings)
+			return error_set(error, ENOMEM, "the resource limits are too many");
+		if (tree->unified)
+			cgroup_collect_v2(&collector, resources);
+		else
+			cgroup_collect_v1(&collector, resources);
+	}
+	if (collector.status < 0)
+		return collector.status;
+	limits->settings = collector.settings;
+	limits->setting_count = collector.count;
+	return device_rules_plan(limits, arena, tree, resources, error);
+}
+
+static bool passed_over(const struct cgroup_setting *setting, int status)
+{
+	switch (setting->need) {
+	case CGROUP_IF_PRESENT:
+		return status == -ENOENT || status == -EOPNOTSUPP;
+	case CGROUP_IF_POSSIBLE:
+		return true;
+	case CGROUP_REQUIRED:
+		break;
+	}
+	return false;
+}
+
+static int write_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, struct error *error)
+{
+	cleanup_close int directory = cgroup_open(cgroup, setting->controller, error);
+	int status = directory < 0 ? directory : fd_write_file(directory, setting->file, setting->value, error);
+
+	if (status == 0 || passed_over(setting, status))
+		return 0;
+	if (status == -ENOENT)
+		return error_set(error, ENOENT, "%s can't be limited: the guest has no %s here", setting->controller,
+				 setting->file);
+	return error_wrap(error, "limit of %s", setting->controller);
+}
+
+/* Some pairs depend on each other (v1: memory never above memory and swap), and which one must come first depends on what
+ * is there: what is refused is tried again after the rest. */
+static int write_settings(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
+{
+	bool refused = false;
+	int status;
+
+	for (size_t i = 0; i < limits->setting_count; i++) {
+		status = write_setting(cgroup, &limits->settings[i], error);
+		if (status < 0 && status != -EINVAL)
+			return status;
+		refused |= status < 0;
+	}
+	for (size_t i = 0; refused && i < limits->setting_count; i++) {
+		status = write_setting(cgroup, &limits->settings[i], error);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+static int apply_devices(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
+{
+	cleanup_close int directory = cgroup_open(cgroup, "devices", error);
+
+	if (directory < 0)
+		return directory;
+	return cgroup->tree->unified ? device_filter_attach(directory, limits, error) :
+				       device_rules_write(directory, limits, error);
+}
+
+int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
+{
+	struct error unread;
+	int status;
+
+	if (!error)
+		error = &unread;
+	status = write_settings(cgroup, limits, error);
+	if (status < 0)
+		return status;
+	return apply_devices(cgroup, limits, error);
+}

@@ -1,0 +1,44 @@
+/* What the files of the cgroup code share. */
+#ifndef NACRE_AGENT_CONTAINER_CGROUP_PARTS_H
+#define NACRE_AGENT_CONTAINER_CGROUP_PARTS_H
+
+#include "agent/container/cgroup.h"
+
+/* cgroup.c: whether the tree's hierarchy number `index` has the controller (v2: always, it may be off there). */
+bool cgroup_hierarchy_has(const struct cgroup_tree *tree, size_t index, const char *controller);
+
+/* cgroup.c: the cgroup's directory in a hierarchy (O_PATH), or -errno. */
+int cgroup_open_in(const struct cgroup *cgroup, size_t index);
+
+/* cgroup_limits.c: limits being collected. */
+struct cgroup_collector {
+	struct arena *arena;
+	struct cgroup_setting *settings;
+	size_t count, room;
+	struct error *error;
+	int status; /* of the first failure; later calls do nothing */
+};
+
+void cgroup_collect(struct cgroup_collector *collector, enum cgroup_need need, const char *controller,
+		    const char *file, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void cgroup_collect_failure(struct cgroup_collector *collector, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* True for the size of a huge page as cgroup files have it in their names ("2MB"); otherwise the collection fails. */
+bool cgroup_page_size(struct cgroup_collector *collector, const char *size);
+
+/* cgroup_v1.c, cgroup_v2.c: resources to files. */
+void cgroup_collect_v1(struct cgroup_collector *collector, const Grpc__LinuxResources *resources);
+void cgroup_collect_v2(struct cgroup_collector *collector, const Grpc__LinuxResources *resources);
+
+/* device_rules.c: the rules of the spec, then the default devices, then the guest's own disks. */
+int device_rules_plan(struct cgroup_limits *limits, struct arena *arena, const struct cgroup_tree *tree,
+		      const Grpc__LinuxResources *resources, struct error *error);
+
+/* device_rules.c: writes them to the v1 controller's files in `directory`. */
+int device_rules_write(int directory, const struct cgroup_limits *limits, struct error *error);
+
+/* device_filter.c: attaches a program that enforces them on v2 to the cgroup `directory`, in the place of the one there. */
+int device_filter_attach(int directory, const struct cgroup_limits *limits, struct error *error);
+
+#endif

@@ -1,0 +1,107 @@
+/* OCI resources as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). Values <= 0 are unset. What v2 has no
+ * equal for (swappiness, kernel memory, real-time, network classes) is left out, as runc does. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/container/cgroup_parts.h"
+
+#define SHARES_MIN 2u
+#define SHARES_MAX 262144u
+#define PERIOD_DEFAULT 100000
+
+/* 2..262144 to 1..10000, as every runtime converts it. */
+static uint64_t weight_of_shares(uint64_t shares)
+{
+	if (shares < SHARES_MIN)
+		shares = SHARES_MIN;
+	if (shares > SHARES_MAX)
+		shares = SHARES_MAX;
+	return 1 + (shares - SHARES_MIN) * 9999 / (SHARES_MAX - SHARES_MIN);
+}
+
+static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU *cpu)
+{
+	uint64_t period = cpu->period > 0 ? cpu->period : PERIOD_DEFAULT;
+
+	if (cpu->shares > 0)
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.weight", "%" PRIu64, weight_of_shares(cpu->shares));
+	if (cpu->quota > 0)
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "%" PRId64 " %" PRIu64, cpu->quota, period);
+	else if (cpu->period > 0)
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "max %" PRIu64, period);
+	if (*cpu->cpus)
+		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "cpuset", "cpuset.cpus", "%s", cpu->cpus);
+	if (*cpu->mems)
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpuset", "cpuset.mems", "%s", cpu->mems);
+}
+
+/* OCI's swap is memory and swap together; v2's is swap alone. */
+static void collect_memory(struct cgroup_collector *collector, const Grpc__LinuxMemory *memory)
+{
+	if (memory->swap > 0 && memory->limit <= 0)
+		cgroup_collect_failure(collector, "a limit of swap needs one of memory");
+	if (memory->swap > 0 && memory->swap < memory->limit)
+		cgroup_collect_failure(collector, "the limit of memory and swap is below that of memory");
+	if (memory->limit > 0)
+		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.max", "%" PRId64, memory->limit);
+	if (memory->reservation > 0)
+		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.low", "%" PRId64, memory->reservation);
+	if (memory->swap > 0)
+		cgroup_collect(collector, CGROUP_IF_PRESENT, "memory", "memory.swap.max", "%" PRId64,
+			       memory->swap - memory->limit);
+}
+
+/* 10..1000 to 1..10000. */
+static uint32_t weight_of_blkio(uint32_t weight)
+{
+	return weight < 10 ? 1 : 1 + (weight - 10) * 9999 / 990;
+}
+
+static void collect_throttle(struct cgroup_collector *collector, const char *what, Grpc__LinuxThrottleDevice **devices,
+			     size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "io", "io.max", "%" PRId64 ":%" PRId64 " %s=%" PRIu64,
+			       devices[i]->major, devices[i]->minor, what, devices[i]->rate);
+}
+
+static void collect_io(struct cgroup_collector *collector, const Grpc__LinuxBlockIO *io)
+{
+	if (io->weight > 1000) {
+		cgroup_collect_failure(collector, "block I/O weight %u is out of range", io->weight);
+		return;
+	}
+	if (io->weight > 0) {
+		cgroup_collect(collector, CGROUP_IF_PRESENT, "io", "io.bfq.weight", "%u", io->weight);
+		cgroup_collect(collector, CGROUP_IF_PRESENT, "io", "io.weight", "default %u", weight_of_blkio(io->weight));
+	}
+	for (size_t i = 0; i < io->n_weightdevice; i++)
+		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "io", "io.bfq.weight", "%" PRId64 ":%" PRId64 " %u",
+			       io->weightdevice[i]->major, io->weightdevice[i]->minor, io->weightdevice[i]->weight);
+	collect_throttle(collector, "rbps", io->throttlereadbpsdevice, io->n_throttlereadbpsdevice);
+	collect_throttle(collector, "wbps", io->throttlewritebpsdevice, io->n_throttlewritebpsdevice);
+	collect_throttle(collector, "riops", io->throttlereadiopsdevice, io->n_throttlereadiopsdevice);
+	collect_throttle(collector, "wiops", io->throttlewriteiopsdevice, io->n_throttlewriteiopsdevice);
+}
+
+void cgroup_collect_v2(struct cgroup_collector *collector, const Grpc__LinuxResources *resources)
+{
+	if (resources->cpu)
+		collect_cpu(collector, resources->cpu);
+	if (resources->memory)
+		collect_memory(collector, resources->memory);
+	if (resources->pids && resources->pids->limit > 0)
+		cgroup_collect(collector, CGROUP_REQUIRED, "pids", "pids.max", "%" PRId64, resources->pids->limit);
+	if (resources->blockio)
+		collect_io(collector, resources->blockio);
+	for (size_t i = 0; i < resources->n_hugepagelimits; i++) {
+		const Grpc__LinuxHugepageLimit *limit = resources->hugepagelimits[i];
+		char file[64];
+
+		if (!cgroup_page_size(collector, limit->pagesize))
+			return;
+		snprintf(file, sizeof(file), "hugetlb.%s.max", limit->pagesize);
+		cgroup_collect(collector, CGROUP_REQUIRED, "hugetlb", file, "%" PRIu64, limit->limit);
+	}
+}

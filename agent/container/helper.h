@@ -1,0 +1,93 @@
+/* The helper of a launch, and the workload's process up to its execve: the steps and what they share.
+ *
+ * The agent clones the helper, which
+ *	closes what isn't its own, makes itself undumpable, prepares bundle and cgroup, enters the namespaces;
+ * and then, for a new pid namespace, clones the process that becomes the workload, which alone can make that namespace's
+ * procfs and which nobody else can see yet:
+ *	cgroup, root filesystem, credentials, execve;
+ * or, where the pid namespace is somebody's already, does all of that itself and clones a process that has nothing but
+ * the workload's own credentials from its first instruction on, as others in the namespace may trace it.
+ *
+ * All of this runs in a copy of the agent: nothing here allocates memory, takes a lock, or returns to the agent's code.
+ * Every step returns 0, or a negative errno with helper->error filled.
+ */
+#ifndef NACRE_AGENT_CONTAINER_HELPER_H
+#define NACRE_AGENT_CONTAINER_HELPER_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "agent/container/cgroup.h"
+#include "agent/container/launch.h"
+#include "agent/container/plan.h"
+#include "lib/error.h"
+
+struct helper {
+	struct plan plan; /* a copy, whose fds are the helper's own numbers */
+	int report;	  /* the socket */
+	int pair[2];	  /* between the helper and the workload's process */
+	int stdio[3];
+	int proc;	  /* the guest's /proc: trusted, and usable in any mount namespace */
+	int ptmx;	  /* the guest's pty multiplexer (O_PATH), for a container without its own; -1 */
+	int root;	  /* the container's root (O_PATH), once there is one */
+	int dev_mount;	  /* the filesystem on the container's /dev, to be made read-only; -1 */
+	struct cgroup_entrance entrance;
+	char home[PATH_MAX + sizeof("HOME=")];
+	char executable[PATH_MAX];
+	enum launch_class failure_class;
+	struct error error;
+};
+
+/* helper.c: never returns. `stdio` and everything in the plan are of the agent's numbers. */
+_Noreturn void helper_main(const struct plan *plan, int report, const int stdio[3]);
+
+/* Sends a report. */
+int helper_report(struct helper *helper, uint32_t type, pid_t pid, const int *fds, size_t count);
+
+/* helper_fds.c: keeps the descriptors that the helper needs, on numbers from 3 up, and closes all others. */
+int helper_keep_fds(struct helper *helper);
+
+/* Opens again what an O_PATH descriptor has open, whatever has happened to its name. The fd or -errno. */
+int helper_reopen(const struct helper *helper, int fd, int flags);
+
+/* namespaces.c */
+int namespaces_open(struct helper *helper);  /* those given by path */
+int namespaces_enter(struct helper *helper); /* joins, and makes new ones but for the cgroup namespace */
+
+/* rootfs.c: mounts, devices, masks; ends inside of the new root. */
+int rootfs_assemble(struct helper *helper);
+
+/* mounts.c */
+int mounts_attach(struct helper *helper, const struct plan_mount *mount);
+int mounts_set_readonly(int mount, bool recursive, struct error *error);
+
+/* Attaches a filesystem at the helper's own scratch folder, from where kernel_move_mount() takes it. The mount's fd or
+ * -errno. */
+int mounts_make(struct helper *helper, const char *source, const char *type, unsigned long flags, const char *data);
+
+/* cgroup_mount.c: the container's directories of the v1 hierarchies under a tmpfs, as a mount to be moved; fd or -errno. */
+int cgroup_mount_v1(struct helper *helper, const struct plan_mount *mount);
+
+/* devices.c: /dev of the container. */
+int devices_make(struct helper *helper);
+
+/* masks.c */
+int masks_apply(struct helper *helper);
+
+/* terminal.c: opens a pty, reports its master end, and takes the other one as stdio. `console`: shows it as the
+ * container's /dev/console as well. */
+int terminal_open(struct helper *helper, bool console);
+
+/* process.c */
+int process_raise_limits(struct helper *helper); /* while the guest's own capabilities are there */
+int process_become(struct helper *helper);	 /* user, capabilities, directory, look-up of the executable, seccomp */
+_Noreturn void process_execute(struct helper *helper);
+
+/* executable.c: finds the command and looks at it as the kernel will; fills helper->executable and failure_class. */
+int executable_find(struct helper *helper);
+
+/* home.c: HOME from the container's passwd, by number only, into the plan's environment. */
+int home_find(struct helper *helper);
+
+#endif

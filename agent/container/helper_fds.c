@@ -1,0 +1,88 @@
+/* The helper's file descriptors: it starts with a copy of all of the agent's, and keeps a few. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/container/helper.h"
+#include "agent/container/kernel.h"
+#include "lib/cleanup.h"
+
+#define KEPT_MAX (5 + PLAN_NAMESPACES)
+
+/* Makes *fd, unless it is negative, a copy with a number above the three of stdio; close-on-exec. */
+static int lift(int *fd)
+{
+	if (*fd < 0)
+		return 0;
+	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+	return *fd < 0 ? -errno : 0;
+}
+
+/* Closes everything from 3 up that isn't in `kept`. */
+static int close_others(const int *kept, size_t count)
+{
+	int next = 3;
+
+	/* Few of them: look for the next higher one each time, rather than sort. */
+	for (;;) {
+		int higher = INT_MAX;
+
+		for (size_t i = 0; i < count; i++)
+			if (kept[i] >= next && kept[i] < higher)
+				higher = kept[i];
+		if (higher > next && kernel_close_range((unsigned)next, (unsigned)higher - 1) < 0)
+			return -errno;
+		if (higher == INT_MAX)
+			return 0;
+		next = higher + 1;
+	}
+}
+
+/* /dev/null at 0, 1 and 2, so that nothing opened later gets these numbers. */
+static int fill_stdio(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return -errno;
+	for (int fd = 0; fd <= 2; fd++)
+		if (null != fd && dup2(null, fd) < 0)
+			return -errno;
+	if (null > 2)
+		close(null);
+	return 0;
+}
+
+int helper_keep_fds(struct helper *helper)
+{
+	int kept[KEPT_MAX];
+	size_t count = 0;
+	int *own[KEPT_MAX] = {&helper->report, &helper->plan.init_pidfd, &helper->stdio[0], &helper->stdio[1],
+			      &helper->stdio[2]};
+	int status = 0;
+
+	for (size_t i = 0; i < PLAN_NAMESPACES; i++)
+		own[5 + i] = &helper->plan.namespaces[i].fd;
+	for (size_t i = 0; status == 0 && i < array_size(own); i++) {
+		status = lift(own[i]);
+		if (status == 0 && *own[i] >= 0)
+			kept[count++] = *own[i];
+	}
+	if (status == 0)
+		status = fill_stdio();
+	if (status == 0)
+		status = close_others(kept, count);
+	return status < 0 ? error_errno(&helper->error, -status, "keep the helper's descriptors") : 0;
+}
+
+int helper_reopen(const struct helper *helper, int fd, int flags)
+{
+	char path[sizeof("self/fd/") + 12];
+	int opened;
+
+	snprintf(path, sizeof(path), "self/fd/%d", fd);
+	opened = openat(helper->proc, path, flags | O_CLOEXEC);
+	return opened < 0 ? -errno : opened;
+}

@@ -1,0 +1,236 @@
+/* One mount of a container: made somewhere private, then moved onto a target that is held open.
+ *
+ * The target is resolved once, inside the root, by openat2(2); what is mounted is attached to that descriptor, so that
+ * nobody who shares a volume with the container can put a symlink in between. Binds are detached trees (open_tree(2)).
+ * Filesystems are mounted by mount(2), which takes options that fsconfig(2) would cut at commas or at 255 bytes, on the
+ * bundle's folder in the helper's own mount namespace, and moved from there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "agent/container/helper.h"
+#include "agent/container/kernel.h"
+#include "lib/cleanup.h"
+#include "lib/path.h"
+
+#define PROC_MAGIC 0x9fa0
+
+struct attribute {
+	unsigned long flag;
+	uint64_t attribute;
+};
+
+static const struct attribute attributes[] = {
+	{MS_RDONLY, MOUNT_ATTR_RDONLY},	      {MS_NOSUID, MOUNT_ATTR_NOSUID},
+	{MS_NODEV, MOUNT_ATTR_NODEV},	      {MS_NOEXEC, MOUNT_ATTR_NOEXEC},
+	{MS_NODIRATIME, MOUNT_ATTR_NODIRATIME}, {MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW},
+};
+
+static bool is_procfs(int fd)
+{
+	struct statfs statfs;
+
+	return fstatfs(fd, &statfs) == 0 && statfs.f_type == PROC_MAGIC;
+}
+
+static bool is_directory(int fd)
+{
+	struct stat stat;
+
+	return fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode);
+}
+
+static uint64_t to_attributes(unsigned long flags)
+{
+	uint64_t result = 0;
+
+	for (size_t i = 0; i < array_size(attributes); i++)
+		if (flags & attributes[i].flag)
+			result |= attributes[i].attribute;
+	return result;
+}
+
+static int set_attributes(int tree, const struct plan_mount *mount, struct error *error)
+{
+	struct kernel_mount_attr attr = {
+		.attr_set = to_attributes(mount->flags),
+		.attr_clr = to_attributes(mount->clear),
+	};
+
+	if (mount->flags & (MS_NOATIME | MS_STRICTATIME | MS_RELATIME)) {
+		attr.attr_clr |= MOUNT_ATTR__ATIME;
+		if (mount->flags & MS_NOATIME)
+			attr.attr_set |= MOUNT_ATTR_NOATIME;
+		else if (mount->flags & MS_STRICTATIME)
+			attr.attr_set |= MOUNT_ATTR_STRICTATIME;
+	}
+	if ((attr.attr_set || attr.attr_clr) && kernel_mount_setattr(tree, 0, &attr) < 0)
+		return error_errno(error, errno, "set the options of the mount at %s", mount->target);
+	return mount->recursive_readonly ? mounts_set_readonly(tree, true, error) : 0;
+}
+
+static int set_propagation(int tree, const struct plan_mount *mount, struct error *error)
+{
+	struct kernel_mount_attr attr = {.propagation = mount->propagation & ~(unsigned long)MS_REC};
+
+	if (attr.propagation &&
+	    kernel_mount_setattr(tree, mount->propagation & MS_REC ? AT_RECURSIVE : 0, &attr) < 0)
+		return error_errno(error, errno, "set the propagation of the mount at %s", mount->target);
+	return 0;
+}
+
+int mounts_set_readonly(int mount, bool recursive, struct error *error)
+{
+	const struct kernel_mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+	if (kernel_mount_setattr(mount, recursive ? AT_RECURSIVE : 0, &attr) < 0)
+		return error_errno(error, errno, "make a mount read-only");
+	return 0;
+}
+
+int mounts_make(struct helper *helper, const char *source, const char *type, unsigned long flags, const char *data)
+{
+	const char *scratch = helper->plan.bundle;
+	int tree;
+
+	if (mount(source, scratch, type, flags, data) < 0)
+		return -errno;
+	tree = kernel_open_tree(AT_FDCWD, scratch, 0);
+	return tree < 0 ? -errno : tree;
+}
+
+static int make_filesystem(struct helper *helper, const struct plan_mount *mount)
+{
+	int tree = mounts_make(helper, mount->source, mount->type, mount->flags, mount->data);
+
+	/* A user namespace may not have its own sysfs for a network that isn't its own; the guest's is as good. */
+	if (tree == -EPERM && strcmp(mount->type, "sysfs") == 0) {
+		tree = kernel_open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | AT_RECURSIVE);
+		if (tree >= 0 && set_attributes(tree, mount, &helper->error) < 0)
+			return -helper->error.number;
+	}
+	if (tree < 0)
+		return error_errno(&helper->error, -tree, "mount %s at %s (options %s)", mount->type, mount->target,
+				   mount->data ? mount->data : "none");
+	return tree;
+}
+
+static int make_bind(struct helper *helper, const struct plan_mount *mount, const char *source)
+{
+	cleanup_close int tree =
+		kernel_open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | (mount->recursive ? AT_RECURSIVE : 0));
+	int status;
+
+	if (tree < 0)
+		return error_errno(&helper->error, errno, "bind %s at %s", source, mount->target);
+	if (strcmp(mount->target, "/proc") == 0 && !is_procfs(tree))
+		return error_set(&helper->error, EINVAL, "%s can't be bound at /proc, as it is no procfs", source);
+	status = set_attributes(tree, mount, &helper->error);
+	return status < 0 ? status : take_fd(&tree);
+}
+
+static int make_proc(struct helper *helper, const struct plan_mount *mount)
+{
+	if (helper->plan.namespaces[PLAN_PID].mode == PLAN_NAMESPACE_NEW)
+		return make_filesystem(helper, mount);
+	if (!helper->plan.procfs)
+		return error_set(&helper->error, EINVAL, "there is no procfs of the shared pid namespace");
+	return make_bind(helper, mount, helper->plan.procfs);
+}
+
+static int make_cgroup(struct helper *helper, const struct plan_mount *mount)
+{
+	struct plan_mount cgroup = *mount;
+	const struct plan *plan = &helper->plan;
+
+	if (plan->cgroup && !plan->cgroup->tree->unified)
+		return cgroup_mount_v1(helper, mount);
+	cgroup.source = "cgroup2";
+	cgroup.type = "cgroup2";
+	cgroup.data = NULL; /* names v1 controllers, if anything */
+	return make_filesystem(helper, &cgroup);
+}
+
+static int make(struct helper *helper, const struct plan_mount *mount)
+{
+	switch (mount->kind) {
+	case PLAN_MOUNT_BIND:
+		return make_bind(helper, mount, mount->source);
+	case PLAN_MOUNT_PROC:
+		return make_proc(helper, mount);
+	case PLAN_MOUNT_CGROUP:
+		return make_cgroup(helper, mount);
+	case PLAN_MOUNT_FILESYSTEM:
+		break;
+	}
+	return make_filesystem(helper, mount);
+}
+
+/* The target of a procfs or sysfs: a real directory, reached without a symlink, as what is written there later must not
+ * be somewhere else. */
+static int open_plain_directory(int root, const char *path, struct error *error)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+	if (fd < 0 && errno == ENOENT) {
+		int made = path_make_directories(root, path, 0755, error);
+
+		if (made < 0)
+			return made;
+		close(made);
+		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	}
+	if (fd < 0)
+		return error_errno(error, errno, "%s must be a directory, and no symlink", path);
+	return fd;
+}
+
+static int open_target(struct helper *helper, const struct plan_mount *mount, int tree)
+{
+	struct error *error = &helper->error;
+	cleanup_close int target = -1;
+
+	if (mount->kind == PLAN_MOUNT_PROC || strcmp(mount->type, "sysfs") == 0)
+		target = open_plain_directory(helper->root, mount->target, error);
+	else if (is_directory(tree))
+		target = path_make_directories(helper->root, mount->target, 0755, error);
+	else
+		target = path_make_file(helper->root, mount->target, 0644, error);
+	if (target < 0)
+		return error_wrap(error, "mount at %s", mount->target);
+	/* The spec's words were checked, but a symlink may lead into a procfs as well. */
+	if (is_procfs(target) && strncmp(mount->target, "/proc", 5) != 0)
+		return error_set(error, EPERM, "%s cannot be mounted because it is inside /proc", mount->target);
+	return take_fd(&target);
+}
+
+int mounts_attach(struct helper *helper, const struct plan_mount *mount)
+{
+	struct error *error = &helper->error;
+	cleanup_close int tree = make(helper, mount);
+	cleanup_close int target = -1;
+	int status;
+
+	if (tree < 0)
+		return tree;
+	status = set_propagation(tree, mount, error);
+	if (status < 0)
+		return status;
+	target = open_target(helper, mount, tree);
+	if (target < 0)
+		return target;
+	if (kernel_move_mount(tree, target) < 0)
+		return error_errno(error, errno, "attach the mount at %s", mount->target);
+	if (strcmp(mount->target, "/dev") == 0 && helper->plan.dev_readonly)
+		helper->dev_mount = take_fd(&tree);
+	return 0;
+}

@@ -1,0 +1,249 @@
+/* From the helper's rights to the workload's, and execve.
+ *
+ * Order: what needs the guest's rights, what needs root in the container, then user and groups with the capabilities
+ * kept, then what is to be seen with the user's eyes (cwd, executable), then what takes the last rights away. Nothing after
+ * process_become() has more than the workload's own credentials; where the pid namespace is shared, the workload's
+ * process is only cloned then. See OCI runtime.md, credentials(7), capabilities(7), seccomp(2).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "agent/container/capabilities.h"
+#include "agent/container/helper.h"
+#include "agent/container/kernel.h"
+#include "agent/container/seccomp.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/path.h"
+
+#define EXIT_NOT_EXECUTABLE 126
+#define EXIT_NOT_FOUND 127
+
+int process_raise_limits(struct helper *helper)
+{
+	const struct plan_process *process = &helper->plan.process;
+	struct error *error = &helper->error;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", process->oom_score_adjust);
+	if (fd_write_file(helper->proc, "self/oom_score_adj", text, error) < 0)
+		return error_wrap(error, "set the oom score");
+	/* Only raised here: a limit on descriptors or processes must not hit the helper, and lowering is always allowed. */
+	for (size_t i = 0; i < process->limit_count; i++) {
+		const struct plan_limit *limit = &process->limits[i];
+		struct rlimit now;
+
+		if (getrlimit((unsigned)limit->resource, &now) < 0)
+			return error_errno(error, errno, "get rlimit %d", limit->resource);
+		if (limit->value.rlim_max <= now.rlim_max)
+			continue;
+		now.rlim_max = limit->value.rlim_max;
+		if (setrlimit((unsigned)limit->resource, &now) < 0)
+			return error_errno(error, errno, "raise rlimit %d", limit->resource);
+	}
+	return 0;
+}
+
+static int set_limits(struct helper *helper)
+{
+	const struct plan_process *process = &helper->plan.process;
+
+	for (size_t i = 0; i < process->limit_count; i++)
+		if (setrlimit((unsigned)process->limits[i].resource, &process->limits[i].value) < 0)
+			return error_errno(&helper->error, errno, "set rlimit %d", process->limits[i].resource);
+	return 0;
+}
+
+/* The workload may open its own streams again (/dev/stdout), so they are its user's; but not what others use as well. */
+static void give_stdio(const struct helper *helper)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		struct stat stat;
+
+		if (fstat(fd, &stat) < 0 || stat.st_uid == helper->plan.process.uid)
+			continue;
+		if (S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3))
+			continue;
+		/* Ids without a mapping, read-only files: the stream still works. */
+		if (fchown(fd, helper->plan.process.uid, (gid_t)-1) < 0)
+			continue;
+	}
+}
+
+static int install_stdio(struct helper *helper)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (helper->stdio[fd] >= 0 && dup2(helper->stdio[fd], fd) < 0)
+			return error_errno(&helper->error, errno, "put stream %d in its place", fd);
+	/* What was opened as a filler is close-on-exec no more, as dup2(2) clears that; the same is due to the others. */
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_SETFD, 0) < 0)
+			return error_errno(&helper->error, errno, "keep stream %d", fd);
+	give_stdio(helper);
+	return 0;
+}
+
+static int change_user(struct helper *helper)
+{
+	const struct plan_process *process = &helper->plan.process;
+	struct error *error = &helper->error;
+	int status;
+
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return error_errno(error, errno, "keep the capabilities");
+	if (setgroups(process->group_count, process->groups) < 0)
+		return error_errno(error, errno, "set the additional groups");
+	if (setresgid(process->gid, process->gid, process->gid) < 0)
+		return error_errno(error, errno, "become group %u", process->gid);
+	if (setresuid(process->uid, process->uid, process->uid) < 0)
+		return error_errno(error, errno, "become user %u", process->uid);
+	status = capabilities_raise(error);
+	if (status < 0)
+		return status;
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		return error_errno(error, errno, "keep the capabilities no longer");
+	return capabilities_bound(process->capabilities.bounding, error);
+}
+
+/* Goes to the cwd without following what isn't a real path there (/proc/self/fd/N), and makes sure that it is inside:
+ * the kernel gives no path that starts with '/' for a directory outside of the root. */
+static int enter_directory(struct helper *helper)
+{
+	const char *directory = helper->plan.process.directory;
+	cleanup_close int fd = path_open_in_root(helper->root, directory, O_PATH | O_DIRECTORY, 0, NULL);
+	char path[PATH_MAX];
+
+	if (fd < 0 || fchdir(fd) < 0) {
+		int number = fd < 0 ? -fd : errno;
+
+		helper->failure_class = number == EACCES ? LAUNCH_PERMISSION : LAUNCH_NOT_FOUND;
+		return error_errno(&helper->error, number, "chdir to cwd \"%.256s\"", directory);
+	}
+	if (syscall(SYS_getcwd, path, sizeof(path)) < 0 || path[0] != '/')
+		return error_set(&helper->error, EPERM, "cwd \"%.256s\" is outside of the container's root", directory);
+	return 0;
+}
+
+/* With only the effective capabilities that the workload will have, so that access is judged as it will be. */
+static int look_around(struct helper *helper)
+{
+	int status = capabilities_lower(helper->plan.process.capabilities.effective, &helper->error);
+
+	if (status == 0)
+		status = enter_directory(helper);
+	if (status == 0)
+		status = executable_find(helper);
+	return status;
+}
+
+/* A filter without no_new_privs needs CAP_SYS_ADMIN, so it comes before the capabilities go; with it, it comes last. */
+static int load_early_filter(struct helper *helper)
+{
+	int status;
+
+	if (helper->plan.process.no_new_privileges || !helper->plan.process.seccomp)
+		return 0;
+	status = capabilities_raise(&helper->error);
+	return status < 0 ? status : seccomp_load_plan(&helper->plan.process, &helper->error);
+}
+
+int process_become(struct helper *helper)
+{
+	struct error *error = &helper->error;
+	int status;
+
+	umask(022);
+	status = install_stdio(helper);
+	if (status == 0)
+		status = home_find(helper);
+	if (status == 0)
+		status = change_user(helper);
+	if (status == 0)
+		status = look_around(helper);
+	if (status == 0)
+		status = load_early_filter(helper);
+	if (status == 0)
+		status = capabilities_apply(&helper->plan.process.capabilities, error);
+	if (status < 0)
+		return status;
+	if (helper->plan.process.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(error, errno, "set no_new_privs");
+	/* A change of user makes a process dumpable or not as the guest is configured. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_errno(error, errno, "become undumpable");
+	return 0;
+}
+
+static int own_session(struct helper *helper)
+{
+	if (setsid() < 0)
+		return error_errno(&helper->error, errno, "setsid");
+	if (helper->plan.process.terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+		return error_errno(&helper->error, errno, "take the terminal");
+	return 0;
+}
+
+/* Nothing of the helper's is left but the socket, which execve closes. */
+static int close_everything(struct helper *helper)
+{
+	if (helper->report != 3) {
+		int moved = dup3(helper->report, 3, O_CLOEXEC);
+
+		if (moved < 0)
+			return error_errno(&helper->error, errno, "keep the socket");
+		helper->report = moved;
+	}
+	if (kernel_close_range(4, ~0u) < 0)
+		return error_errno(&helper->error, errno, "close the helper's descriptors");
+	return 0;
+}
+
+static void wait_for_release(struct helper *helper)
+{
+	char word;
+	ssize_t count;
+
+	do {
+		count = recv(helper->report, &word, 1, 0);
+	} while (count < 0 && errno == EINTR);
+	if (count != 1) /* the agent has given it up */
+		_exit(1);
+}
+
+static _Noreturn void fail(struct helper *helper)
+{
+	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);
+	_exit(helper->failure_class == LAUNCH_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+}
+
+_Noreturn void process_execute(struct helper *helper)
+{
+	const struct plan_process *process = &helper->plan.process;
+	int status = own_session(helper);
+
+	if (status == 0)
+		status = set_limits(helper);
+	if (status == 0)
+		status = close_everything(helper);
+	if (status == 0)
+		status = helper_report(helper, LAUNCH_READY, 0, NULL, 0);
+	if (status < 0)
+		fail(helper);
+	wait_for_release(helper);
+	if (process->no_new_privileges && seccomp_load_plan(process, &helper->error) < 0)
+		fail(helper);
+	execve(helper->executable, process->arguments, process->environment);
+	status = errno;
+	helper->failure_class = status == ENOENT ? LAUNCH_NOT_FOUND : LAUNCH_PERMISSION;
+	error_errno(&helper->error, status, "exec: \"%.256s\"", process->arguments[0]);
+	fail(helper);
+}

@@ -1,0 +1,276 @@
+/* Seccomp profiles, compiled by libseccomp in the agent: the helper only hands a finished program to the kernel. */
+#include "agent/container/seccomp.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#define ARGUMENTS_MAX 6
+
+struct word {
+	const char *name;
+	uint32_t value;
+};
+
+static const struct word actions[] = {
+	{"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD},
+	{"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
+	{"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
+	{"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
+	{"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0)},
+	{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0)},
+	{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
+	{"SCMP_ACT_LOG", SCMP_ACT_LOG},
+	{NULL, 0},
+};
+
+static const struct word architectures[] = {
+	{"SCMP_ARCH_NATIVE", SCMP_ARCH_NATIVE},
+	{"SCMP_ARCH_X86", SCMP_ARCH_X86},
+	{"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
+	{"SCMP_ARCH_X32", SCMP_ARCH_X32},
+	{"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
+	{"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
+	{"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
+	{"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},
+	{"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
+	{"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},
+	{"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
+	{"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32},
+	{"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
+	{"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},
+	{"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
+	{"SCMP_ARCH_S390", SCMP_ARCH_S390},
+	{"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
+	{"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
+	{"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
+	{"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
+	{NULL, 0},
+};
+
+static const struct word operators[] = {
+	{"SCMP_CMP_NE", SCMP_CMP_NE},
+	{"SCMP_CMP_LT", SCMP_CMP_LT},
+	{"SCMP_CMP_LE", SCMP_CMP_LE},
+	{"SCMP_CMP_EQ", SCMP_CMP_EQ},
+	{"SCMP_CMP_GE", SCMP_CMP_GE},
+	{"SCMP_CMP_GT", SCMP_CMP_GT},
+	{"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
+	{NULL, 0},
+};
+
+static const struct word flags[] = {
+	{"SECCOMP_FILTER_FLAG_TSYNC", 0}, /* there is one thread */
+	{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+	{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	{NULL, 0},
+};
+
+static void release_context(scmp_filter_ctx *context)
+{
+	if (*context)
+		seccomp_release(*context);
+}
+
+static int look_up(const struct word *words, const char *name, const char *what, uint32_t *value, struct error *error)
+{
+	for (const struct word *word = words; word->name; word++) {
+		if (strcmp(word->name, name) != 0)
+			continue;
+		*value = word->value;
+		return 0;
+	}
+	return error_set(error, EINVAL, "unknown seccomp %s \"%.64s\"", what, name);
+}
+
+/* An action with its errno, EPERM where the profile names none. */
+static int resolve_action(const char *name, bool has_errno, uint32_t number, uint32_t *action, struct error *error)
+{
+	int status = look_up(actions, name, "action", action, error);
+
+	if (status < 0)
+		return status;
+	if (!has_errno)
+		number = EPERM;
+	if (number > 0xffff)
+		return error_set(error, EINVAL, "seccomp errno %u is out of range", number);
+	if (*action == SCMP_ACT_ERRNO(0))
+		*action = SCMP_ACT_ERRNO(number);
+	else if (*action == SCMP_ACT_TRACE(0))
+		*action = SCMP_ACT_TRACE(number);
+	return 0;
+}
+
+static int resolve_arguments(const Grpc__LinuxSyscall *rule, struct scmp_arg_cmp *comparisons, bool *repeated,
+			     struct error *error)
+{
+	unsigned seen = 0;
+
+	*repeated = false;
+	for (size_t i = 0; i < rule->n_args; i++) {
+		const Grpc__LinuxSeccompArg *argument = rule->args[i];
+		uint32_t operator;
+		int status = look_up(operators, argument->op, "operator", &operator, error);
+
+		if (status < 0)
+			return status;
+		if (argument->index >= ARGUMENTS_MAX)
+			return error_set(error, EINVAL, "seccomp argument index %llu is out of range",
+					 (unsigned long long)argument->index);
+		comparisons[i] = (struct scmp_arg_cmp){
+			.arg = (unsigned)argument->index,
+			.op = (enum scmp_compare)operator,
+			.datum_a = argument->value,
+			.datum_b = argument->valuetwo,
+		};
+		*repeated |= seen >> argument->index & 1;
+		seen |= 1u << argument->index;
+	}
+	return 0;
+}
+
+/* One system call: all comparisons must hold; but where one argument is compared several times each comparison is a rule
+ * of its own, of which any may hold, as runc reads such profiles (and libseccomp can't express the other). */
+static int add_call(scmp_filter_ctx context, uint32_t action, int call, const struct scmp_arg_cmp *comparisons,
+		    size_t count, bool repeated)
+{
+	int status;
+
+	if (!repeated) {
+		status = seccomp_rule_add_array(context, action, call, (unsigned)count, comparisons);
+		return status == -EEXIST ? 0 : status;
+	}
+	for (size_t i = 0; i < count; i++) {
+		status = seccomp_rule_add_array(context, action, call, 1, &comparisons[i]);
+		if (status < 0 && status != -EEXIST)
+			return status;
+	}
+	return 0;
+}
+
+static int add_rule(scmp_filter_ctx context, const Grpc__LinuxSyscall *rule, uint32_t default_action,
+		    struct error *error)
+{
+	bool has_errno = rule->errno_ret_case == GRPC__LINUX_SYSCALL__ERRNO_RET_ERRNORET;
+	struct scmp_arg_cmp comparisons[64];
+	uint32_t action;
+	bool repeated;
+	int status;
+
+	if (rule->n_args > array_size(comparisons))
+		return error_set(error, EINVAL, "a seccomp rule has %zu arguments", rule->n_args);
+	status = resolve_action(rule->action, has_errno, has_errno ? rule->errnoret : 0, &action, error);
+	if (status < 0)
+		return status;
+	status = resolve_arguments(rule, comparisons, &repeated, error);
+	if (status < 0)
+		return status;
+	if (action == default_action) /* says nothing, and libseccomp refuses it */
+		return 0;
+	for (size_t i = 0; i < rule->n_names; i++) {
+		int call = seccomp_syscall_resolve_name(rule->names[i]);
+
+		if (call == __NR_SCMP_ERROR)
+			continue;
+		status = add_call(context, action, call, comparisons, rule->n_args, repeated);
+		if (status < 0)
+			return error_errno(error, -status, "seccomp rule for %.64s", rule->names[i]);
+	}
+	return 0;
+}
+
+static int add_architectures(scmp_filter_ctx context, const Grpc__LinuxSeccomp *profile, struct error *error)
+{
+	for (size_t i = 0; i < profile->n_architectures; i++) {
+		uint32_t token;
+		int status = look_up(architectures, profile->architectures[i], "architecture", &token, error);
+
+		if (status < 0)
+			return status;
+		status = seccomp_arch_add(context, token);
+		if (status < 0 && status != -EEXIST)
+			return error_errno(error, -status, "seccomp architecture %.64s", profile->architectures[i]);
+	}
+	return 0;
+}
+
+/* The finished program, by way of a memfd: libseccomp only writes to a file. */
+static int export_program(struct plan_process *process, struct arena *arena, scmp_filter_ctx context,
+			  struct error *error)
+{
+	cleanup_close int fd = memfd_create("seccomp", MFD_CLOEXEC);
+	struct sock_filter *program;
+	struct stat stat;
+	int status;
+
+	if (fd < 0)
+		return error_errno(error, errno, "make a memfd for the seccomp program");
+	status = seccomp_export_bpf(context, fd);
+	if (status < 0)
+		return error_errno(error, -status, "compile the seccomp profile");
+	if (fstat(fd, &stat) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(error, errno, "read the seccomp program");
+	if (stat.st_size % (off_t)sizeof(*program) != 0 || stat.st_size / (off_t)sizeof(*program) > BPF_MAXINSNS)
+		return error_set(error, E2BIG, "the seccomp profile makes a program of %lld bytes, too long",
+				 (long long)stat.st_size);
+	program = arena_alloc(arena, (size_t)stat.st_size);
+	if (!program)
+		return error_errno(error, ENOMEM, "keep the seccomp program");
+	if (fd_read_all(fd, program, (size_t)stat.st_size) != (ssize_t)stat.st_size)
+		return error_set(error, EIO, "the seccomp program can't be read back");
+	process->seccomp = program;
+	process->seccomp_count = (size_t)stat.st_size / sizeof(*program);
+	return 0;
+}
+
+int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
+		 struct error *error)
+{
+	__attribute__((cleanup(release_context))) scmp_filter_ctx context = NULL;
+	uint32_t default_action;
+	int status;
+
+	if (!profile || !*profile->defaultaction)
+		return 0;
+	status = resolve_action(profile->defaultaction, false, 0, &default_action, error);
+	if (status < 0)
+		return status;
+	for (size_t i = 0; i < profile->n_flags; i++) {
+		uint32_t flag;
+
+		status = look_up(flags, profile->flags[i], "flag", &flag, error);
+		if (status < 0)
+			return status;
+		process->seccomp_flags |= flag;
+	}
+	context = seccomp_init(default_action);
+	if (!context)
+		return error_errno(error, ENOMEM, "make a seccomp filter");
+	status = add_architectures(context, profile, error);
+	for (size_t i = 0; status == 0 && i < profile->n_syscalls; i++)
+		status = add_rule(context, profile->syscalls[i], default_action, error);
+	return status < 0 ? status : export_program(process, arena, context, error);
+}
+
+int seccomp_load_plan(const struct plan_process *process, struct error *error)
+{
+	struct sock_fprog program = {
+		.len = (unsigned short)process->seccomp_count,
+		.filter = (struct sock_filter *)process->seccomp,
+	};
+
+	if (!process->seccomp)
+		return 0;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process->seccomp_flags, &program) < 0)
+		return error_errno(error, errno, "load the seccomp filter");
+	return 0;
+}

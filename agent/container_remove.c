@@ -1,0 +1,154 @@
+/* The end of a container, also of one that never came to be: kill, wait, unmount, remove; then its memory. */
+#define LOG_SUBSYSTEM "container"
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/container/bundle.h"
+#include "agent/storage_list.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+
+#define PLAN_MEMORY (16u << 20)
+/* How much longer than what it waits for itself the job may take. */
+#define UNMOUNT_TIME (10 * LOOP_SECOND)
+
+/* What the job works on, in memory that it inherits. */
+struct removal {
+	struct cgroup cgroup;
+	const char *bundle;
+	struct storage_list storages;
+	int milliseconds;
+};
+
+static int remove_all(const void *argument, struct job_result *result)
+{
+	const struct removal *removal = argument;
+	int status = 0;
+
+	if (removal->cgroup.tree)
+		status = cgroup_remove(&removal->cgroup, removal->milliseconds, &result->error);
+	/* Storages may be mounted inside the bundle's folder, so they go first. */
+	if (status == 0)
+		status = storage_list_unmount(&removal->storages, &result->error);
+	if (status == 0)
+		status = bundle_remove(removal->bundle, &result->error);
+	return status;
+}
+
+static void release_pid_namespace(struct sandbox *sandbox)
+{
+	fd_close(&sandbox->pid_namespace);
+	/* With no container left, the next one is a first one again. */
+	sandbox->had_container = sandbox->containers != NULL;
+	umount2(SHARED_PROCFS, MNT_DETACH);
+	rmdir(SHARED_PROCFS);
+}
+
+static void container_free(struct container *container)
+{
+	struct container **link = &container->sandbox->containers;
+
+	while (*link != container)
+		link = &(*link)->next;
+	*link = container->next;
+	if (container->owns_pid_namespace)
+		release_pid_namespace(container->sandbox);
+	container->init = NULL;
+	while (container->processes)
+		process_free(container->processes);
+	arena_free(&container->arena);
+	free(container->bundle);
+	free(container->id);
+	free(container);
+}
+
+/* Ends the removal once the job is through and every exit has been told: a wait that is open gets its status. */
+static void finish_when_quiet(struct container *container)
+{
+	if (!container->removal_done)
+		return;
+	for (struct process *process = container->processes; process; process = process->next)
+		if (process_alive(process))
+			return;
+	container->removed(container, NULL);
+	container_free(container);
+}
+
+void container_process_exited(struct container *container, struct process *process)
+{
+	if (container->state == CONTAINER_REMOVING)
+		finish_when_quiet(container);
+	else if (process == container->init && container->state != CONTAINER_CREATING)
+		container->state = CONTAINER_STOPPED;
+}
+
+static void removal_over(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number) {
+		/* What is gone is gone; the rest can be tried again. */
+		container->state = CONTAINER_STOPPED;
+		container->removed(container, &result->error);
+		return;
+	}
+	if (container->storages_mounted)
+		storage_list_forget(&container->sandbox->storages, container->request->storages,
+				    container->request->n_storages);
+	container->storages_mounted = false;
+	container->removal_done = true;
+	finish_when_quiet(container);
+}
+
+static int start_removal(struct container *container, uint64_t timeout, struct error *error)
+{
+	struct removal removal = {.cgroup = container->cgroup, .bundle = container->bundle};
+	struct arena arena;
+	int status = 0;
+
+	removal.milliseconds = timeout / LOOP_MILLISECOND > INT32_MAX ? INT32_MAX : (int)(timeout / LOOP_MILLISECOND);
+	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
+	if (container->storages_mounted)
+		status = storage_list_plan_unmount(&removal.storages, &arena, &container->sandbox->storages,
+						   container->request->storages, container->request->n_storages, error);
+	if (status == 0) {
+		status = job_start(&container->job, &container->sandbox->agent->loop, "remove a container",
+				   timeout + UNMOUNT_TIME, remove_all, &removal, removal_over);
+		if (status < 0)
+			error_errno(error, -status, "start a job");
+	}
+	arena_free(&arena);
+	return status;
+}
+
+void container_remove(struct container *container, uint64_t timeout,
+		      void (*removed)(struct container *container, const struct error *error))
+{
+	static const struct error reason = {.number = ECANCELED, .text = "the container is being removed"};
+	struct process *next;
+	struct error error;
+
+	if (container->job.pid > 0) {
+		/* Cut in the middle of mounting: what is mounted by now is found out by unmounting all of it. */
+		job_cancel(&container->job);
+		container->storages_mounted = true;
+	}
+	container->state = CONTAINER_REMOVING;
+	container->removed = removed;
+	for (struct process *process = container->processes; process; process = next) {
+		next = process->next;
+		process_abandon(process, &reason);
+		if (process != container->init && process->pid == 0)
+			process_free(process);
+	}
+	if (start_removal(container, timeout, &error) < 0) {
+		container->state = CONTAINER_STOPPED;
+		removed(container, &error);
+	}
+}

@@ -1,0 +1,148 @@
+/* The agent's role: sets itself up from what the supervisor kept, listens, and serves until it is told to end. */
+#define LOG_SUBSYSTEM "agent"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/rpc.h"
+#include "agent/stream.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+
+/* How long the machine goes on for clients that don't close their connections. */
+#define LAST_ANSWERS (500 * LOOP_MILLISECOND)
+#define ADDRESS_SIZE 160
+
+static void call_accepted(struct listener *listener, int fd, uint32_t peer_port)
+{
+	struct agent *agent = container_of(listener, struct agent, calls);
+	int status = ttrpc_server_serve(&agent->server, fd);
+
+	(void)peer_port;
+	if (status < 0)
+		log_error("serve a connection: %s", strerror(-status));
+}
+
+static void stream_accepted(struct listener *listener, int fd, uint32_t peer_port)
+{
+	stream_ports_add(&container_of(listener, struct agent, streams)->stream_ports, fd, peer_port);
+}
+
+static void stream_arrived(struct stream_ports *ports)
+{
+	sandbox_stream_arrived(&container_of(ports, struct agent, stream_ports)->sandbox);
+}
+
+static void child_exited(struct supervisor *supervisor, pid_t pid, int status)
+{
+	sandbox_process_exited(&container_of(supervisor, struct agent, supervisor)->sandbox, pid, status);
+}
+
+/* Where stream connections arrive; empty where there are none. */
+static void streams_address(const struct agent_config *config, char address[ADDRESS_SIZE])
+{
+	*address = '\0';
+	if (strncmp(config->server_address, "unix://", 7) == 0)
+		snprintf(address, ADDRESS_SIZE, "%s.streams", config->server_address);
+	else if (config->streams_port > 0)
+		snprintf(address, ADDRESS_SIZE, "vsock://-1:%u", config->streams_port);
+}
+
+/* Takes a listening socket out of the store, or binds it and puts it there. */
+static int open_listener(struct agent *agent, struct listener *listener, const char *name, const char *address,
+			 void (*accepted)(struct listener *listener, int fd, uint32_t peer_port), struct error *error)
+{
+	int fd = supervisor_take(&agent->supervisor, name), status;
+
+	if (fd < 0) {
+		fd = listener_bind(address, error);
+		if (fd < 0)
+			return fd;
+		supervisor_store(&agent->supervisor, name, fd);
+	}
+	status = listener_open(listener, &agent->loop, fd, accepted);
+	return status < 0 ? error_errno(error, -status, "watch %s", address) : 0;
+}
+
+static int listen_all(struct agent *agent, struct error *error)
+{
+	char address[ADDRESS_SIZE];
+	int status = 0;
+
+	streams_address(&agent->config, address);
+	if (*address)
+		status = open_listener(agent, &agent->streams, "listener.streams", address, stream_accepted, error);
+	if (status == 0)
+		status = open_listener(agent, &agent->calls, "listener.calls", agent->config.server_address,
+				       call_accepted, error);
+	return status;
+}
+
+static int set_up(struct agent *agent, int argc, char **argv, struct error *error)
+{
+	int status = config_load(&agent->config, argc, argv, error);
+
+	if (status < 0)
+		return status;
+	log_open(2, LOG_JSON, agent->config.log_level, "kata-agent");
+	status = supervisor_restore(&agent->supervisor, error);
+	if (status < 0)
+		return status;
+	status = loop_init(&agent->loop);
+	if (status == 0)
+		status = stream_setup();
+	if (status < 0)
+		return error_errno(error, -status, "set up");
+	stream_ports_init(&agent->stream_ports, &agent->loop, stream_arrived);
+	sandbox_init(&agent->sandbox, agent);
+	ttrpc_server_init(&agent->server, &agent->loop, rpc_services, agent);
+	status = supervisor_watch(&agent->supervisor, &agent->loop, child_exited);
+	if (status < 0)
+		return error_errno(error, -status, "watch the supervisor");
+	return listen_all(agent, error);
+}
+
+static void all_disconnected(struct ttrpc_server *server)
+{
+	supervisor_power_off(&container_of(server, struct agent, server)->supervisor);
+}
+
+static void last_answers_expired(struct loop_timer *timer)
+{
+	supervisor_power_off(&container_of(timer, struct agent, power_off)->supervisor);
+}
+
+void agent_power_off(struct agent *agent)
+{
+	/* A client that finds its connection cut right behind an answer may never look at the answer. */
+	agent->server.emptied = all_disconnected;
+	loop_timer_set(&agent->loop, &agent->power_off, LAST_ANSWERS, last_answers_expired);
+}
+
+int agent_main(int argc, char **argv)
+{
+	static struct agent agent;
+	struct error error;
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* Children are waited for by pid: jobs by us, containers by the supervisor. */
+	signal(SIGCHLD, SIG_DFL);
+	if (set_up(&agent, argc, argv, &error) < 0) {
+		log_error("%s", error.text);
+		return 1;
+	}
+	supervisor_ready(&agent.supervisor);
+	log_info("listening on %s", agent.config.server_address);
+	status = loop_run(&agent.loop);
+	log_error("the event loop failed: %s", strerror(-status));
+	return 1;
+}

@@ -1,0 +1,96 @@
+/* A process that a container was created with, or that was executed in one: from its launch to its exit being told.
+ *
+ * Exits come from the supervisor, which keeps the zombie until sandbox_process_exited() has acknowledged it. What the
+ * process wrote before its end and its exit are ordered: over connections the exit is told once everything has been
+ * handed on; by calls it is told at once, and the output stays readable for a while.
+ */
+#ifndef NACRE_AGENT_PROCESS_H
+#define NACRE_AGENT_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/call_queue.h"
+#include "agent/container/launch.h"
+#include "agent/stream.h"
+#include "lib/error.h"
+#include "lib/loop.h"
+
+struct container;
+
+enum process_state {
+	PROCESS_LAUNCHING, /* the helper works on it */
+	PROCESS_CREATED,   /* blocked in front of its execve */
+	PROCESS_RUNNING,
+	PROCESS_EXITED,
+};
+
+/* The vsock ports of its streams; all 0: by calls. A terminal has no stderr. */
+struct stream_numbers {
+	uint32_t in, out, err;
+};
+
+struct process {
+	struct container *container;
+	struct process *next;
+	char *exec_id; /* the container's own id for its first process */
+	enum process_state state;
+	bool terminal;
+	bool by_calls;
+	pid_t pid; /* 0 until it is known */
+	int pidfd;
+	struct launch launch;
+	bool launch_open; /* `launch` has to be destroyed */
+	uint64_t launch_time;
+	struct loop_source report;
+	/* Called when it is ready, again when it has been executed, or once with what failed. */
+	void (*launched)(struct process *process, const struct error *error);
+
+	struct input stdin_stream;
+	struct output stdout_stream, stderr_stream;
+
+	int status;		 /* once exited: 0..255, or 128 + signal */
+	bool waited;		 /* its exit has been told: another WaitProcess finds nothing */
+	struct loop_timer grace; /* whoever holds its output open has this long */
+	struct loop_timer linger; /* an exec whose exit has been told is forgotten after this */
+	struct queued_call *waits;
+	struct ttrpc_call *call; /* the CreateContainer, StartContainer or ExecProcess that waits for `launched` */
+};
+
+/* A record in `container`, with nothing running. NULL without memory. */
+struct process *process_new(struct container *container, const char *exec_id);
+
+/* Starts the helper. `connections` are those of stdin, stdout and stderr (-1: none), taken over also on failure.
+ * 0 or -errno. */
+int process_launch(struct process *process, const struct plan *plan, bool by_calls, int connections[3],
+		   void (*launched)(struct process *process, const struct error *error), struct error *error);
+
+/* Lets a created process go on to its execve. 0 or -errno. */
+int process_release(struct process *process, struct error *error);
+
+/* It has ended with `status`. */
+void process_exited(struct process *process, int status);
+
+/* Somebody has read from its output: it may have been the end. */
+void process_output_read(struct process *process);
+
+/* Answers WaitProcess, now or at its end. */
+void process_wait(struct process *process, struct ttrpc_call *call);
+
+/* kill(2) on the process itself, never on another that has got its pid. One that is gone already is no error. */
+int process_signal(struct process *process, int signal, struct error *error);
+
+/* Whether it still has to be waited for: it was made, and its exit hasn't been seen. */
+static inline bool process_alive(const struct process *process)
+{
+	return process->state != PROCESS_EXITED && process->pid > 0;
+}
+
+/* Ends a launch that is under way, fails the call that waits for it with `reason` and closes its streams. */
+void process_abandon(struct process *process, const struct error *reason);
+
+/* Forgets it: takes it out of its container, closes and frees everything. */
+void process_free(struct process *process);
+
+#endif

@@ -1,0 +1,61 @@
+/* Which methods are served. What the protocol has and this table hasn't is answered UNIMPLEMENTED. */
+#include "agent/rpc.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "agent.pb-c.h"
+#include "health.pb-c.h"
+#include "lib/cleanup.h"
+
+static const struct ttrpc_method agent_methods[] = {
+	{"CreateSandbox", rpc_create_sandbox},
+	{"DestroySandbox", rpc_destroy_sandbox},
+	{"GetGuestDetails", rpc_get_guest_details},
+	{"SetGuestDateTime", rpc_set_guest_date_time},
+	{"ReseedRandomDev", rpc_reseed_random_dev},
+	{"CopyFile", rpc_copy_file},
+	{"CreateContainer", rpc_create_container},
+	{"StartContainer", rpc_start_container},
+	{"RemoveContainer", rpc_remove_container},
+	{"StatsContainer", rpc_stats_container},
+	{"ExecProcess", rpc_exec_process},
+	{"SignalProcess", rpc_signal_process},
+	{"WaitProcess", rpc_wait_process},
+	{"TtyWinResize", rpc_tty_win_resize},
+	{"ReadStdout", rpc_read_stdout},
+	{"ReadStderr", rpc_read_stderr},
+	{"WriteStdin", rpc_write_stdin},
+	{"CloseStdin", rpc_close_stdin},
+	{0},
+};
+
+static const struct ttrpc_method health_methods[] = {
+	{"Check", rpc_health_check},
+	{"Version", rpc_health_version},
+	{0},
+};
+
+static const struct ttrpc_service agent_service = {&grpc__agent_service__descriptor, agent_methods};
+static const struct ttrpc_service health_service = {&grpc__health__descriptor, health_methods};
+
+const struct ttrpc_service *const rpc_services[] = {&agent_service, &health_service, NULL};
+
+static const struct {
+	int number;
+	enum ttrpc_code code;
+} codes[] = {
+	{EINVAL, TTRPC_INVALID_ARGUMENT},   {ENOENT, TTRPC_NOT_FOUND},		 {EACCES, TTRPC_PERMISSION_DENIED},
+	{ENOEXEC, TTRPC_PERMISSION_DENIED}, {ENOMEM, TTRPC_RESOURCE_EXHAUSTED},	 {EOPNOTSUPP, TTRPC_UNIMPLEMENTED},
+	{EEXIST, TTRPC_ALREADY_EXISTS},	    {ETIMEDOUT, TTRPC_DEADLINE_EXCEEDED},
+};
+
+void rpc_fail(struct ttrpc_call *call, const struct error *error)
+{
+	enum ttrpc_code code = TTRPC_INTERNAL;
+
+	for (size_t i = 0; i < array_size(codes); i++)
+		if (codes[i].number == error->number)
+			code = codes[i].code;
+	ttrpc_call_fail(call, code, "%s", error->text);
+}

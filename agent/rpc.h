@@ -1,0 +1,45 @@
+/* The services that the agent serves, one file a family of methods. A handler checks its request and hands it on to
+ * what does the work; it knows ttrpc, and what it calls doesn't, but for answering a call that takes its time.
+ */
+#ifndef NACRE_AGENT_RPC_H
+#define NACRE_AGENT_RPC_H
+
+#include "lib/error.h"
+#include "lib/ttrpc_server.h"
+
+extern const struct ttrpc_service *const rpc_services[];
+
+/* Answers with an error: its number decides the status (EINVAL: INVALID_ARGUMENT and so on), everything that has no
+ * status of its own is INTERNAL, as the Kata agent has it. */
+void rpc_fail(struct ttrpc_call *call, const struct error *error);
+
+/* rpc_health.c */
+void rpc_health_check(struct ttrpc_call *call);
+void rpc_health_version(struct ttrpc_call *call);
+/* rpc_sandbox.c */
+void rpc_create_sandbox(struct ttrpc_call *call);
+void rpc_destroy_sandbox(struct ttrpc_call *call);
+/* rpc_guest.c */
+void rpc_get_guest_details(struct ttrpc_call *call);
+void rpc_set_guest_date_time(struct ttrpc_call *call);
+void rpc_reseed_random_dev(struct ttrpc_call *call);
+/* rpc_file.c */
+void rpc_copy_file(struct ttrpc_call *call);
+/* rpc_container.c */
+void rpc_create_container(struct ttrpc_call *call);
+void rpc_start_container(struct ttrpc_call *call);
+void rpc_remove_container(struct ttrpc_call *call);
+/* rpc_stats.c */
+void rpc_stats_container(struct ttrpc_call *call);
+/* rpc_process.c */
+void rpc_exec_process(struct ttrpc_call *call);
+void rpc_signal_process(struct ttrpc_call *call);
+void rpc_wait_process(struct ttrpc_call *call);
+void rpc_tty_win_resize(struct ttrpc_call *call);
+/* rpc_stream.c */
+void rpc_read_stdout(struct ttrpc_call *call);
+void rpc_read_stderr(struct ttrpc_call *call);
+void rpc_write_stdin(struct ttrpc_call *call);
+void rpc_close_stdin(struct ttrpc_call *call);
+
+#endif

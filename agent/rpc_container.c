@@ -1,0 +1,70 @@
+/* CreateContainer, StartContainer, RemoveContainer. */
+#include "agent.pb-c.h"
+#include "agent/agent.h"
+#include "agent/rpc.h"
+#include "lib/cleanup.h"
+
+/* How long processes may take to die where the caller sets no time. */
+#define REMOVE_TIMEOUT (30 * LOOP_SECOND)
+
+void rpc_create_container(struct ttrpc_call *call)
+{
+	struct agent *agent = call->server->context;
+
+	container_create(&agent->sandbox, call, (const void *)call->request);
+}
+
+/* The container, or NULL: then the call has been answered. */
+static struct container *find(struct ttrpc_call *call, const char *id)
+{
+	struct agent *agent = call->server->context;
+	struct error error;
+	struct container *container = sandbox_find_container(&agent->sandbox, id, &error);
+
+	if (!container)
+		rpc_fail(call, &error);
+	return container;
+}
+
+void rpc_start_container(struct ttrpc_call *call)
+{
+	const Grpc__StartContainerRequest *request = (const void *)call->request;
+	struct container *container = find(call, request->container_id);
+
+	if (container)
+		container_start(container, call);
+}
+
+static void removed(struct container *container, const struct error *error)
+{
+	struct ttrpc_call *call = take_pointer(&container->remove_call);
+
+	if (!call)
+		return;
+	call->cancelled = NULL;
+	if (error)
+		rpc_fail(call, error);
+	else
+		ttrpc_call_reply(call, NULL);
+}
+
+/* The removal goes on without its caller. */
+static void remove_cancelled(struct ttrpc_call *call)
+{
+	struct container *container = call->handler_data;
+
+	container->remove_call = NULL;
+}
+
+void rpc_remove_container(struct ttrpc_call *call)
+{
+	const Grpc__RemoveContainerRequest *request = (const void *)call->request;
+	struct container *container = find(call, request->container_id);
+
+	if (!container)
+		return;
+	container->remove_call = call;
+	call->handler_data = container;
+	call->cancelled = remove_cancelled;
+	container_remove(container, request->timeout ? request->timeout * LOOP_SECOND : REMOVE_TIMEOUT, removed);
+}

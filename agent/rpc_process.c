@@ -1,0 +1,174 @@
+/* ExecProcess, SignalProcess, WaitProcess, TtyWinResize. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <fcntl.h>
+
+#include "agent.pb-c.h"
+#include "agent/agent.h"
+#include "agent/rpc.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#define SIGNAL_TIMEOUT (10 * LOOP_SECOND)
+
+/* The process, or NULL: then the call has been answered. */
+static struct process *find(struct ttrpc_call *call, const char *container_id, const char *exec_id)
+{
+	struct agent *agent = call->server->context;
+	struct error error;
+	struct process *process = sandbox_find_process(&agent->sandbox, container_id, exec_id, &error);
+
+	if (!process)
+		rpc_fail(call, &error);
+	return process;
+}
+
+void rpc_exec_process(struct ttrpc_call *call)
+{
+	const Grpc__ExecProcessRequest *request = (const void *)call->request;
+	struct agent *agent = call->server->context;
+	struct error error;
+	struct container *container = sandbox_find_container(&agent->sandbox, request->container_id, &error);
+
+	if (!container)
+		rpc_fail(call, &error);
+	else if (*request->exec_id == '\0')
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no exec id");
+	else
+		container_exec(container, call, request);
+}
+
+/* Signals to all ---------------------------------------------------------------------------------------------------- */
+
+/* Freezing a cgroup may wait for the kernel: a job. In the call's own arena but for what the child reads. */
+struct signal_all {
+	struct job job;
+	struct ttrpc_call *call;
+};
+
+static int signal_all(const void *argument, struct job_result *result)
+{
+	return cgroup_signal_all(argument, SIGKILL, &result->error);
+}
+
+static void signalled_all(struct job *job, struct job_result *result)
+{
+	struct ttrpc_call *call = container_of(job, struct signal_all, job)->call;
+
+	call->cancelled = NULL;
+	if (result->error.number)
+		rpc_fail(call, &result->error);
+	else
+		ttrpc_call_reply(call, NULL);
+}
+
+static void signal_all_cancelled(struct ttrpc_call *call)
+{
+	struct signal_all *all = call->handler_data;
+
+	job_cancel(&all->job);
+}
+
+static void start_signal_all(struct ttrpc_call *call, struct container *container)
+{
+	struct signal_all *all = arena_alloc(&call->arena, sizeof(*all));
+	int status = -ENOMEM;
+
+	if (all) {
+		all->call = call;
+		status = job_start(&all->job, call->server->loop, "signal a container", SIGNAL_TIMEOUT, signal_all,
+				   &container->cgroup, signalled_all);
+	}
+	if (status < 0) {
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "start a job: %s", strerror(-status));
+		return;
+	}
+	call->handler_data = all;
+	call->cancelled = signal_all_cancelled;
+}
+
+/* Whether the process does anything about a signal: blocks, ignores or catches it (proc(5), SigBlk and fellows). */
+static bool minds_signal(pid_t pid, int signal)
+{
+	static const char *const keys[] = {"\nSigBlk:", "\nSigIgn:", "\nSigCgt:"};
+	char path[32], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) < 0)
+		return true;
+	for (size_t i = 0; i < array_size(keys); i++) {
+		const char *found = strstr(text, keys[i]);
+
+		if (found && strtoull(found + strlen(keys[i]), NULL, 16) >> (signal - 1) & 1)
+			return true;
+	}
+	return false;
+}
+
+void rpc_signal_process(struct ttrpc_call *call)
+{
+	const Grpc__SignalProcessRequest *request = (const void *)call->request;
+	struct process *process = find(call, request->container_id, request->exec_id);
+	struct error error;
+	int signal;
+
+	if (!process)
+		return;
+	signal = (int)request->signal;
+	if (request->signal > (uint32_t)SIGRTMAX) {
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "%u is no signal", request->signal);
+		return;
+	}
+	/* A container's SIGKILL is for all of it (behaviour.md, SignalProcess). */
+	if (*request->exec_id == '\0' && signal == SIGKILL && process->container->cgroup.tree) {
+		start_signal_all(call, process->container);
+		return;
+	}
+	/* The first process of a pid namespace gets no signal that it has no handler for. */
+	if (signal == SIGTERM && process == process->container->init && process_alive(process) &&
+	    !minds_signal(process->pid, signal))
+		signal = SIGKILL;
+	if (process_signal(process, signal, &error) < 0)
+		rpc_fail(call, &error);
+	else
+		ttrpc_call_reply(call, NULL);
+}
+
+void rpc_wait_process(struct ttrpc_call *call)
+{
+	const Grpc__WaitProcessRequest *request = (const void *)call->request;
+	struct process *process = find(call, request->container_id, request->exec_id);
+
+	if (!process)
+		return;
+	if (process->waited)
+		ttrpc_call_fail(call, TTRPC_NOT_FOUND, "process not found: its exit has been told already");
+	else
+		process_wait(process, call);
+}
+
+void rpc_tty_win_resize(struct ttrpc_call *call)
+{
+	const Grpc__TtyWinResizeRequest *request = (const void *)call->request;
+	struct process *process = find(call, request->container_id, request->exec_id);
+	struct winsize size = {0};
+
+	if (!process)
+		return;
+	size.ws_row = (unsigned short)request->row;
+	size.ws_col = (unsigned short)request->column;
+	if (!process->terminal || process->stdout_stream.fd < 0) {
+		ttrpc_call_fail(call, TTRPC_UNAVAILABLE, "no tty");
+		return;
+	}
+	if (ioctl(process->stdout_stream.fd, TIOCSWINSZ, &size) < 0) {
+		ttrpc_call_fail(call, TTRPC_INTERNAL, "set the window size: %s", strerror(errno));
+		return;
+	}
+	ttrpc_call_reply(call, NULL);
+}

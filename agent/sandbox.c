@@ -1,0 +1,260 @@
+/* The sandbox: its creation and destruction, its containers, and who an exit belongs to. */
+#define LOG_SUBSYSTEM "sandbox"
+#include "agent/sandbox.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/rpc.h"
+#include "agent/sandbox_setup.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+
+#define SETUP_MEMORY (16u << 20)
+#define SETUP_TIMEOUT (60 * LOOP_SECOND)
+#define DESTROY_TIMEOUT (10 * LOOP_SECOND)
+
+void sandbox_init(struct sandbox *sandbox, struct agent *agent)
+{
+	*sandbox = (struct sandbox){
+		.agent = agent,
+		.ipc_namespace = -1,
+		.uts_namespace = -1,
+		.pid_namespace = -1,
+	};
+	boot_limits_read(&sandbox->boot_limits);
+}
+
+/* Creation ----------------------------------------------------------------------------------------------------------- */
+
+static void set_up(struct job *job, struct job_result *result)
+{
+	struct sandbox *sandbox = container_of(job, struct sandbox, job);
+	struct ttrpc_call *call = take_pointer(&sandbox->call);
+
+	if (result->error.number == 0 && result->fd_count == 2) {
+		sandbox->ipc_namespace = result->fds[0];
+		sandbox->uts_namespace = result->fds[1];
+		log_info("sandbox created");
+	} else {
+		while (result->fd_count > 0)
+			close(result->fds[--result->fd_count]);
+		sandbox->created = false;
+	}
+	if (!call)
+		return;
+	call->cancelled = NULL;
+	if (result->error.number)
+		rpc_fail(call, &result->error);
+	else
+		ttrpc_call_reply(call, NULL);
+}
+
+/* The caller has gone; what it asked for is finished all the same, so that there is one state and not half of one. */
+static void call_cancelled(struct ttrpc_call *call)
+{
+	struct sandbox *sandbox = call->handler_data;
+
+	sandbox->call = NULL;
+}
+
+static void await(struct sandbox *sandbox, struct ttrpc_call *call)
+{
+	sandbox->call = call;
+	call->handler_data = sandbox;
+	call->cancelled = call_cancelled;
+}
+
+void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateSandboxRequest *request)
+{
+	struct sandbox_setup setup;
+	struct arena arena;
+	struct error error;
+	int status;
+
+	if (sandbox->created || sandbox->destroying) {
+		ttrpc_call_fail(call, TTRPC_ALREADY_EXISTS, "this guest has its sandbox already");
+		return;
+	}
+	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
+	status = sandbox_setup_plan(&setup, &arena, &sandbox->storages, request,
+				    sandbox->agent->config.hotplug_timeout, &error);
+	if (status == 0) {
+		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
+				   sandbox_setup_run, &setup, set_up);
+		if (status < 0)
+			error_errno(&error, -status, "start a job");
+	}
+	arena_free(&arena);
+	if (status < 0) {
+		rpc_fail(call, &error);
+		return;
+	}
+	sandbox->created = true;
+	await(sandbox, call);
+}
+
+/* Destruction -------------------------------------------------------------------------------------------------------- */
+
+static void destroy_next(struct loop_timer *timer);
+
+static void destroyed_one(struct container *container, const struct error *error)
+{
+	struct sandbox *sandbox = container->sandbox;
+	struct ttrpc_call *call = container->remove_call;
+
+	/* Somebody may have been removing it already. */
+	if (call) {
+		call->cancelled = NULL;
+		if (error)
+			rpc_fail(call, error);
+		else
+			ttrpc_call_reply(call, NULL);
+		container->remove_call = NULL;
+	}
+	if (error) {
+		call = take_pointer(&sandbox->call);
+		sandbox->destroying = false;
+		if (call) {
+			call->cancelled = NULL;
+			rpc_fail(call, error);
+		}
+		return;
+	}
+	/* It is freed when this returns: the next one is begun from the loop. */
+	loop_timer_set(&sandbox->agent->loop, &sandbox->next_step, 0, destroy_next);
+}
+
+static void destroy_next(struct loop_timer *timer)
+{
+	struct sandbox *sandbox = container_of(timer, struct sandbox, next_step);
+	struct container *container = sandbox->containers;
+	struct ttrpc_call *call;
+
+	if (container && container->state == CONTAINER_REMOVING) {
+		container->removed = destroyed_one;
+		return;
+	}
+	if (container) {
+		container_remove(container, DESTROY_TIMEOUT, destroyed_one);
+		return;
+	}
+	call = take_pointer(&sandbox->call);
+	if (call) {
+		call->cancelled = NULL;
+		ttrpc_call_reply(call, NULL);
+	}
+	agent_power_off(sandbox->agent);
+}
+
+void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)
+{
+	if (sandbox->destroying || sandbox->call) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "the sandbox is being %s already",
+				sandbox->destroying ? "destroyed" : "created");
+		return;
+	}
+	sandbox->destroying = true;
+	await(sandbox, call);
+	destroy_next(&sandbox->next_step);
+}
+
+/* Look-ups ----------------------------------------------------------------------------------------------------------- */
+
+struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error)
+{
+	for (struct container *container = sandbox->containers; container; container = container->next)
+		if (container->state != CONTAINER_REMOVING && strcmp(container->id, id) == 0)
+			return container;
+	error_set(error, EINVAL, "Invalid container id: there is no container '%.80s'", id);
+	return NULL;
+}
+
+struct process *sandbox_find_process(struct sandbox *sandbox, const char *container_id, const char *exec_id,
+				     struct error *error)
+{
+	struct container *container = sandbox_find_container(sandbox, container_id, error);
+	struct process *process;
+
+	if (!container)
+		return NULL;
+	process = container_find_process(container, exec_id);
+	if (!process)
+		error_set(error, ENOENT, "process not found: container %s has no exec '%.80s'", container->id, exec_id);
+	return process;
+}
+
+/* Exits -------------------------------------------------------------------------------------------------------------- */
+
+static struct process *find_pid(struct sandbox *sandbox, pid_t pid)
+{
+	for (struct container *container = sandbox->containers; container; container = container->next)
+		for (struct process *process = container->processes; process; process = process->next)
+			if (process->pid == pid && process->state != PROCESS_EXITED)
+				return process;
+	return NULL;
+}
+
+/* Whether the pid of some launch isn't known yet, so that an exit nobody knows may be its. A helper's own exit isn't. */
+static bool may_be_launched(struct sandbox *sandbox, pid_t pid)
+{
+	bool open = false;
+
+	for (struct container *container = sandbox->containers; container; container = container->next) {
+		for (struct process *process = container->processes; process; process = process->next) {
+			if (process->launch_open && process->launch.helper_pid == pid)
+				return false;
+			open |= process->launch_open && process->pid == 0;
+		}
+	}
+	return open;
+}
+
+/* Keeps an exit until a launch tells that the pid was its process: a launch reports the pid as soon as it has it, so this
+ * is a matter of moments. The oldest goes where there are too many; each open launch has one at the most. */
+static void keep_early_exit(struct sandbox *sandbox, pid_t pid, int status)
+{
+	size_t next = sandbox->early_exit_next++ % EARLY_EXITS_MAX;
+
+	sandbox->early_exits[next].pid = pid;
+	sandbox->early_exits[next].status = status;
+	sandbox->early_exits[next].time = loop_now();
+}
+
+void sandbox_process_exited(struct sandbox *sandbox, pid_t pid, int status)
+{
+	struct process *process = find_pid(sandbox, pid);
+
+	if (process)
+		process_exited(process, status);
+	else if (may_be_launched(sandbox, pid))
+		keep_early_exit(sandbox, pid, status);
+	/* At once, also where it is kept: the supervisor reports one exit after the other. */
+	supervisor_acknowledge(&sandbox->agent->supervisor, pid);
+}
+
+void sandbox_process_made(struct sandbox *sandbox, struct process *process)
+{
+	for (size_t i = 0; i < EARLY_EXITS_MAX; i++) {
+		/* One from before the launch was somebody else's. */
+		if (sandbox->early_exits[i].pid == process->pid && sandbox->early_exits[i].time >= process->launch_time) {
+			sandbox->early_exits[i].pid = 0;
+			process_exited(process, sandbox->early_exits[i].status);
+			return;
+		}
+	}
+}
+
+void sandbox_stream_arrived(struct sandbox *sandbox)
+{
+	struct container *next;
+
+	for (struct container *container = sandbox->containers; container; container = next) {
+		next = container->next;
+		container_stream_arrived(container);
+	}
+}

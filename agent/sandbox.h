@@ -1,0 +1,71 @@
+/* The sandbox: what all containers of this guest share, and the list of them. */
+#ifndef NACRE_AGENT_SANDBOX_H
+#define NACRE_AGENT_SANDBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "agent.pb-c.h"
+#include "agent/container.h"
+#include "agent/container/cgroup.h"
+#include "agent/container/plan.h"
+#include "agent/job.h"
+#include "agent/storage_uses.h"
+#include "lib/error.h"
+#include "lib/ttrpc_server.h"
+
+#define KATA_DIRECTORY "/run/kata-containers"
+#define STATE_DIRECTORY "/run/nacre-agent"
+#define SHARED_PROCFS STATE_DIRECTORY "/procfs"
+
+/* Exits of processes whose launch hasn't told their pid yet. */
+#define EARLY_EXITS_MAX 64
+
+struct agent;
+
+struct sandbox {
+	struct agent *agent;
+	bool created;
+	bool destroying;
+	struct loop_timer next_step; /* of the destruction */
+	struct job job; /* CreateSandbox */
+	struct ttrpc_call *call; /* the CreateSandbox or DestroySandbox to be answered */
+	int ipc_namespace, uts_namespace; /* shared by all containers; -1 until CreateSandbox */
+	int pid_namespace;		  /* of the first container; -1 without one */
+	bool had_container;		  /* the first container, which gives the pid namespace, has been created */
+	bool cgroups_known;
+	struct cgroup_tree cgroups;
+	struct boot_limits boot_limits;
+	struct container *containers;
+	struct storage_uses storages;
+	struct {
+		pid_t pid; /* 0: free */
+		int status;
+		uint64_t time; /* when it was seen */
+	} early_exits[EARLY_EXITS_MAX];
+	size_t early_exit_next;
+};
+
+void sandbox_init(struct sandbox *sandbox, struct agent *agent);
+
+/* Answers CreateSandbox and DestroySandbox. */
+void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateSandboxRequest *request);
+void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call);
+
+/* The container, or NULL with EINVAL in `error`. One that is being removed isn't found. */
+struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error);
+
+/* The process, or NULL: EINVAL for the container, ENOENT for the process (behaviour.md 3, process lookup). */
+struct process *sandbox_find_process(struct sandbox *sandbox, const char *container_id, const char *exec_id,
+				     struct error *error);
+
+/* The supervisor has seen a child end. */
+void sandbox_process_exited(struct sandbox *sandbox, pid_t pid, int status);
+
+/* A launch has told the pid of its process: an exit that came before is dealt with. */
+void sandbox_process_made(struct sandbox *sandbox, struct process *process);
+
+/* A stream connection has arrived: whoever waits for it goes on. */
+void sandbox_stream_arrived(struct sandbox *sandbox);
+
+#endif

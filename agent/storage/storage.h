@@ -1,0 +1,41 @@
+/* Storages: what a request wants mounted in the guest before a container uses it (behaviour.md section 4).
+ *
+ * One driver a kind of source; a driver finds or prepares the source, and mount.h mounts it. Knows nothing of RPC. All of
+ * it may block, so it runs in a job; what a failed call has made, it has removed again.
+ */
+#ifndef NACRE_AGENT_STORAGE_STORAGE_H
+#define NACRE_AGENT_STORAGE_STORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+
+struct storage_request {
+	const char *driver; /* "mmioblk" */
+	const char *source; /* the driver's: "/dev/vda" */
+	const char *fstype;
+	const char *mount_point;
+	const char *const *options;
+	size_t option_count;
+	const char *const *driver_options; /* "key=value" */
+	size_t driver_option_count;
+	const char *container_id;  /* "" for the sandbox's own */
+	uint64_t hotplug_timeout;  /* nanoseconds that a device may take to appear */
+	bool fs_group_set;
+	uint32_t fs_group;
+	bool fs_group_on_root_mismatch; /* only where the root's group or mode isn't right yet */
+};
+
+/* Mounts one. 0 or -errno: EINVAL for what can't be, ETIMEDOUT for a device that didn't come. */
+int storage_mount(const struct storage_request *request, struct error *error);
+
+/* Unmounts what is at `mount_point`, as often as it is mounted there, and removes the folder if it is empty. Nothing
+ * mounted, or no such folder, is 0. */
+int storage_unmount(const char *mount_point, struct error *error);
+
+/* The names of all drivers, as GetGuestDetails tells them; ends with NULL. */
+extern const char *const storage_driver_names[];
+
+#endif

@@ -1,0 +1,42 @@
+/* The storages of one request: counted on the loop, mounted and unmounted in a job, all or none of them.
+ */
+#ifndef NACRE_AGENT_STORAGE_LIST_H
+#define NACRE_AGENT_STORAGE_LIST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent.pb-c.h"
+#include "agent/job.h"
+#include "agent/storage/storage.h"
+#include "agent/storage_uses.h"
+#include "lib/arena.h"
+#include "lib/error.h"
+
+struct storage_list {
+	struct storage_request *requests;
+	size_t count;
+};
+
+/* Counts a use of every storage, and copies the ones that have to be mounted into `arena` (ARENA_FORK), in their order.
+ * 0, or -errno with nothing counted. */
+int storage_list_plan(struct storage_list *list, struct arena *arena, struct storage_uses *uses,
+		      const char *container_id, Grpc__Storage **storages, size_t count, uint64_t hotplug_timeout,
+		      struct error *error);
+
+/* Copies those whose last use is about to go, last one first. Counts nothing: that is storage_list_forget(), once they
+ * have been unmounted. */
+int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, struct storage_uses *uses,
+			      Grpc__Storage **storages, size_t count, struct error *error);
+
+/* Takes the uses back. */
+void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, size_t count);
+
+/* In a job: mounts them in order; where one fails, the ones before it are unmounted again. A job's work (job.h), with
+ * the list as its argument. */
+int storage_list_mount(const void *list, struct job_result *result);
+
+/* In a job: unmounts them in order. One that isn't mounted is passed over. */
+int storage_list_unmount(const struct storage_list *list, struct error *error);
+
+#endif

@@ -1,0 +1,473 @@
+/* Streams of processes. See stream.h for what is promised; docs/design.md, "Streams". */
+#include "agent/stream.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "agent.pb-c.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+static uint8_t *scratch;
+
+int stream_setup(void)
+{
+	scratch = mmap(NULL, STREAM_CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (scratch == MAP_FAILED)
+		return -errno;
+	return madvise(scratch, STREAM_CHUNK, MADV_DONTFORK) < 0 ? -errno : 0;
+}
+
+/* Watches an fd, or stops. A source that isn't in the loop has no fd. */
+static void watch(struct loop *loop, struct loop_source *source, int fd, uint32_t events,
+		  void (*ready)(struct loop_source *source, uint32_t events))
+{
+	if (events == 0)
+		loop_remove(loop, source);
+	else if (source->fd >= 0)
+		loop_change(loop, source, events);
+	else
+		loop_add(loop, source, fd, events, ready);
+}
+
+static void close_watched(struct loop *loop, struct loop_source *source, int *fd)
+{
+	loop_remove(loop, source);
+	fd_close(fd);
+}
+
+/* read(2), with the end of a pty (EIO once the last other end is closed) as the end of a file. */
+static ssize_t read_some(int fd, size_t length)
+{
+	ssize_t count;
+
+	do {
+		count = read(fd, scratch, length < STREAM_CHUNK ? length : STREAM_CHUNK);
+	} while (count < 0 && errno == EINTR);
+	if (count < 0 && errno == EIO)
+		return 0;
+	return count < 0 ? -errno : count;
+}
+
+/* Output --------------------------------------------------------------------------------------------------------- */
+
+static void output_ready(struct loop_source *source, uint32_t events);
+static void output_socket_ready(struct loop_source *source, uint32_t events);
+
+void output_open(struct output *output, struct loop *loop, int fd, int socket, void (*ended)(struct output *output))
+{
+	*output = (struct output){
+		.loop = loop,
+		.fd = fd,
+		.source.fd = -1,
+		.by_calls = socket < 0,
+		.socket = socket,
+		.socket_source.fd = -1,
+		.end_told = fd < 0 || socket >= 0,
+		.ended = ended,
+	};
+	buffer_init(&output->left, STREAM_CHUNK);
+	if (socket < 0)
+		return;
+	fd_set_blocking(socket, false);
+	watch(loop, &output->source, fd, fd >= 0 ? EPOLLIN : 0, output_ready);
+}
+
+static void answer_read(struct ttrpc_call *call, const void *data, size_t length)
+{
+	Grpc__ReadStreamResponse response = GRPC__READ_STREAM_RESPONSE__INIT;
+
+	response.data.data = (uint8_t *)data;
+	response.data.len = length;
+	ttrpc_call_reply(call, &response.base);
+}
+
+/* Nothing more comes out of the process: everyone who waits is told. */
+static void output_end(struct output *output)
+{
+	close_watched(output->loop, &output->source, &output->fd);
+	while (output->readers) {
+		output->end_told = true;
+		answer_read(call_queue_take(&output->readers), NULL, 0);
+	}
+	if (buffer_length(&output->left) > 0)
+		return;
+	/* The connection is closed when both sides are done with it; the reader sees the end at once. */
+	close_watched(output->loop, &output->socket_source, &output->socket);
+	if (output->ended)
+		output->ended(output);
+}
+
+/* Hands what is there to the calls that wait. False where nothing is there. */
+static bool serve_readers(struct output *output)
+{
+	while (output->readers) {
+		ssize_t count = read_some(output->fd, output->readers->length);
+
+		if (count == -EAGAIN && !output->finished)
+			return false;
+		if (count <= 0) {
+			output_end(output);
+			return true;
+		}
+		answer_read(call_queue_take(&output->readers), scratch, (size_t)count);
+	}
+	return true;
+}
+
+/* Sends `length` bytes of scratch, and keeps what the connection doesn't take. */
+static void forward(struct output *output, size_t length)
+{
+	ssize_t sent;
+
+	if (output->socket < 0)
+		return; /* its reader has left: read on, so that the process doesn't block for ever */
+	sent = send(output->socket, scratch, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		close_watched(output->loop, &output->socket_source, &output->socket);
+		return;
+	}
+	if (sent < 0)
+		sent = 0;
+	if ((size_t)sent == length)
+		return;
+	if (buffer_append(&output->left, scratch + sent, length - (size_t)sent) < 0) {
+		close_watched(output->loop, &output->socket_source, &output->socket);
+		return;
+	}
+	watch(output->loop, &output->source, output->fd, 0, output_ready);
+	watch(output->loop, &output->socket_source, output->socket, EPOLLOUT, output_socket_ready);
+}
+
+static void output_ready(struct loop_source *source, uint32_t events)
+{
+	struct output *output = container_of(source, struct output, source);
+	ssize_t count;
+
+	(void)events;
+	if (output->readers) {
+		if (serve_readers(output) && output->fd >= 0)
+			watch(output->loop, &output->source, output->fd, 0, output_ready);
+		return;
+	}
+	count = read_some(output->fd, STREAM_CHUNK);
+	if (count == -EAGAIN)
+		return;
+	if (count <= 0)
+		output_end(output);
+	else
+		forward(output, (size_t)count);
+}
+
+static void output_socket_ready(struct loop_source *source, uint32_t events)
+{
+	struct output *output = container_of(source, struct output, socket_source);
+	ssize_t sent = send(output->socket, buffer_bytes(&output->left), buffer_length(&output->left),
+			    MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	(void)events;
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (sent < 0) {
+		buffer_free(&output->left);
+		close_watched(output->loop, &output->socket_source, &output->socket);
+	} else {
+		buffer_consume(&output->left, (size_t)sent);
+	}
+	if (buffer_length(&output->left) > 0)
+		return;
+	loop_remove(output->loop, &output->socket_source);
+	if (output->fd < 0)
+		output_end(output);
+	else if (output->finished)
+		output_finish(output);
+	else
+		watch(output->loop, &output->source, output->fd, EPOLLIN, output_ready);
+}
+
+static void reader_left(void *owner)
+{
+	struct output *output = owner;
+
+	if (output->fd >= 0 && !output->readers)
+		watch(output->loop, &output->source, output->fd, 0, output_ready);
+}
+
+void output_read(struct output *output, struct ttrpc_call *call, size_t length)
+{
+	struct queued_call *request;
+
+	if (output->fd < 0) {
+		output->end_told = true;
+		answer_read(call, NULL, 0);
+		return;
+	}
+	if (length == 0) {
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "len must be greater than 0");
+		return;
+	}
+	request = call_queue_add(&output->readers, call, output, reader_left);
+	if (!request)
+		return;
+	request->length = length;
+	/* Only the first in the queue may read: bytes go out in the order of the calls. */
+	if (request == output->readers && !serve_readers(output))
+		watch(output->loop, &output->source, output->fd, EPOLLIN, output_ready);
+}
+
+void output_finish(struct output *output)
+{
+	ssize_t count = 1;
+
+	output->finished = true;
+	if (output->fd < 0)
+		return;
+	if (output->by_calls) {
+		/* A later read finds what is left, and then the end. */
+		serve_readers(output);
+		return;
+	}
+	while (count > 0 && buffer_length(&output->left) == 0) {
+		count = read_some(output->fd, STREAM_CHUNK);
+		if (count > 0)
+			forward(output, (size_t)count);
+	}
+	if (count <= 0)
+		output_end(output);
+}
+
+bool output_drained(const struct output *output)
+{
+	struct pollfd state = {.fd = output->fd, .events = POLLIN};
+
+	if (output->fd < 0)
+		return buffer_length(&output->left) == 0;
+	/* A pipe without writers only says POLLHUP; with bytes in it POLLIN as well. */
+	if (poll(&state, 1, 0) < 0 || (state.revents & POLLIN))
+		return false;
+	return output->finished || (state.revents & (POLLHUP | POLLERR));
+}
+
+void output_settle(struct output *output)
+{
+	if (output->by_calls && output->fd >= 0 && !output->readers && output_drained(output))
+		output_end(output);
+}
+
+void output_close(struct output *output)
+{
+	output->ended = NULL;
+	buffer_free(&output->left);
+	if (output->fd >= 0 || output->socket >= 0 || output->readers)
+		output_end(output);
+}
+
+/* Input ---------------------------------------------------------------------------------------------------------- */
+
+static void input_ready(struct loop_source *source, uint32_t events);
+static void input_socket_ready(struct loop_source *source, uint32_t events);
+
+void input_open(struct input *input, struct loop *loop, int fd, int socket, bool terminal)
+{
+	*input = (struct input){
+		.loop = loop,
+		.fd = fd,
+		.terminal = terminal,
+		.source.fd = -1,
+		.by_calls = socket < 0,
+		.socket = socket,
+		.socket_source.fd = -1,
+	};
+	buffer_init(&input->left, STREAM_CHUNK);
+	if (socket < 0)
+		return;
+	fd_set_blocking(socket, false);
+	watch(loop, &input->socket_source, socket, fd >= 0 ? EPOLLIN : 0, input_socket_ready);
+}
+
+static void fail_writers(struct input *input, const char *reason)
+{
+	while (input->writers)
+		ttrpc_call_fail(call_queue_take(&input->writers), TTRPC_INTERNAL, "stdin: %s", reason);
+}
+
+/* The process can't be written to any more. */
+static void input_broken(struct input *input, const char *reason)
+{
+	close_watched(input->loop, &input->source, &input->fd);
+	close_watched(input->loop, &input->socket_source, &input->socket);
+	fail_writers(input, reason);
+}
+
+/* Writes what it can. The count, or -errno. */
+static ssize_t write_some(int fd, const void *data, size_t length)
+{
+	ssize_t count;
+
+	do {
+		count = write(fd, data, length);
+	} while (count < 0 && errno == EINTR);
+	return count < 0 ? -errno : count;
+}
+
+/* What ends a terminal's input: its VEOF character where a line discipline reads it, and nothing else. */
+static void end_terminal(struct input *input)
+{
+	struct termios settings;
+
+	if (tcgetattr(input->fd, &settings) == 0 && (settings.c_lflag & ICANON))
+		write_some(input->fd, &settings.c_cc[VEOF], 1);
+}
+
+void input_finish(struct input *input)
+{
+	if (input->fd < 0)
+		return;
+	if (input->terminal)
+		end_terminal(input);
+	else
+		close_watched(input->loop, &input->source, &input->fd);
+	close_watched(input->loop, &input->socket_source, &input->socket);
+}
+
+static void answer_write(struct ttrpc_call *call, size_t length)
+{
+	Grpc__WriteStreamResponse response = GRPC__WRITE_STREAM_RESPONSE__INIT;
+
+	response.len = (uint32_t)length;
+	ttrpc_call_reply(call, &response.base);
+}
+
+/* Writes what the queued calls brought, in their order; an empty one is the end. */
+static void serve_writers(struct input *input)
+{
+	while (input->writers) {
+		struct queued_call *request = input->writers;
+		ssize_t count;
+
+		if (request->length == 0) {
+			struct ttrpc_call *call = call_queue_take(&input->writers);
+
+			input_finish(input);
+			answer_write(call, 0);
+			if (input->fd < 0)
+				fail_writers(input, "is closed");
+			continue;
+		}
+		count = write_some(input->fd, request->data + request->done, request->length - request->done);
+		if (count == -EAGAIN)
+			break;
+		if (count < 0) {
+			input_broken(input, strerror((int)-count));
+			return;
+		}
+		request->done += (size_t)count;
+		if (request->done == request->length)
+			answer_write(call_queue_take(&input->writers), request->length);
+	}
+	if (input->fd >= 0)
+		watch(input->loop, &input->source, input->fd, input->writers ? EPOLLOUT : 0, input_ready);
+}
+
+/* Writes what came over the connection and is still here. */
+static void serve_left(struct input *input)
+{
+	ssize_t count = write_some(input->fd, buffer_bytes(&input->left), buffer_length(&input->left));
+
+	if (count < 0 && count != -EAGAIN) {
+		input_broken(input, strerror((int)-count));
+		return;
+	}
+	if (count > 0)
+		buffer_consume(&input->left, (size_t)count);
+	if (buffer_length(&input->left) > 0)
+		return;
+	watch(input->loop, &input->source, input->fd, 0, input_ready);
+	if (input->socket_ended)
+		input_finish(input);
+	else
+		watch(input->loop, &input->socket_source, input->socket, EPOLLIN, input_socket_ready);
+}
+
+static void input_ready(struct loop_source *source, uint32_t events)
+{
+	struct input *input = container_of(source, struct input, source);
+
+	(void)events;
+	if (buffer_length(&input->left) > 0)
+		serve_left(input);
+	else
+		serve_writers(input);
+}
+
+static void input_socket_ready(struct loop_source *source, uint32_t events)
+{
+	struct input *input = container_of(source, struct input, socket_source);
+	ssize_t count = read_some(input->socket, STREAM_CHUNK), taken;
+
+	(void)events;
+	if (count == -EAGAIN)
+		return;
+	if (count <= 0) {
+		input_finish(input);
+		return;
+	}
+	taken = write_some(input->fd, scratch, (size_t)count);
+	if (taken == -EAGAIN)
+		taken = 0;
+	if (taken < 0) {
+		input_broken(input, strerror((int)-taken));
+		return;
+	}
+	if (taken == count)
+		return;
+	if (buffer_append(&input->left, scratch + taken, (size_t)(count - taken)) < 0) {
+		input_broken(input, strerror(ENOMEM));
+		return;
+	}
+	watch(input->loop, &input->socket_source, input->socket, 0, input_socket_ready);
+	watch(input->loop, &input->source, input->fd, EPOLLOUT, input_ready);
+}
+
+static void writer_left(void *owner)
+{
+	struct input *input = owner;
+
+	if (input->fd >= 0 && !input->writers && buffer_length(&input->left) == 0)
+		watch(input->loop, &input->source, input->fd, 0, input_ready);
+}
+
+void input_write(struct input *input, struct ttrpc_call *call, const void *data, size_t length)
+{
+	struct queued_call *request;
+
+	if (length == 0 && (input->fd < 0 || !input->by_calls)) {
+		input_finish(input);
+		answer_write(call, 0);
+		return;
+	}
+	if (input->fd < 0 || !input->by_calls) {
+		ttrpc_call_fail(call, TTRPC_INTERNAL, "Cannot get writer");
+		return;
+	}
+	request = call_queue_add(&input->writers, call, input, writer_left);
+	if (!request)
+		return;
+	request->data = data;
+	request->length = length;
+	if (request == input->writers)
+		serve_writers(input);
+}
+
+void input_close(struct input *input)
+{
+	if (input->fd >= 0 || input->socket >= 0)
+		input_broken(input, "the process is gone");
+	buffer_free(&input->left);
+}

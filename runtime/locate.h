@@ -1,0 +1,21 @@
+/* Where the kernel, the image and the other programs are. */
+#ifndef NACRE_RUNTIME_LOCATE_H
+#define NACRE_RUNTIME_LOCATE_H
+
+#include <limits.h>
+
+#include "lib/error.h"
+
+struct locations {
+	char kernel[PATH_MAX];
+	char image[PATH_MAX];
+	char proxy[PATH_MAX];
+	char vmm[PATH_MAX];
+	char packer[PATH_MAX]; /* mkfs.erofs */
+};
+
+/* Fills them. `kernel` and `image` are what the user named, or NULL: then NACRE_KERNEL and NACRE_IMAGE count, then the
+ * folder of this program (a build folder), then share/nacre beside it (an installed one). 0, or -ENOENT with a hint. */
+int locate_all(struct locations *locations, const char *kernel, const char *image, struct error *error);
+
+#endif

@@ -1,0 +1,47 @@
+/* nacre: the host command. Finds the command in the table, and runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/version.h"
+#include "runtime/command.h"
+#include "runtime/exit_status.h"
+
+static const struct command commands[] = {
+	{"run", "boot a VM and run a container in it", command_run},
+};
+
+static int help(FILE *file, int status)
+{
+	fputs("Usage: nacre COMMAND [OPTION...] [ARGUMENT...]\n"
+	      "\n"
+	      "Runs containers, each in a virtual machine of its own.\n"
+	      "\n"
+	      "Commands:\n",
+	      file);
+	for (size_t i = 0; i < array_size(commands); i++)
+		fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n"
+	      "nacre COMMAND --help tells more; nacre --version tells the version.\n",
+	      file);
+	return status;
+}
+
+int main(int argc, const char *argv[])
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (!name)
+		return help(stderr, EXIT_FAULT);
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+		return help(stdout, 0);
+	if (strcmp(name, "--version") == 0) {
+		puts("nacre " NACRE_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < array_size(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "nacre: there is no command '%s' (see nacre --help)\n", name);
+	return EXIT_FAULT;
+}

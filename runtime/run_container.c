@@ -1,0 +1,308 @@
+/* From a guest that answers to a container's exit. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "runtime/run_private.h"
+#include "runtime/spec.h"
+#include "runtime/status.h"
+
+#define SPEC_LIMIT (4u << 20)
+#define ENTROPY_SIZE 64
+#define VM_END_MILLISECONDS 1000
+#define END_TIMEOUT (5 * LOOP_SECOND)
+/* So many times SIGINT or SIGTERM, and we end without the container's consent: as docker. */
+#define INSISTED_ENOUGH 3
+
+#define GUEST_FOLDER "/run/kata-containers/%s/%s"
+
+/* The guest has no clock finer than a second, and little entropy of its own. */
+static int prepare_guest(struct run *run, struct error *error)
+{
+	Grpc__SetGuestDateTimeRequest date = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
+	Grpc__ReseedRandomDevRequest reseed = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
+	Grpc__CreateSandboxRequest sandbox = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+	uint8_t entropy[ENTROPY_SIZE];
+	struct timespec now;
+	int status;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	date.sec = now.tv_sec;
+	date.usec = now.tv_nsec / 1000;
+	status = session_call(&run->session, "SetGuestDateTime", &date.base, error);
+	if (status < 0)
+		return error_wrap(error, "set the guest's clock");
+	if (getrandom(entropy, sizeof(entropy), 0) != (ssize_t)sizeof(entropy))
+		return error_errno(error, errno, "getrandom");
+	reseed.data.data = entropy;
+	reseed.data.len = sizeof(entropy);
+	status = session_call(&run->session, "ReseedRandomDev", &reseed.base, error);
+	explicit_bzero(entropy, sizeof(entropy));
+	if (status < 0)
+		return error_wrap(error, "give the guest entropy");
+	sandbox.sandbox_id = run->directory.name;
+	sandbox.hostname = run->directory.name;
+	status = session_call(&run->session, "CreateSandbox", &sandbox.base, error);
+	return status < 0 ? error_wrap(error, "create the sandbox") : 0;
+}
+
+static int open_streams(struct run *run, void (*changed)(void *data), struct error *error)
+{
+	const struct streams_options options = {
+		.loop = &run->loop,
+		.container = run->directory.name,
+		.interactive = run->options->interactive,
+		.terminal = run->options->terminal,
+		.by_calls = run->options->io == IO_CALLS,
+		.changed = changed,
+		.data = run,
+	};
+
+	return streams_open(&run->streams, &options, run->directory.path, error);
+}
+
+/* How the image becomes the root: mounted read-only, and an overlay over it in the guest's memory where the container
+ * may write. The last one is where the root is. */
+static size_t build_storages(const struct run *run, Grpc__Storage storages[2], struct arena *arena)
+{
+	const char *name = run->directory.name;
+	char *root = arena_printf(arena, GUEST_FOLDER, name, "rootfs");
+	char *image = run->options->read_only ? root : arena_printf(arena, GUEST_FOLDER, name, "image");
+	char **image_options = arena_array(arena, 1, sizeof(char *));
+	char **overlay_options = arena_array(arena, 2, sizeof(char *));
+
+	if (!image_options || !overlay_options)
+		return 0;
+	image_options[0] = (char *)"ro";
+	overlay_options[0] = arena_printf(arena, "lowerdir=" GUEST_FOLDER, name, "image");
+	overlay_options[1] = (char *)"io.katacontainers.fs-opt.overlay-rw";
+	storages[0] = (Grpc__Storage)GRPC__STORAGE__INIT;
+	storages[0].driver = (char *)"mmioblk";
+	storages[0].source = (char *)"/dev/vda";
+	storages[0].fstype = (char *)"erofs";
+	storages[0].mount_point = image;
+	storages[0].options = image_options;
+	storages[0].n_options = 1;
+	storages[1] = (Grpc__Storage)GRPC__STORAGE__INIT;
+	storages[1].driver = (char *)"overlayfs";
+	storages[1].source = (char *)"overlay";
+	storages[1].fstype = (char *)"overlay";
+	storages[1].mount_point = root;
+	storages[1].options = overlay_options;
+	storages[1].n_options = 2;
+	return run->options->read_only ? 1 : 2;
+}
+
+static int send_container(struct run *run, struct arena *arena, struct error *error)
+{
+	const struct run_options *options = run->options;
+	struct spec_options description = {
+		.name = run->directory.name,
+		.root = arena_printf(arena, GUEST_FOLDER, run->directory.name, "rootfs"),
+		.read_only = options->read_only,
+		.terminal = options->terminal,
+		.command = options->command,
+		.environment = options->environment,
+		.environment_count = options->environment_count,
+		.directory = options->directory,
+		.user = &run->user,
+		.term = getenv("TERM"),
+	};
+	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
+	Grpc__Storage storages[2], *list[] = {&storages[0], &storages[1]};
+
+	terminal_size(&description.rows, &description.columns);
+	request.container_id = run->directory.name;
+	request.exec_id = run->directory.name;
+	request.storages = list;
+	request.n_storages = build_storages(run, storages, arena);
+	request.oci = spec_build(&description, arena);
+	if (!request.oci || arena->exhausted)
+		return error_errno(error, ENOMEM, "the container's description");
+	request.stdin_port = run->streams.ports[0];
+	request.stdout_port = run->streams.ports[1];
+	request.stderr_port = run->streams.ports[2];
+	return session_call(&run->session, "CreateContainer", &request.base, error);
+}
+
+static int create_container(struct run *run, struct error *error)
+{
+	struct arena arena;
+	int status;
+
+	arena_init(&arena, ARENA_FORK, SPEC_LIMIT);
+	status = send_container(run, &arena, error);
+	arena_free(&arena);
+	return status;
+}
+
+static int start_container(struct run *run, struct error *error)
+{
+	Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
+
+	request.container_id = run->directory.name;
+	return session_call(&run->session, "StartContainer", &request.base, error);
+}
+
+/* The agent's refusal of a command is the command's fault, with docker's exit statuses. */
+static int status_of_refusal(const struct run *run, int result)
+{
+	if (result != -EREMOTEIO)
+		return EXIT_FAULT;
+	if (run->session.code == TTRPC_NOT_FOUND)
+		return EXIT_NOT_FOUND;
+	return run->session.code == TTRPC_PERMISSION_DENIED ? EXIT_NOT_EXECUTABLE : EXIT_FAULT;
+}
+
+static void exit_answered(void *data, const struct ttrpc_result *result)
+{
+	struct run *run = data;
+
+	run->exited = result->code == TTRPC_OK;
+	run->lost = !run->exited;
+	if (run->exited)
+		run->exit_code = ((const Grpc__WaitProcessResponse *)(const void *)result->response)->status;
+	else
+		error_set(&run->session.error, EREMOTEIO, "%s", result->message);
+}
+
+/* The exit is asked for when all output has come: some agents forget the rest with the answer. */
+static void streams_changed(void *data)
+{
+	struct run *run = data;
+	Grpc__WaitProcessRequest request = GRPC__WAIT_PROCESS_REQUEST__INIT;
+
+	if (run->waited || !run->running || !streams_ended(&run->streams))
+		return;
+	run->waited = true;
+	request.container_id = run->directory.name;
+	run->lost = session_start(&run->session, "WaitProcess", &request.base, exit_answered, run) < 0;
+}
+
+/* Nobody reads our output any more: the container's is over too. Otherwise (a full disk) it is an error. */
+static int explain_broken(struct run *run, int *status, struct error *error)
+{
+	int number = streams_broken(&run->streams);
+
+	if (number == EPIPE)
+		*status = EXIT_BY_SIGNAL + SIGPIPE;
+	return error_errno(error, number, "write the container's output");
+}
+
+/* The connection and the VM end together, and the one may be noticed before the other. */
+static bool machine_has_ended(struct run *run)
+{
+	if (!run->machine.ended && child_ended(&run->machine.proxy, VM_END_MILLISECONDS))
+		loop_step(&run->loop);
+	return run->machine.ended;
+}
+
+static int await_exit(struct run *run, int *status, struct error *error)
+{
+	while (!run->cancelled && !run->machine.ended && !run->lost && !streams_broken(&run->streams)) {
+		if (run->exited && streams_written(&run->streams))
+			return run->exit_code & 0xff;
+		if (loop_step(&run->loop) < 0)
+			return error_errno(error, EIO, "event loop");
+	}
+	if (streams_broken(&run->streams))
+		return explain_broken(run, status, error);
+	if (run->cancelled)
+		return error_set(error, ECANCELED, "interrupted");
+	if (machine_has_ended(run))
+		return machine_explain_end(&run->machine, error);
+	return error_set(error, EIO, "wait for the container: %s", run->session.error.text);
+}
+
+static int start_all(struct run *run, int *status, struct error *error)
+{
+	int result = prepare_guest(run, error);
+
+	if (result == 0)
+		result = open_streams(run, streams_changed, error);
+	if (result < 0)
+		return result;
+	result = create_container(run, error);
+	if (result == 0 && run->options->terminal && run->options->interactive)
+		result = terminal_make_raw(&run->terminal, STDIN_FILENO, error);
+	if (result == 0)
+		result = start_container(run, error);
+	if (result < 0)
+		*status = status_of_refusal(run, result);
+	return result;
+}
+
+int run_container(struct run *run, int *status, struct error *error)
+{
+	int result = start_all(run, status, error);
+
+	if (result < 0)
+		return result;
+	timeline_note(&run->timeline, "the container runs");
+	run->running = true;
+	run_resize(run);
+	result = streams_start(&run->streams, &run->session, error);
+	if (result == 0)
+		result = status_write(&run->directory, "running", -1, error);
+	if (result == 0)
+		result = await_exit(run, status, error);
+	if (result >= 0)
+		timeline_note(&run->timeline, "the container exited with %d", result);
+	return result;
+}
+
+void run_forward(struct run *run, int number)
+{
+	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+
+	if ((number == SIGINT || number == SIGTERM) && ++run->insisted >= INSISTED_ENOUGH) {
+		run->interrupted = number;
+		run->cancelled = true;
+		return;
+	}
+	request.container_id = run->directory.name;
+	request.signal = (uint32_t)number;
+	session_start(&run->session, "SignalProcess", &request.base, NULL, NULL);
+}
+
+void run_resize(struct run *run)
+{
+	Grpc__TtyWinResizeRequest request = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
+
+	if (!run->running || !run->options->terminal || !terminal_size(&request.row, &request.column))
+		return;
+	request.container_id = run->directory.name;
+	session_start(&run->session, "TtyWinResize", &request.base, NULL, NULL);
+}
+
+static void end_expired(struct loop_timer *timer)
+{
+	(void)timer;
+}
+
+void run_finish(struct run *run)
+{
+	Grpc__RemoveContainerRequest remove = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
+	Grpc__DestroySandboxRequest destroy = GRPC__DESTROY_SANDBOX_REQUEST__INIT;
+	struct loop_timer timer = {0};
+	struct error error;
+
+	remove.container_id = run->directory.name;
+	if (session_call(&run->session, "RemoveContainer", &remove.base, &error) < 0)
+		timeline_note(&run->timeline, "remove the container: %s", error.text);
+	if (!run->machine.ended && session_call(&run->session, "DestroySandbox", &destroy.base, &error) < 0)
+		timeline_note(&run->timeline, "destroy the sandbox: %s", error.text);
+	/* The guest waits for its clients to be gone before it ends. */
+	session_close(&run->session);
+	loop_timer_set(&run->loop, &timer, END_TIMEOUT, end_expired);
+	while (!run->machine.ended && !run->cancelled && timer.deadline != 0)
+		if (loop_step(&run->loop) < 0)
+			break;
+	loop_timer_clear(&run->loop, &timer);
+	timeline_note(&run->timeline, "the VM %s", run->machine.ended ? "has ended" : "is ended by force");
+}

@@ -1,0 +1,136 @@
+/* From a directory to a guest that answers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "health.pb-c.h"
+#include "lib/cleanup.h"
+#include "runtime/pack.h"
+#include "runtime/run_private.h"
+
+/* Under KVM a guest is ready in less than a second: one that hasn't said a word by then never will. */
+#define SIGN_OF_LIFE (10 * LOOP_SECOND)
+
+struct packing {
+	struct loop_source source;
+	bool done;
+};
+
+static void packer_ended(struct loop_source *source, uint32_t events)
+{
+	struct packing *packing = container_of(source, struct packing, source);
+
+	(void)events;
+	packing->done = true;
+}
+
+static int pack(struct run *run, struct error *error)
+{
+	uint64_t start = loop_now();
+	struct packing packing = {0};
+	size_t size = 0;
+	int status;
+
+	status = pack_start(&run->packer, run->locations.packer, run->root, &run->directory, error);
+	if (status < 0)
+		return status;
+	status = loop_add(&run->loop, &packing.source, run->packer.pidfd, EPOLLIN, packer_ended);
+	while (status == 0 && !packing.done && !run->cancelled)
+		status = loop_step(&run->loop);
+	loop_remove(&run->loop, &packing.source);
+	if (status < 0)
+		return error_errno(error, -status, "wait for mkfs.erofs");
+	if (!packing.done)
+		return error_set(error, ECANCELED, "interrupted");
+	status = pack_finish(child_reap(&run->packer), &run->directory, &size, error);
+	if (status == 0)
+		timeline_note(&run->timeline, "packed %s: %.1f MiB in %.2f s", run->options->root,
+			      (double)size / MEBIBYTE, (double)(loop_now() - start) / LOOP_SECOND);
+	return status;
+}
+
+static int start_machine(struct run *run, struct error *error)
+{
+	const struct vmm_options options = {
+		.program = run->locations.vmm,
+		.kernel = run->locations.kernel,
+		.image = run->locations.image,
+		.directory = &run->directory,
+		.disk = PACK_IMAGE,
+		.accel = run->accel,
+		.memory = run->options->memory,
+		.cpus = run->options->cpus,
+		.verbose = run->options->verbose,
+	};
+	int status = machine_start(&run->machine, &run->loop, run->locations.proxy, &options, error);
+
+	if (status == 0)
+		timeline_note(&run->timeline, "VM %s started (%s, %llu MiB, %u CPU%s)", run->directory.name,
+			      accel_name(run->accel), (unsigned long long)(run->options->memory / MEBIBYTE),
+			      run->options->cpus, run->options->cpus > 1 ? "s" : "");
+	return status;
+}
+
+struct life_watch {
+	struct run *run;
+	struct loop_timer timer;
+};
+
+static void no_sign_of_life(struct loop_timer *timer)
+{
+	struct run *run = container_of(timer, struct life_watch, timer)->run;
+
+	if (machine_console_used(&run->machine))
+		return;
+	run->silent = true;
+	run->cancelled = true;
+}
+
+static int explain_timeout(const struct run *run, struct error *error)
+{
+	char line[256];
+
+	machine_console_line(&run->machine, line, sizeof(line));
+	return error_set(error, ETIMEDOUT, "the VM isn't ready after %u s (--timeout)%s%s", run->options->timeout,
+			 *line ? "; its console: " : ", and its console is empty", line);
+}
+
+/* Waits for the agent. It may take the whole --timeout, but under a KVM that we chose it must show itself sooner. */
+static int await_agent(struct run *run, struct error *error)
+{
+	Grpc__CheckRequest request = GRPC__CHECK_REQUEST__INIT;
+	struct life_watch watch = {.run = run};
+	int status = session_open(&run->session, &run->loop, &run->machine, &run->cancelled, error);
+
+	if (status < 0)
+		return status;
+	if (run->accel == ACCEL_KVM && run->options->accel == ACCEL_AUTO)
+		loop_timer_set(&run->loop, &watch.timer, SIGN_OF_LIFE, no_sign_of_life);
+	status = session_call_service(&run->session, &grpc__health__descriptor, "Check", &request.base,
+				      run->options->timeout * LOOP_SECOND, error);
+	loop_timer_clear(&run->loop, &watch.timer);
+	return status == -ETIMEDOUT ? explain_timeout(run, error) : status;
+}
+
+int run_boot(struct run *run, struct error *error)
+{
+	int status = pack(run, error);
+
+	if (status == 0)
+		status = start_machine(run, error);
+	if (status == 0)
+		status = await_agent(run, error);
+	if (status < 0 && run->silent) {
+		timeline_say("no sign of life from the guest in 10 s under KVM: starting it again under TCG");
+		session_close(&run->session);
+		machine_stop(&run->machine);
+		run->cancelled = run->silent = false;
+		run->accel = ACCEL_TCG;
+		status = start_machine(run, error);
+		if (status == 0)
+			status = await_agent(run, error);
+	}
+	if (status == 0)
+		timeline_note(&run->timeline, "the agent answers");
+	return status;
+}

@@ -1,0 +1,201 @@
+/* The options of `nacre run`, by popt. */
+#include "runtime/run_options.h"
+
+#include <errno.h>
+#include <popt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "runtime/name.h"
+
+/* What popt fills; checked and turned into numbers afterwards. */
+struct raw_options {
+	int interactive, terminal, read_only, remove, verbose, help;
+	char *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io;
+	const char **environment;
+	poptContext context;
+};
+
+static int parse_io(const char *text, enum io_way *io, struct error *error)
+{
+	if (strcmp(text, "streams") == 0)
+		*io = IO_STREAMS;
+	else if (strcmp(text, "calls") == 0)
+		*io = IO_CALLS;
+	else
+		return error_set(error, EINVAL, "--io: '%s' is not streams or calls", text);
+	return 0;
+}
+
+/* popt only offers its callback-free tables with plain pointers to fill. */
+static int read_table(struct raw_options *raw, int argc, const char *argv[], struct error *error)
+{
+	struct poptOption table[] = {
+		{"interactive", 'i', POPT_ARG_NONE, &raw->interactive, 0, "pass stdin on to the container", NULL},
+		{"tty", 't', POPT_ARG_NONE, &raw->terminal, 0, "give the container a terminal", NULL},
+		{"name", 0, POPT_ARG_STRING, &raw->name, 0, "of the container and its VM (default: made up)", "NAME"},
+		{"env", 'e', POPT_ARG_ARGV, &raw->environment, 0, "set a variable; without VALUE, pass it on",
+		 "NAME[=VALUE]"},
+		{"workdir", 'w', POPT_ARG_STRING, &raw->directory, 0, "working directory (default: /)", "DIR"},
+		{"user", 'u', POPT_ARG_STRING, &raw->user, 0, "name or number, looked up in ROOTFS (default: root)",
+		 "USER[:GROUP]"},
+		{"memory", 'm', POPT_ARG_STRING, &raw->memory, 0, "the VM's memory (default: 256M)", "SIZE"},
+		{"cpus", 0, POPT_ARG_STRING, &raw->cpus, 0, "the VM's processors (default: 1)", "N"},
+		{"read-only", 0, POPT_ARG_NONE, &raw->read_only, 0, "a root file system that can't be written", NULL},
+		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "remove the container afterwards (always so for now)", NULL},
+		{"kernel", 0, POPT_ARG_STRING, &raw->kernel, 0, "the guest's kernel (or set NACRE_KERNEL)", "FILE"},
+		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's initramfs (or set NACRE_IMAGE)", "FILE"},
+		{"accel", 0, POPT_ARG_STRING, &raw->accel, 0, "how the VM runs (default: auto)", "kvm|tcg|auto"},
+		{"io", 0, POPT_ARG_STRING, &raw->io, 0, "how streams travel (default: streams)", "calls|streams"},
+		{"timeout", 0, POPT_ARG_STRING, &raw->timeout, 0, "until the VM must answer (default: 60)", "SECONDS"},
+		{"verbose", 'v', POPT_ARG_NONE, &raw->verbose, 0, "say what is done, and when", NULL},
+		{"help", 'h', POPT_ARG_NONE, &raw->help, 0, "show this", NULL},
+		POPT_TABLEEND,
+	};
+	int code;
+
+	argv[0] = "nacre run";
+	raw->context = poptGetContext(NULL, argc, argv, table, POPT_CONTEXT_POSIXMEHARDER);
+	if (!raw->context)
+		return error_errno(error, ENOMEM, "options");
+	poptSetOtherOptionHelp(raw->context, "[OPTION...] ROOTFS [--] [COMMAND [ARGUMENT...]]");
+	code = poptGetNextOpt(raw->context);
+	if (code < -1)
+		return error_set(error, EINVAL, "%s: %s (see nacre run --help)",
+				 poptBadOption(raw->context, POPT_BADOPTION_NOALIAS), poptStrerror(code));
+	/* Its table is a local one: the help has to come from here. */
+	if (raw->help)
+		poptPrintHelp(raw->context, stdout, 0);
+	return 0;
+}
+
+/* NAME=VALUE as it is; NAME alone takes our own value, or is left out where we have none. */
+static int take_environment(struct run_options *options, const char **given, struct error *error)
+{
+	size_t count = 0;
+
+	while (given && given[count])
+		count++;
+	options->environment = calloc(count + 1, sizeof(char *));
+	if (!options->environment)
+		return error_errno(error, ENOMEM, "options");
+	for (size_t i = 0; i < count; i++) {
+		const char *value = strchr(given[i], '=') ? "" : getenv(given[i]);
+		char *entry;
+
+		if (given[i][0] == '\0' || given[i][0] == '=')
+			return error_set(error, EINVAL, "--env: '%s' has no name", given[i]);
+		if (!value)
+			continue;
+		if (asprintf(&entry, "%s%s%s", given[i], strchr(given[i], '=') ? "" : "=", value) < 0)
+			return error_errno(error, ENOMEM, "options");
+		options->environment[options->environment_count++] = entry;
+	}
+	return 0;
+}
+
+static int take_memory(struct run_options *options, const char *text, struct error *error)
+{
+	if (text && quantity_parse_memory(text, &options->memory, error) < 0)
+		return error_wrap(error, "--memory");
+	if (options->memory < MEMORY_LEAST)
+		return error_set(error, EINVAL, "--memory: %s is too small to boot a guest, which needs %lluM", text,
+				 (unsigned long long)(MEMORY_LEAST / MEBIBYTE));
+	options->memory = (options->memory + MEBIBYTE - 1) / MEBIBYTE * MEBIBYTE;
+	return 0;
+}
+
+static int check(struct run_options *options, const struct raw_options *raw, struct error *error)
+{
+	int status = take_environment(options, raw->environment, error);
+
+	if (status == 0)
+		status = take_memory(options, raw->memory, error);
+	if (status == 0 && raw->cpus)
+		status = quantity_parse_count("--cpus", raw->cpus, 1, CPUS_MOST, &options->cpus, error);
+	if (status == 0 && raw->timeout)
+		status = quantity_parse_count("--timeout", raw->timeout, 1, 86400, &options->timeout, error);
+	if (status == 0 && raw->accel)
+		status = accel_parse(raw->accel, &options->accel, error);
+	if (status == 0 && raw->io)
+		status = parse_io(raw->io, &options->io, error);
+	if (status == 0 && options->name && !name_valid(options->name))
+		status = error_set(error, EINVAL, "--name: '%s' is no name: " NAME_RULE, options->name);
+	if (status == 0 && *options->directory != '/')
+		status = error_set(error, EINVAL, "--workdir: '%s' is not an absolute path", options->directory);
+	return status;
+}
+
+static int take_arguments(struct run_options *options, const char **arguments, struct error *error)
+{
+	static const char *shell[] = {"sh", NULL};
+
+	if (!arguments || !arguments[0])
+		return error_set(error, EINVAL, "ROOTFS is missing (see nacre run --help)");
+	options->root = *arguments++;
+	if (arguments[0] && strcmp(arguments[0], "--") == 0)
+		arguments++;
+	options->command = arguments[0] ? arguments : shell;
+	return 0;
+}
+
+static void take_raw(struct run_options *options, struct raw_options *raw)
+{
+	*options = (struct run_options){
+		.interactive = raw->interactive,
+		.terminal = raw->terminal,
+		.read_only = raw->read_only,
+		.verbose = raw->verbose,
+		.help = raw->help,
+		.name = raw->name,
+		.directory = raw->directory ? raw->directory : "/",
+		.user = raw->user,
+		.kernel = raw->kernel,
+		.image = raw->image,
+		.memory = MEMORY_DEFAULT,
+		.cpus = 1,
+		.timeout = TIMEOUT_DEFAULT,
+		.parser = raw,
+	};
+}
+
+int run_options_parse(struct run_options *options, int argc, const char *argv[], struct error *error)
+{
+	struct raw_options *raw = calloc(1, sizeof(*raw));
+	int status;
+
+	*options = (struct run_options){0};
+	if (!raw)
+		return error_errno(error, ENOMEM, "options");
+	status = read_table(raw, argc, argv, error);
+	take_raw(options, raw);
+	if (status < 0 || options->help)
+		return status;
+	status = check(options, raw, error);
+	return status < 0 ? status : take_arguments(options, poptGetArgs(raw->context), error);
+}
+
+static void free_raw(struct raw_options *raw)
+{
+	char *const strings[] = {raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
+				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io};
+
+	for (size_t i = 0; i < array_size(strings); i++)
+		free(strings[i]);
+	for (const char **entry = raw->environment; entry && *entry; entry++)
+		free((void *)*entry);
+	free(raw->environment);
+	poptFreeContext(raw->context);
+	free(raw);
+}
+
+void run_options_free(struct run_options *options)
+{
+	for (size_t i = 0; i < options->environment_count; i++)
+		free(options->environment[i]);
+	free(options->environment);
+	if (options->parser)
+		free_raw(options->parser);
+	*options = (struct run_options){0};
+}

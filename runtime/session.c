@@ -1,0 +1,119 @@
+/* Calls to the agent. */
+#include "runtime/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proxy/client.h"
+
+#define CONNECT_PAUSE (2 * LOOP_MILLISECOND)
+#define CONNECT_ATTEMPTS 2500
+#define VM_END_MILLISECONDS 1000
+
+static void woken(struct loop_timer *timer)
+{
+	(void)timer;
+}
+
+/* The proxy makes its sockets when it starts, which is a moment after it was started. */
+static int connect_agent(struct session *session, struct error *error)
+{
+	struct loop_timer pause = {0};
+	int fd = -EIO;
+
+	for (int i = 0; i < CONNECT_ATTEMPTS; i++) {
+		fd = proxy_connect_agent(session->machine->directory->path, error);
+		if (fd >= 0 || (error->number != ENOENT && error->number != ECONNREFUSED))
+			return fd;
+		loop_timer_set(session->loop, &pause, CONNECT_PAUSE, woken);
+		while (pause.deadline != 0 && !session->machine->ended && !*session->cancelled)
+			loop_step(session->loop);
+		loop_timer_clear(session->loop, &pause);
+		if (session->machine->ended)
+			return machine_explain_end(session->machine, error);
+		if (*session->cancelled)
+			return error_set(error, ECANCELED, "interrupted");
+	}
+	return fd;
+}
+
+int session_open(struct session *session, struct loop *loop, const struct machine *machine, const bool *cancelled,
+		 struct error *error)
+{
+	int fd;
+
+	*session = (struct session){.loop = loop, .machine = machine, .cancelled = cancelled};
+	fd = connect_agent(session, error);
+	if (fd < 0)
+		return fd;
+	session->client = ttrpc_client_new(loop, fd);
+	return session->client ? 0 : error_errno(error, ENOMEM, "connect to the agent");
+}
+
+static void call_answered(void *data, const struct ttrpc_result *result)
+{
+	struct session *session = data;
+
+	session->answered = true;
+	session->code = result->code;
+	if (result->code != TTRPC_OK)
+		error_set(&session->error, EREMOTEIO, "%s", result->message);
+}
+
+/* A broken connection is most often the VM's end, which is about to be noticed. */
+static int explain(const struct session *session, const char *method, struct error *error)
+{
+	if (!session->machine->ended && session->code == TTRPC_UNAVAILABLE &&
+	    child_ended(&session->machine->proxy, VM_END_MILLISECONDS))
+		loop_step(session->loop);
+	if (session->machine->ended)
+		return machine_explain_end(session->machine, error);
+	if (session->code == TTRPC_DEADLINE_EXCEEDED)
+		return error_set(error, ETIMEDOUT, "%s: no answer from the agent", method);
+	*error = session->error;
+	return -error->number;
+}
+
+int session_call_service(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
+			 const ProtobufCMessage *request, uint64_t timeout, struct error *error)
+{
+	int status;
+
+	session->answered = false;
+	status = ttrpc_client_call(session->client, service, method, request, timeout, call_answered, session);
+	if (status < 0)
+		return error_errno(error, -status, "call %s", method);
+	while (!session->answered && !session->machine->ended && !*session->cancelled)
+		if (loop_step(session->loop) < 0)
+			break;
+	if (session->answered && session->code == TTRPC_OK)
+		return 0;
+	if (!session->answered && !session->machine->ended)
+		return error_set(error, ECANCELED, "interrupted");
+	return explain(session, method, error);
+}
+
+int session_call(struct session *session, const char *method, const ProtobufCMessage *request, struct error *error)
+{
+	return session_call_service(session, &grpc__agent_service__descriptor, method, request, SESSION_CALL_TIMEOUT,
+				    error);
+}
+
+static void ignore(void *data, const struct ttrpc_result *result)
+{
+	(void)data;
+	(void)result;
+}
+
+int session_start(struct session *session, const char *method, const ProtobufCMessage *request,
+		  ttrpc_answered answered, void *data)
+{
+	return ttrpc_client_call(session->client, &grpc__agent_service__descriptor, method, request, 0,
+				 answered ? answered : ignore, data);
+}
+
+void session_close(struct session *session)
+{
+	ttrpc_client_free(session->client);
+	session->client = NULL;
+}

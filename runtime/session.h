@@ -1,0 +1,41 @@
+/* The conversation with a VM's agent: one call after the other, until something ends the wait. */
+#ifndef NACRE_RUNTIME_SESSION_H
+#define NACRE_RUNTIME_SESSION_H
+
+#include <stdbool.h>
+
+#include "agent.pb-c.h"
+#include "lib/ttrpc_client.h"
+#include "runtime/machine.h"
+
+struct session {
+	struct loop *loop;
+	const struct machine *machine; /* its end ends the wait */
+	const bool *cancelled;	       /* set by somebody in the loop: ends the wait */
+	struct ttrpc_client *client;
+	bool answered; /* of the call that is waited for */
+	enum ttrpc_code code;
+	struct error error;
+};
+
+#define SESSION_CALL_TIMEOUT (60 * LOOP_SECOND)
+
+/* Connects to the proxy, waiting for its socket, and prepares. 0 or -errno. */
+int session_open(struct session *session, struct loop *loop, const struct machine *machine, const bool *cancelled,
+		 struct error *error);
+
+/* Calls a method of the agent (or of `service`), and runs the loop until it is answered. The answer's contents don't
+ * matter. 0, or -errno: EREMOTEIO for the agent's refusal, whose status is in session->code then; ECANCELED; EIO where
+ * the VM has ended; ETIMEDOUT. `timeout` is in nanoseconds. */
+int session_call(struct session *session, const char *method, const ProtobufCMessage *request, struct error *error);
+int session_call_service(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
+			 const ProtobufCMessage *request, uint64_t timeout, struct error *error);
+
+/* Starts a call of the agent's. `answered` (NULL: nobody cares) is called once, from the loop. 0 or -errno. */
+int session_start(struct session *session, const char *method, const ProtobufCMessage *request,
+		  ttrpc_answered answered, void *data);
+
+/* Gives the connection up; every open call is answered. */
+void session_close(struct session *session);
+
+#endif

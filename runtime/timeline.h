@@ -1,0 +1,21 @@
+/* What `--verbose` prints: each step as it is done, with the time since the start. */
+#ifndef NACRE_RUNTIME_TIMELINE_H
+#define NACRE_RUNTIME_TIMELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct timeline {
+	bool verbose;
+	uint64_t start; /* CLOCK_MONOTONIC, in nanoseconds */
+};
+
+void timeline_start(struct timeline *timeline, bool verbose);
+
+/* One line on stderr, where verbose. */
+void timeline_note(const struct timeline *timeline, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* One line on stderr, always: "nacre: ..."; also fit for a terminal in raw mode. */
+void timeline_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,90 @@
+// agentctl calls the agent as a Kata runtime's client would: containerd's ttrpc for Go, with no code of nacre's.
+// Messages are made from the descriptors of proto/ at run time, so a change there needs nothing here.
+//
+// What it is for is the tests; see usage below. Everything that it prints is meant to be compared: answers are compact
+// JSON with the names of the .proto files and every field present, failures are "CODE: message".
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
+
+  Method [JSON]      calls grpc.AgentService/Method ("Health.Check" for another service), prints the answer
+  script             reads calls from stdin, makes them over one connection (script.go)
+  raw                reads frames from stdin, sends them, prints what comes back (raw.go)
+  run OPTIONS        creates, starts, waits for and removes a container (process.go)
+  exec OPTIONS       runs a process in a container
+  wait-ready         returns once Health.Check says SERVING
+
+A is unix://PATH, or the run directory of a VM (its agent.sock and vsock.sock); $AGENT_ADDRESS where it isn't given.
+A failed call is "CODE: message" on stderr and exit status 1 (125 in run and exec, whose status is the process's).
+`
+
+// settings are what every command has.
+type settings struct {
+	address address
+	timeout time.Duration // of each call; 0 for none
+	protos  *protos
+}
+
+type command func(settings *settings, arguments []string) (status int, err error)
+
+var commands = map[string]command{
+	"script":     script,
+	"raw":        raw,
+	"run":        runContainer,
+	"exec":       runExec,
+	"wait-ready": waitReady,
+}
+
+// descriptorPath is the descriptor set made by protoc from proto/, which is built beside this program.
+func descriptorPath() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "agentctl.desc"
+	}
+	return filepath.Join(filepath.Dir(self), "agentctl.desc")
+}
+
+func main() {
+	var chosen settings
+	failure := 1
+
+	flags := flag.NewFlagSet("agentctl", flag.ExitOnError)
+	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	addressText := flags.String("address", os.Getenv("AGENT_ADDRESS"), "")
+	descriptors := flags.String("descriptors", descriptorPath(), "")
+	flags.DurationVar(&chosen.timeout, "timeout", 0, "")
+	flags.Parse(os.Args[1:])
+	if flags.NArg() == 0 {
+		flags.Usage()
+		os.Exit(125)
+	}
+	chosen.address = address(*addressText)
+
+	name, arguments := flags.Arg(0), flags.Args()[1:]
+	run, found := commands[name]
+	if !found {
+		run = func(settings *settings, arguments []string) (int, error) {
+			return 0, callOnce(settings, name, arguments)
+		}
+	} else {
+		failure = 125
+	}
+	protos, err := loadProtos(*descriptors)
+	if err == nil {
+		chosen.protos = protos
+		var status int
+		if status, err = run(&chosen, arguments); err == nil {
+			os.Exit(status)
+		}
+	}
+	fmt.Fprintln(os.Stderr, describe(err))
+	os.Exit(failure)
+}

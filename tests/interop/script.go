@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+)
+
+// A script is a call a line, all over one connection:
+//
+//	LABEL Method JSON      calls, and waits for the answer
+//	&LABEL Method JSON     calls, and goes on with the next line
+//	wait LABEL             waits for that answer
+//	close                  drops the connection, with what is open
+//
+// Answers are printed in the order in which they come, as "LABEL JSON" or "LABEL CODE: message". The end of the script
+// waits for everything. Empty lines and those that begin with '#' say nothing.
+type scripting struct {
+	client  *client
+	printed sync.Mutex
+	open    map[string]chan struct{}
+	failed  bool
+}
+
+func (scripting *scripting) start(label, method, text string) chan struct{} {
+	done := make(chan struct{})
+	scripting.open[label] = done
+	go func() {
+		defer close(done)
+		response, err := scripting.client.call(method, text)
+		line := ""
+		if err == nil {
+			line, err = toJSON(response)
+		}
+		scripting.printed.Lock()
+		defer scripting.printed.Unlock()
+		if err != nil {
+			scripting.failed = true
+			line = describe(err)
+		}
+		fmt.Println(label, line)
+	}()
+	return done
+}
+
+func (scripting *scripting) line(line string) error {
+	words := strings.SplitN(line, " ", 3)
+	if words[0] == "close" {
+		return scripting.client.ttrpc.Close()
+	}
+	if len(words) < 2 {
+		return fmt.Errorf("script: %q: LABEL Method JSON is wanted", line)
+	}
+	if words[0] == "wait" {
+		done, found := scripting.open[words[1]]
+		if !found {
+			return fmt.Errorf("script: nothing is called %s", words[1])
+		}
+		<-done
+		return nil
+	}
+	text := ""
+	if len(words) == 3 {
+		text = words[2]
+	}
+	done := scripting.start(strings.TrimPrefix(words[0], "&"), words[1], text)
+	if !strings.HasPrefix(words[0], "&") {
+		<-done
+	}
+	return nil
+}
+
+func script(settings *settings, arguments []string) (int, error) {
+	client, err := settings.connect()
+	if err != nil {
+		return 0, err
+	}
+	defer client.ttrpc.Close()
+	scripting := &scripting{client: client, open: map[string]chan struct{}{}}
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := scripting.line(line); err != nil {
+			return 0, err
+		}
+	}
+	for _, done := range scripting.open {
+		<-done
+	}
+	if scripting.failed {
+		return 1, lines.Err()
+	}
+	return 0, lines.Err()
+}
