@@ -107,7 +107,7 @@ int machine_explain_end(const struct machine *machine, struct error *error)
 	machine_console_line(machine, console, sizeof(console));
 	return error_set(error, EIO, "the VM ended by itself, with status %d%s%s%s%s%s", machine->status,
 			 *said ? "; its VMM said: " : "", said, *console ? "; its console: " : "", console,
-			 *said || *console ? "" : ", and no word (is its memory enough?)");
+			 *said || *console ? "" : ", and without a word");
 }
 
 void machine_stop(struct machine *machine)

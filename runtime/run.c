@@ -70,7 +70,7 @@ static int run_all(struct run *run, int *status, struct error *error)
 	if (result == 0)
 		result = status_write_config(&run->directory, run->options, &run->locations, error);
 	if (result == 0)
-		result = status_write(&run->directory, "creating", -1, error);
+		result = status_write(&run->directory, "creating", error);
 	if (result == 0)
 		result = run_boot(run, error);
 	if (result < 0)

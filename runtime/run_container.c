@@ -34,20 +34,20 @@ static int prepare_guest(struct run *run, struct error *error)
 	clock_gettime(CLOCK_REALTIME, &now);
 	date.sec = now.tv_sec;
 	date.usec = now.tv_nsec / 1000;
-	status = session_call(&run->session, "SetGuestDateTime", &date.base, error);
+	status = session_call(&run->session, "SetGuestDateTime", &date.base, SESSION_CALL_TIMEOUT, error);
 	if (status < 0)
 		return error_wrap(error, "set the guest's clock");
 	if (getrandom(entropy, sizeof(entropy), 0) != (ssize_t)sizeof(entropy))
 		return error_errno(error, errno, "getrandom");
 	reseed.data.data = entropy;
 	reseed.data.len = sizeof(entropy);
-	status = session_call(&run->session, "ReseedRandomDev", &reseed.base, error);
+	status = session_call(&run->session, "ReseedRandomDev", &reseed.base, SESSION_CALL_TIMEOUT, error);
 	explicit_bzero(entropy, sizeof(entropy));
 	if (status < 0)
 		return error_wrap(error, "give the guest entropy");
 	sandbox.sandbox_id = run->directory.name;
 	sandbox.hostname = run->directory.name;
-	status = session_call(&run->session, "CreateSandbox", &sandbox.base, error);
+	status = session_call(&run->session, "CreateSandbox", &sandbox.base, SESSION_CALL_TIMEOUT, error);
 	return status < 0 ? error_wrap(error, "create the sandbox") : 0;
 }
 
@@ -127,7 +127,7 @@ static int send_container(struct run *run, struct arena *arena, struct error *er
 	request.stdin_port = run->streams.ports[0];
 	request.stdout_port = run->streams.ports[1];
 	request.stderr_port = run->streams.ports[2];
-	return session_call(&run->session, "CreateContainer", &request.base, error);
+	return session_call(&run->session, "CreateContainer", &request.base, SESSION_CALL_TIMEOUT, error);
 }
 
 static int create_container(struct run *run, struct error *error)
@@ -146,7 +146,7 @@ static int start_container(struct run *run, struct error *error)
 	Grpc__StartContainerRequest request = GRPC__START_CONTAINER_REQUEST__INIT;
 
 	request.container_id = run->directory.name;
-	return session_call(&run->session, "StartContainer", &request.base, error);
+	return session_call(&run->session, "StartContainer", &request.base, SESSION_CALL_TIMEOUT, error);
 }
 
 /* The agent's refusal of a command is the command's fault, with docker's exit statuses. */
@@ -227,7 +227,10 @@ static int start_all(struct run *run, int *status, struct error *error)
 		result = open_streams(run, streams_changed, error);
 	if (result < 0)
 		return result;
+	timeline_note(&run->timeline, "the sandbox is ready");
 	result = create_container(run, error);
+	if (result == 0)
+		timeline_note(&run->timeline, "the container is created");
 	if (result == 0 && run->options->terminal && run->options->interactive)
 		result = terminal_make_raw(&run->terminal, STDIN_FILENO, error);
 	if (result == 0)
@@ -248,7 +251,7 @@ int run_container(struct run *run, int *status, struct error *error)
 	run_resize(run);
 	result = streams_start(&run->streams, &run->session, error);
 	if (result == 0)
-		result = status_write(&run->directory, "running", -1, error);
+		result = status_write(&run->directory, "running", error);
 	if (result == 0)
 		result = await_exit(run, status, error);
 	if (result >= 0)
@@ -293,9 +296,10 @@ void run_finish(struct run *run)
 	struct error error;
 
 	remove.container_id = run->directory.name;
-	if (session_call(&run->session, "RemoveContainer", &remove.base, &error) < 0)
+	if (session_call(&run->session, "RemoveContainer", &remove.base, END_TIMEOUT, &error) < 0)
 		timeline_note(&run->timeline, "remove the container: %s", error.text);
-	if (!run->machine.ended && session_call(&run->session, "DestroySandbox", &destroy.base, &error) < 0)
+	if (!run->machine.ended &&
+	    session_call(&run->session, "DestroySandbox", &destroy.base, END_TIMEOUT, &error) < 0)
 		timeline_note(&run->timeline, "destroy the sandbox: %s", error.text);
 	/* The guest waits for its clients to be gone before it ends. */
 	session_close(&run->session);

@@ -112,23 +112,35 @@ static int await_agent(struct run *run, struct error *error)
 	return status == -ETIMEDOUT ? explain_timeout(run, error) : status;
 }
 
+/* Whether a KVM of our own choice is to blame: the guest never wrote to its console. */
+static bool kvm_failed(const struct run *run)
+{
+	if (run->accel != ACCEL_KVM || run->options->accel != ACCEL_AUTO)
+		return false;
+	return run->silent || (run->machine.ended && !machine_console_used(&run->machine));
+}
+
+static int start_and_await(struct run *run, struct error *error)
+{
+	int status = start_machine(run, error);
+
+	return status < 0 ? status : await_agent(run, error);
+}
+
 int run_boot(struct run *run, struct error *error)
 {
 	int status = pack(run, error);
 
 	if (status == 0)
-		status = start_machine(run, error);
-	if (status == 0)
-		status = await_agent(run, error);
-	if (status < 0 && run->silent) {
-		timeline_say("no sign of life from the guest in 10 s under KVM: starting it again under TCG");
+		status = start_and_await(run, error);
+	if (status < 0 && kvm_failed(run)) {
+		timeline_say("%s under KVM: starting it again under TCG",
+			     run->silent ? "no sign of life from the guest in 10 s" : "the VM ended at once");
 		session_close(&run->session);
 		machine_stop(&run->machine);
 		run->cancelled = run->silent = false;
 		run->accel = ACCEL_TCG;
-		status = start_machine(run, error);
-		if (status == 0)
-			status = await_agent(run, error);
+		status = start_and_await(run, error);
 	}
 	if (status == 0)
 		timeline_note(&run->timeline, "the agent answers");

@@ -11,7 +11,7 @@
 #include "runtime/quantity.h"
 
 #define MEMORY_DEFAULT (256 * MEBIBYTE)
-#define MEMORY_LEAST (48 * MEBIBYTE) /* below it the kernel or the agent doesn't start */
+#define MEMORY_LEAST (40 * MEBIBYTE) /* below it the kernel or the agent doesn't start */
 #define CPUS_MOST 64
 #define TIMEOUT_DEFAULT 60
 

@@ -93,10 +93,10 @@ int session_call_service(struct session *session, const ProtobufCServiceDescript
 	return explain(session, method, error);
 }
 
-int session_call(struct session *session, const char *method, const ProtobufCMessage *request, struct error *error)
+int session_call(struct session *session, const char *method, const ProtobufCMessage *request, uint64_t timeout,
+		 struct error *error)
 {
-	return session_call_service(session, &grpc__agent_service__descriptor, method, request, SESSION_CALL_TIMEOUT,
-				    error);
+	return session_call_service(session, &grpc__agent_service__descriptor, method, request, timeout, error);
 }
 
 static void ignore(void *data, const struct ttrpc_result *result)

@@ -27,7 +27,8 @@ int session_open(struct session *session, struct loop *loop, const struct machin
 /* Calls a method of the agent (or of `service`), and runs the loop until it is answered. The answer's contents don't
  * matter. 0, or -errno: EREMOTEIO for the agent's refusal, whose status is in session->code then; ECANCELED; EIO where
  * the VM has ended; ETIMEDOUT. `timeout` is in nanoseconds. */
-int session_call(struct session *session, const char *method, const ProtobufCMessage *request, struct error *error);
+int session_call(struct session *session, const char *method, const ProtobufCMessage *request, uint64_t timeout,
+		 struct error *error);
 int session_call_service(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
 			 const ProtobufCMessage *request, uint64_t timeout, struct error *error);
 

@@ -24,38 +24,45 @@ static int write_json(const struct run_directory *directory, const char *name, j
 }
 
 /* What isn't UTF-8 has no JSON; it is left out. */
-static json_t *strings(const char *const *list)
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	if (text)
+		json_object_set_new(object, key, json_string(text));
+}
+
+static void set_texts(json_t *object, const char *key, const char *const *list)
 {
 	json_t *array = json_array();
 
-	for (; array && *list; list++)
+	for (; *list; list++)
 		json_array_append_new(array, json_string(*list));
-	return array;
+	json_object_set_new(object, key, array);
 }
 
 int status_write_config(const struct run_directory *directory, const struct run_options *options,
 			const struct locations *locations, struct error *error)
 {
-	json_t *object = json_pack("{s:s, s:s*, s:o, s:s*, s:s*, s:b, s:b, s:b, s:I, s:i, s:s*, s:s*}",
-				   "name", directory->name, "root", options->root, "command", strings(options->command),
-				   "workdir", options->directory, "user", options->user,
-				   "interactive", options->interactive, "terminal", options->terminal,
-				   "readOnly", options->read_only, "memory", (json_int_t)options->memory,
-				   "cpus", (int)options->cpus, "kernel", locations->kernel, "image", locations->image);
+	json_t *object = json_pack("{s:b, s:b, s:b, s:I, s:i}", "interactive", options->interactive, "terminal",
+				   options->terminal, "readOnly", options->read_only, "memory",
+				   (json_int_t)options->memory, "cpus", (int)options->cpus);
 
+	set_text(object, "name", directory->name);
+	set_text(object, "root", options->root);
+	set_texts(object, "command", options->command);
+	set_text(object, "workdir", options->directory);
+	set_text(object, "user", options->user);
+	set_text(object, "kernel", locations->kernel);
+	set_text(object, "image", locations->image);
 	return write_json(directory, "config.json", object, error);
 }
 
-int status_write(const struct run_directory *directory, const char *state, int exit_code, struct error *error)
+int status_write(const struct run_directory *directory, const char *state, struct error *error)
 {
 	json_t *object = json_pack("{s:s, s:s, s:i, s:I}", "name", directory->name, "state", state, "pid",
 				   (int)getpid(), "time", (json_int_t)time(NULL));
 	char number[32];
-	int status;
+	int status = write_json(directory, "status.json", object, error);
 
-	if (object && exit_code >= 0)
-		json_object_set_new(object, "exitCode", json_integer(exit_code));
-	status = write_json(directory, "status.json", object, error);
 	snprintf(number, sizeof(number), "%d\n", (int)getpid());
 	return status < 0 ? status : run_directory_write(directory, "nacre.pid", number, error);
 }

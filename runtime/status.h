@@ -1,4 +1,4 @@
-/* What others can read about a VM: config.json (what was asked for) and status.json (what became of it). */
+/* What others can read about a VM: config.json (what was asked for) and status.json (how it stands). */
 #ifndef NACRE_RUNTIME_STATUS_H
 #define NACRE_RUNTIME_STATUS_H
 
@@ -10,8 +10,7 @@
 int status_write_config(const struct run_directory *directory, const struct run_options *options,
 			const struct locations *locations, struct error *error);
 
-/* status.json: `state` is "creating", "running" or "stopped"; exit_code is left out where it is negative. And nacre.pid
- * with it. 0 or -errno. */
-int status_write(const struct run_directory *directory, const char *state, int exit_code, struct error *error);
+/* status.json: `state` is "creating" or "running"; and nacre.pid. 0 or -errno. */
+int status_write(const struct run_directory *directory, const char *state, struct error *error);
 
 #endif

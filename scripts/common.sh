@@ -67,8 +67,13 @@ step()
 	say "$name ..."
 	started=$(date +%s)
 	shown=$started
+	# In a process group of its own, so that an interrupt ends all of it.
+	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
+	set +m
+	# shellcheck disable=SC2064 # the pid of now
+	trap "kill -- -$pid 2>/dev/null; exit 130" INT TERM HUP
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.5
 		if [[ -t 2 ]] || (($(date +%s) - shown >= 20)); then
@@ -79,6 +84,7 @@ step()
 		fi
 	done
 	wait "$pid" || status=$?
+	trap - INT TERM HUP
 	if [[ -t 2 ]] && ((expected)); then
 		printf '\r\033[K' >&2
 	fi

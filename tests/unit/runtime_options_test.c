@@ -112,8 +112,9 @@ static void combined(void **state)
 	setenv("PASSED_ON", "yes", 1);
 	unsetenv("NOT_SET");
 	assert_int_equal(PARSE(&options, &error, "-it", "-e", "A=1", "--env=B=2", "-e", "PASSED_ON", "-e", "NOT_SET",
-			       "-m", "100000k", "--cpus", "2", "--io", "calls", "--accel", "tcg", "--name", "box", "--rm",
-			       "--read-only", "-w", "/tmp", "-u", "me:us", "/root", "--", "ls", "-l", "--", "--help"),
+			       "-m", "100000k", "--cpus", "2", "--io", "calls", "--accel", "tcg", "--name", "box",
+			       "--rm", "--read-only", "-w", "/tmp", "-u", "me:us", "/root", "--", "ls", "-l", "--",
+			       "--help"),
 			 0);
 	assert_true(options.interactive && options.terminal && options.read_only);
 	assert_int_equal(options.environment_count, 3);

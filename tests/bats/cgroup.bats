@@ -1,0 +1,67 @@
+#!/usr/bin/env bats
+# Control groups: limits are in force, and nothing is left of them. Version 1 here, version 2 in a guest.
+
+load helpers
+
+setup_file() { agent_start; }
+teardown_file() { agent_stop; }
+
+# The value of a limit as the container itself sees it, in the file of its version.
+value()
+{
+	local filter=$1 v1=$2 v2=$3
+
+	if [[ $place == vm ]]; then
+		edited "$filter | .OCI.Mounts += [{destination: \"/sys/fs/cgroup\", type: \"cgroup\", source: \"cgroup\",
+			options: [\"ro\"]}]" -- cat "/sys/fs/cgroup/$v2"
+	else
+		edited "$filter | .OCI.Mounts += [{destination: \"/sys/fs/cgroup\", type: \"cgroup\", source: \"cgroup\",
+			options: [\"ro\"]}]" -- cat "/sys/fs/cgroup/$v1"
+	fi
+}
+
+@test "memory" {
+	is $((64 << 20)) value '.OCI.Linux.Resources.Memory = {Limit: 67108864}' \
+		memory/memory.limit_in_bytes memory.max
+}
+
+@test "processes" {
+	is 20 value '.OCI.Linux.Resources.Pids = {Limit: 20}' pids/pids.max pids.max
+	run edited '.OCI.Linux.Resources.Pids = {Limit: 5}' -- sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait'
+	[[ $output == *"fork"* ]]
+}
+
+@test "processor" {
+	run value '.OCI.Linux.Resources.CPU = {Quota: 50000, Period: 100000}' cpu/cpu.cfs_quota_us cpu.max
+	[[ $output == $([[ $place == vm ]] && echo "50000 100000" || echo 50000) ]]
+	run value '.OCI.Linux.Resources.CPU = {Shares: 512}' cpu/cpu.shares cpu.weight
+	[[ $output == $([[ $place == vm ]] && echo 20 || echo 512) ]]
+}
+
+@test "too much memory ends the workload, not the agent" {
+	run edited '.OCI.Linux.Resources.Memory = {Limit: 16777216}' -- sh -c 'tail /dev/zero'
+	[[ $status -eq 137 ]]
+	is '{"status":"SERVING"}' agentctl Health.Check
+}
+
+@test "a device rule gives, and takes" {
+	local open='mknod /tmp/d c 1 11; head -c 0 /tmp/d && echo opened'
+	run edited '.OCI.Linux.Resources.Devices = [{Allow: true, Type: "c", Major: 1, Minor: 11, Access: "rwm"}]' -- sh -c "$open"
+	[[ $output == opened ]]
+	run edited '.OCI.Linux.Resources.Devices = [{Allow: true, Type: "c", Major: 1, Minor: 11, Access: "rwm"},
+		{Allow: false, Type: "c", Major: 1, Minor: 11, Access: "r"}]' -- sh -c "$open"
+	[[ $output == *"Operation not permitted"* ]]
+}
+
+@test "a cgroup path that leads elsewhere is refused" {
+	fails 125 "cgroup path" edited '.OCI.Linux.CgroupsPath = "/a/../../b"' -- true
+}
+
+@test "StatsContainer counts what the container uses" {
+	resident
+	run agentctl StatsContainer "{\"container_id\": \"$id\"}"
+	[[ $(jq '.cgroup_stats.memory_stats.usage.usage | tonumber > 0' <<<"$output") == true ]]
+	[[ $(jq '.cgroup_stats.pids_stats.current | tonumber >= 2' <<<"$output") == true ]]
+	[[ $(jq '.cgroup_stats.cpu_stats.cpu_usage.total_usage | tonumber > 0' <<<"$output") == true ]]
+	remove
+}

@@ -1,0 +1,152 @@
+# What the tests of the agent share. The same files run in two places, chosen by NACRE_TEST_PLACE:
+#   local  the agent is a process here, in a mount namespace of its own, on a Unix socket; cgroups are what this machine has
+#   vm     the agent is PID 1's child in a virtual machine, behind nacre-proxy; cgroups are version 2, with BPF
+# So a test looks at what containers print, and not at files of the place where it runs.
+
+# shellcheck shell=bash
+bats_require_minimum_version 1.5.0
+place=${NACRE_TEST_PLACE:-local}
+top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+build=$top/build
+PATH=$build:$PATH
+
+# The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
+quick=${NACRE_TEST_QUICK:-}
+
+# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. bats waits for whoever has its descriptor 3.
+agent_start()
+{
+	export AGENT_ADDRESS AGENT_DIR=$BATS_FILE_TMPDIR
+	if [[ $place == vm ]]; then
+		vm_start
+	else
+		cp -a "$build/rootfs-busybox" "$AGENT_DIR/rootfs"
+		AGENT_ADDRESS=unix://$AGENT_DIR/agent.sock
+		# shellcheck disable=SC2016
+		guarded unshare --mount --propagation private sh -c \
+			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$1"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			>"$AGENT_DIR/agent.log" 2>&1 3>&- &
+		echo $! >"$AGENT_DIR/agent.pid"
+	fi
+	agentctl --timeout 60s wait-ready
+	[[ ${1:-} == --no-sandbox ]] || agentctl CreateSandbox '{"sandbox_id": "sandbox", "hostname": "boxed"}'
+}
+
+# A virtual machine by hand, as any runtime would do it: not by `nacre run`. $1: memory in MiB, $2...: more for QEMU.
+vm_start()
+{
+	local memory=${1:-256}
+
+	shift $(($# > 0))
+	AGENT_DIR=$BATS_FILE_TMPDIR
+	AGENT_ADDRESS=$AGENT_DIR
+	[[ -e $AGENT_DIR/root.erofs ]] || mkfs.erofs "$AGENT_DIR/root.erofs" "$build/rootfs-busybox" >/dev/null 2>&1
+	: >"$AGENT_DIR/console.log"
+	guarded nacre-proxy --dir "$AGENT_DIR" --carrier "vhost-user:$AGENT_DIR/vhost.sock,cid=5" -- \
+		qemu-system-x86_64 -M microvm,acpi=off,pit=on,pic=on,rtc=on,memory-backend=ram -accel tcg -cpu max \
+		-m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
+		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$build/vmlinuz-microvm" -initrd "$build/initramfs.cpio" \
+		-append "console=ttyS0 quiet reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=1027 $VM_APPEND" \
+		-serial "file:$AGENT_DIR/console.log" \
+		-chardev "socket,id=vsock,path=$AGENT_DIR/vhost.sock" -device vhost-user-vsock-device,chardev=vsock \
+		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \
+		-device virtio-blk-device,drive=root "$@" >"$AGENT_DIR/proxy.log" 2>&1 3>&- &
+	echo $! >"$AGENT_DIR/agent.pid"
+}
+
+# In teardown_file.
+agent_stop()
+{
+	local pid
+
+	pid=$(cat "$AGENT_DIR/agent.pid")
+	kill "$pid" 2>/dev/null || true
+	# Not a child of this shell: setup_file ran in another one.
+	timeout 20 tail --pid="$pid" -f /dev/null
+}
+
+# The whole machine or agent is to end by itself.
+agent_ended()
+{
+	timeout 20 tail --pid="$(cat "$AGENT_DIR/agent.pid")" -f /dev/null
+}
+
+# Where a container's root comes from, for agentctl.
+root_options()
+{
+	if [[ $place == vm ]]; then
+		echo --image /dev/vda
+	else
+		echo --rootfs "$AGENT_DIR/rootfs"
+	fi
+}
+
+# container [OPTIONS] -- COMMAND...: creates, runs and removes a container; its streams and status are ours.
+container()
+{
+	# shellcheck disable=SC2046
+	agentctl --timeout 60s run --id "c$BATS_TEST_NUMBER" $(root_options) "$@"
+}
+
+# request [OPTIONS] -- COMMAND...: the request that `container` would send, as JSON.
+request()
+{
+	container --print "$@"
+}
+
+# edited FILTER -- COMMAND...: a container whose request has been changed by a jq filter.
+edited()
+{
+	local filter=$1
+
+	shift
+	request "$@" | jq -c "$filter" >"$BATS_TEST_TMPDIR/request"
+	agentctl --timeout 60s run --request "$BATS_TEST_TMPDIR/request"
+}
+
+# resident: a container that runs until it is removed, for execs; its id is $id.
+resident()
+{
+	id=r$BATS_TEST_NUMBER
+	# shellcheck disable=SC2046
+	agentctl run --id "$id" $(root_options) --keep --detach -- sh -c 'trap "exit 0" TERM; while :; do sleep 1000 & wait; done'
+}
+
+# execute [OPTIONS] -- COMMAND...: in the resident container.
+execute()
+{
+	executed=$((${executed:-0} + 1))
+	agentctl --timeout 60s exec --id "$id" --exec-id "e$executed" "$@"
+}
+
+remove()
+{
+	agentctl RemoveContainer "{\"container_id\": \"$id\"}"
+}
+
+# fails STATUS TEXT COMMAND...: it has to end with this status, and to say TEXT on stderr.
+fails()
+{
+	local expected=$1 text=$2
+
+	shift 2
+	run --separate-stderr "$@"
+	if [[ $status -ne $expected || $stderr != *"$text"* ]]; then
+		echo "$* ended with $status and said: $stderr (wanted: $expected, $text)"
+		return 1
+	fi
+}
+
+# is EXPECTED COMMAND...: it has to succeed and to print exactly this.
+is()
+{
+	local expected=$1
+
+	shift
+	run --separate-stderr "$@"
+	if [[ $status -ne 0 || $output != "$expected" ]]; then
+		echo "$* ended with $status and printed: $output; stderr: $stderr (wanted: $expected)"
+		return 1
+	fi
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# Standard streams, both ways: by calls, and by a connection each.
+
+load helpers
+
+setup_file()
+{
+	agent_start
+	export LINES_WANTED=$BATS_FILE_TMPDIR/lines BLOB=$BATS_FILE_TMPDIR/blob
+	seq 10000 >"$LINES_WANTED"
+	head -c $((quick ? 4 << 20 : 64 << 20)) /dev/urandom >"$BLOB"
+}
+teardown_file() { agent_stop; }
+
+# 10,000 lines to stdout and as many to stderr, each whole and in order, and then the exit.
+lines()
+{
+	local status=0
+
+	execute --io "$1" -- sh -c 'seq 10000 & seq 10000 >&2; wait; exit 3' >"$BATS_TEST_TMPDIR/out" \
+		2>"$BATS_TEST_TMPDIR/err" || status=$?
+	[[ $status -eq 3 ]]
+	cmp "$LINES_WANTED" "$BATS_TEST_TMPDIR/out"
+	cmp "$LINES_WANTED" "$BATS_TEST_TMPDIR/err"
+}
+
+many_lines()
+{
+	local times=$((quick ? 3 : 50))
+
+	resident
+	for ((i = 0; i < times; i++)); do
+		lines "$1"
+	done
+	remove
+	echo "# $times times 10,000 lines to each of stdout and stderr, by $1" >&3
+}
+
+blob()
+{
+	[[ $(container --io "$1" --stdin -- cat <"$BLOB" | sha256sum) == "$(sha256sum <"$BLOB")" ]]
+	echo "# $(stat -c %s "$BLOB") bytes through stdin and back, by $1" >&3
+}
+
+@test "every line arrives, in order, before the exit: calls" { many_lines calls; }
+@test "every line arrives, in order, before the exit: connections" { many_lines connections; }
+@test "what goes in comes out of cat: calls" { blob calls; }
+@test "what goes in comes out of cat: connections" { blob connections; }
+
+@test "closing stdin doesn't cut stdout" {
+	for way in calls connections; do
+		is "got it" container --io $way --stdin -- sh -c 'read x; cat >/dev/null; echo got $x' <<<it
+	done
+}
+
+@test "the tail of the output can be read after the exit" {
+	run agentctl run --id tail $(root_options) --keep --detach -- sh -c 'echo tail'
+	is '{"status":0}' agentctl WaitProcess '{"container_id": "tail"}'
+	is "{\"data\":\"$(echo tail | base64)\"}" agentctl ReadStdout '{"container_id": "tail", "len": 100}'
+	is '{"data":""}' agentctl ReadStdout '{"container_id": "tail", "len": 100}'
+	agentctl RemoveContainer '{"container_id": "tail"}'
+}
+
+@test "a reader that stalls blocks the writer, loses nothing and delays nobody" {
+	run agentctl run --id stall $(root_options) --keep --detach -- seq 100000
+	is quick container -- echo quick
+	run agentctl script <<-END
+		one ReadStdout {"container_id": "stall", "len": 6}
+		two ReadStdout {"container_id": "stall", "len": 6}
+	END
+	[[ ${lines[0]} == "one {\"data\":\"$(printf '1\n2\n3\n' | base64)\"}" ]]
+	[[ ${lines[1]} == "two {\"data\":\"$(printf '4\n5\n6\n' | base64)\"}" ]]
+	agentctl RemoveContainer '{"container_id": "stall"}'
+}
+
+@test "a read that is given up loses nothing" {
+	resident
+	execute --detach --stdin -- cat || true
+	fails 1 DEADLINE_EXCEEDED agentctl --timeout 200ms ReadStdout "{\"container_id\": \"$id\", \"exec_id\": \"e1\", \"len\": 9}"
+	agentctl WriteStdin "{\"container_id\": \"$id\", \"exec_id\": \"e1\", \"data\": \"$(echo kept | base64)\"}"
+	is "{\"data\":\"$(echo kept | base64)\"}" agentctl ReadStdout "{\"container_id\": \"$id\", \"exec_id\": \"e1\", \"len\": 9}"
+	remove
+}
+
+@test "a stream of nobody is an error" {
+	fails 1 INVALID_ARGUMENT agentctl ReadStdout '{"container_id": "nobody", "len": 1}'
+	resident
+	fails 1 NOT_FOUND agentctl WriteStdin "{\"container_id\": \"$id\", \"exec_id\": \"none\", \"data\": \"eA==\"}"
+	remove
+}
