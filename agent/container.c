@@ -16,29 +16,31 @@
 #include "lib/log.h"
 
 #define PLAN_MEMORY (16u << 20)
-/* How long the connections of a process's streams may take to arrive (behaviour.md section 9). */
-#define ARRIVAL (300 * LOOP_MILLISECOND)
 #define MOUNT_TIMEOUT (60 * LOOP_SECOND)
 #define UNDO_TIMEOUT (10 * LOOP_SECOND)
 
 /* Creation ----------------------------------------------------------------------------------------------------------- */
 
+/* Only now is the caller told, so that it may try again under the same id at once. */
 static void undone(struct container *container, const struct error *error)
 {
-	/* It never existed for anybody else, so there is nobody to say this to but the log. */
+	struct ttrpc_call *call = take_pointer(&container->remove_call);
+
 	if (error)
 		log_error("undo container %s: %s", container->id, error->text);
+	if (!call)
+		return;
+	call->cancelled = NULL;
+	rpc_fail(call, &container->failure);
 }
 
-/* Gives a creation up: its call is answered, and what was made is removed. */
+/* Gives a creation up: what was made is removed. */
 static void fail_creation(struct container *container, const struct error *error)
 {
-	struct ttrpc_call *call = take_pointer(&container->init->call);
-
 	log_warning("create container %s: %s", container->id, error->text);
-	if (call)
-		rpc_fail(call, error);
-	loop_timer_clear(&container->sandbox->agent->loop, &container->arrival);
+	container->failure = *error;
+	container->remove_call = take_pointer(&container->init->call);
+	loop_timer_clear(&container->sandbox->agent->loop, &container->init->arrival);
 	container_remove(container, UNDO_TIMEOUT, undone);
 }
 
@@ -49,7 +51,9 @@ static void creation_cancelled(struct ttrpc_call *call)
 	static const struct error gone = {.number = ECANCELED, .text = "the caller gave up"};
 
 	container->init->call = NULL;
-	fail_creation(container, &gone);
+	container->remove_call = NULL;
+	if (container->state != CONTAINER_REMOVING)
+		fail_creation(container, &gone);
 }
 
 /* Keeps the pid namespace of the first container, and its procfs, for the containers which will join it. Without them
@@ -117,26 +121,8 @@ static int fill_parameters(struct container *container, struct plan_parameters *
 	return 0;
 }
 
-/* Takes the connections of the streams that are there. */
-static void claim_connections(struct container *container, const struct stream_numbers *numbers, int connections[3])
-{
-	struct stream_ports *ports = &container->sandbox->agent->stream_ports;
-
-	/* What the host has connected already may still wait in the socket's queue. */
-	listener_drain(&container->sandbox->agent->streams);
-	connections[0] = stream_ports_claim(ports, numbers->in);
-	connections[1] = stream_ports_claim(ports, numbers->out);
-	connections[2] = stream_ports_claim(ports, numbers->err);
-}
-
-static bool by_calls(const struct stream_numbers *numbers)
-{
-	return numbers->in == 0 && numbers->out == 0 && numbers->err == 0;
-}
-
 static int launch_init(struct container *container, struct error *error)
 {
-	int connections[3] __attribute__((cleanup(stream_connections_close))) = {-1, -1, -1};
 	struct sandbox *sandbox = container->sandbox;
 	struct plan_parameters parameters;
 	struct arena arena;
@@ -146,55 +132,23 @@ static int launch_init(struct container *container, struct error *error)
 	status = fill_parameters(container, &parameters, error);
 	if (status < 0)
 		return status;
-	claim_connections(container, &container->numbers, connections);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = plan_container(&plan, &arena, container->request->oci, &parameters, error);
 	if (status == 0)
-		status = process_launch(container->init, &plan, by_calls(&container->numbers), connections, launched,
-					error);
+		status = process_launch(container->init, &plan, launched, error);
 	arena_free(&arena);
 	if (status == 0 && !sandbox->had_container)
 		sandbox->had_container = container->owns_pid_namespace = true;
 	return status;
 }
 
-static void go_on(struct container *container)
+static void streams_arrived(struct process *process)
 {
+	struct container *container = process->container;
 	struct error error;
 
-	loop_timer_clear(&container->sandbox->agent->loop, &container->arrival);
 	if (launch_init(container, &error) < 0)
 		fail_creation(container, &error);
-}
-
-static void arrival_expired(struct loop_timer *timer)
-{
-	go_on(container_of(timer, struct container, arrival));
-}
-
-static bool all_arrived(const struct stream_numbers *numbers, const struct stream_ports *ports)
-{
-	return (numbers->in == 0 || stream_ports_has(ports, numbers->in)) &&
-	       (numbers->out == 0 || stream_ports_has(ports, numbers->out)) &&
-	       (numbers->err == 0 || stream_ports_has(ports, numbers->err));
-}
-
-void container_stream_arrived(struct container *container)
-{
-	if (container->arrival.deadline && all_arrived(&container->numbers, &container->sandbox->agent->stream_ports))
-		go_on(container);
-}
-
-static void await_streams(struct container *container)
-{
-	struct agent *agent = container->sandbox->agent;
-
-	if (!by_calls(&container->numbers))
-		listener_drain(&agent->streams);
-	if (all_arrived(&container->numbers, &agent->stream_ports))
-		go_on(container);
-	else
-		loop_timer_set(&agent->loop, &container->arrival, ARRIVAL, arrival_expired);
 }
 
 static void storages_ready(struct job *job, struct job_result *result)
@@ -209,7 +163,7 @@ static void storages_ready(struct job *job, struct job_result *result)
 		return;
 	}
 	container->storages_mounted = true;
-	await_streams(container);
+	process_await_streams(container->init, streams_arrived);
 }
 
 /* Mounts what the request brings and isn't mounted yet. */
@@ -226,7 +180,7 @@ static int mount_storages(struct container *container, struct error *error)
 				   request->n_storages, agent->config.hotplug_timeout, error);
 	if (status == 0 && list.count == 0) {
 		container->storages_mounted = true;
-		await_streams(container);
+		process_await_streams(container->init, streams_arrived);
 	} else if (status == 0) {
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
 				   &list, storages_ready);
@@ -283,7 +237,7 @@ static struct container *container_new(struct sandbox *sandbox, const Grpc__Crea
 		return NULL;
 	}
 	container->request = request;
-	container->numbers = (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port};
+	container->init->numbers = (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port};
 	container->next = sandbox->containers;
 	sandbox->containers = container;
 	return container;
@@ -377,11 +331,10 @@ static void exec_launched(struct process *process, const struct error *error)
 		process_free(process);
 }
 
-static int plan_and_launch_exec(struct container *container, struct process *process,
-				const Grpc__ExecProcessRequest *request, struct error *error)
+static int launch_exec(struct process *process, struct error *error)
 {
-	int connections[3] __attribute__((cleanup(stream_connections_close))) = {-1, -1, -1};
-	const struct stream_numbers numbers = {request->stdin_port, request->stdout_port, request->stderr_port};
+	const Grpc__ExecProcessRequest *request = (const void *)process->call->request;
+	struct container *container = process->container;
 	const struct plan_exec_parameters parameters = {
 		.id = container->id,
 		.init_pidfd = container->init->pidfd,
@@ -392,19 +345,40 @@ static int plan_and_launch_exec(struct container *container, struct process *pro
 	struct plan plan;
 	int status;
 
-	claim_connections(container, &numbers, connections);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = plan_exec(&plan, &arena, request->process, container->request->oci, &parameters, error);
 	if (status == 0)
-		status = process_launch(process, &plan, by_calls(&numbers), connections, exec_launched, error);
+		status = process_launch(process, &plan, exec_launched, error);
 	arena_free(&arena);
 	return status;
+}
+
+static void exec_streams_arrived(struct process *process)
+{
+	struct ttrpc_call *call = process->call;
+	struct error error;
+
+	if (launch_exec(process, &error) == 0)
+		return;
+	process->call = NULL;
+	call->cancelled = NULL;
+	rpc_fail(call, &error);
+	process_free(process);
+}
+
+/* Whoever asked for it has gone: an exec that hasn't begun never will, another one goes on. */
+static void exec_cancelled(struct ttrpc_call *call)
+{
+	struct process *process = call->handler_data;
+
+	process->call = NULL;
+	if (!process->launch_open && process->state == PROCESS_LAUNCHING)
+		process_free(process);
 }
 
 void container_exec(struct container *container, struct ttrpc_call *call, const Grpc__ExecProcessRequest *request)
 {
 	struct process *process = container_find_process(container, request->exec_id);
-	struct error error;
 
 	if (process && process->waited && process != container->init) {
 		process_free(process);
@@ -427,15 +401,11 @@ void container_exec(struct container *container, struct ttrpc_call *call, const 
 		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
+	process->numbers = (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port};
 	process->call = call;
 	call->handler_data = process;
-	call->cancelled = start_cancelled;
-	if (plan_and_launch_exec(container, process, request, &error) < 0) {
-		process->call = NULL;
-		call->cancelled = NULL;
-		rpc_fail(call, &error);
-		process_free(process);
-	}
+	call->cancelled = exec_cancelled;
+	process_await_streams(process, exec_streams_arrived);
 }
 
 /* Look-ups and events ------------------------------------------------------------------------------------------------ */

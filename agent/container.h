@@ -46,12 +46,10 @@ struct container {
 
 	struct job job; /* mounts, or the removal */
 	bool storages_mounted;
-	struct stream_numbers numbers; /* connections that have to arrive before the launch */
-	struct loop_timer arrival;     /* how long they may take; set while they are waited for */
-	struct error failure;	       /* why it is removed before it was ever created */
+	struct error failure; /* why it is removed before it was ever created */
 	/* Called when it has been removed, right before it is freed; or with an error, when it is still there. */
 	void (*removed)(struct container *container, const struct error *error);
-	struct ttrpc_call *remove_call; /* the RemoveContainer to be answered */
+	struct ttrpc_call *remove_call; /* the RemoveContainer, or the failed CreateContainer, to be answered then */
 	bool removal_done;		/* the job is through; the exits of some processes haven't been told yet */
 };
 
@@ -71,9 +69,6 @@ void container_remove(struct container *container, uint64_t timeout,
 
 /* The process that has `exec_id` (the first one for "" and for the container's id), or NULL. */
 struct process *container_find_process(struct container *container, const char *exec_id);
-
-/* A stream connection has arrived somewhere. */
-void container_stream_arrived(struct container *container);
 
 /* From its processes: the pid is known; the exit is known. */
 void container_process_made(struct container *container, struct process *process);

@@ -21,6 +21,8 @@
 
 /* How long a grandchild may hold the output open after the process itself has gone (behaviour.md, ReadStdout). */
 #define GRACE (500 * LOOP_MILLISECOND)
+/* How long the connections of its streams may take to arrive (behaviour.md section 9). */
+#define ARRIVAL (300 * LOOP_MILLISECOND)
 /* How long output that nobody has read outlives the answer to WaitProcess. */
 #define LINGER (30 * LOOP_SECOND)
 
@@ -260,16 +262,68 @@ static int open_pipes(struct process *process, int connections[3], int theirs[3]
 	return 0;
 }
 
-int process_launch(struct process *process, const struct plan *plan, bool by_calls, int connections[3],
+static void launch_when_arrived(struct process *process)
+{
+	loop_timer_clear(&agent_of(process)->loop, &process->arrival);
+	process->arrived(process);
+}
+
+static void arrival_expired(struct loop_timer *timer)
+{
+	launch_when_arrived(container_of(timer, struct process, arrival));
+}
+
+static bool all_arrived(const struct process *process)
+{
+	const struct stream_ports *ports = &agent_of(process)->stream_ports;
+	const struct stream_numbers *numbers = &process->numbers;
+
+	return (numbers->in == 0 || stream_ports_has(ports, numbers->in)) &&
+	       (numbers->out == 0 || stream_ports_has(ports, numbers->out)) &&
+	       (numbers->err == 0 || stream_ports_has(ports, numbers->err));
+}
+
+void process_await_streams(struct process *process, void (*arrived)(struct process *process))
+{
+	const struct stream_numbers *numbers = &process->numbers;
+	struct agent *agent = agent_of(process);
+
+	process->arrived = arrived;
+	process->by_calls = numbers->in == 0 && numbers->out == 0 && numbers->err == 0;
+	/* What the host has connected already may still wait in the socket's queue. */
+	if (!process->by_calls)
+		listener_drain(&agent->streams);
+	if (all_arrived(process))
+		arrived(process);
+	else
+		loop_timer_set(&agent->loop, &process->arrival, ARRIVAL, arrival_expired);
+}
+
+void process_stream_arrived(struct process *process)
+{
+	if (process->arrival.deadline && all_arrived(process))
+		launch_when_arrived(process);
+}
+
+static void claim_connections(struct process *process, int connections[3])
+{
+	struct stream_ports *ports = &agent_of(process)->stream_ports;
+
+	connections[0] = stream_ports_claim(ports, process->numbers.in);
+	connections[1] = stream_ports_claim(ports, process->numbers.out);
+	connections[2] = stream_ports_claim(ports, process->numbers.err);
+}
+
+int process_launch(struct process *process, const struct plan *plan,
 		   void (*launched)(struct process *process, const struct error *error), struct error *error)
 {
 	struct launch_options options = {.stdio = {-1, -1, -1}};
-	int status = 0;
+	int connections[3], status = 0;
 
 	process->launch_time = loop_now();
-	process->by_calls = by_calls;
 	process->terminal = plan->process.terminal;
 	process->launched = launched;
+	claim_connections(process, connections);
 	if (process->terminal) {
 		/* They wait in the streams until the pty is there. */
 		process->stdin_stream.socket = take_fd(&connections[0]);
@@ -332,6 +386,7 @@ void process_free(struct process *process)
 		ttrpc_call_fail(call_queue_take(&process->waits), TTRPC_INTERNAL, "Invalid container id");
 	loop_timer_clear(loop, &process->grace);
 	loop_timer_clear(loop, &process->linger);
+	loop_timer_clear(loop, &process->arrival);
 	fd_close(&process->pidfd);
 	free(process->exec_id);
 	free(process);

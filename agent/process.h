@@ -38,6 +38,9 @@ struct process {
 	enum process_state state;
 	bool terminal;
 	bool by_calls;
+	struct stream_numbers numbers; /* connections that have to arrive before the launch */
+	struct loop_timer arrival;     /* how long they may take; set while they are waited for */
+	void (*arrived)(struct process *process);
 	pid_t pid; /* 0 until it is known */
 	int pidfd;
 	struct launch launch;
@@ -61,9 +64,15 @@ struct process {
 /* A record in `container`, with nothing running. NULL without memory. */
 struct process *process_new(struct container *container, const char *exec_id);
 
-/* Starts the helper. `connections` are those of stdin, stdout and stderr (-1: none), taken over also on failure.
- * 0 or -errno. */
-int process_launch(struct process *process, const struct plan *plan, bool by_calls, int connections[3],
+/* Calls `arrived` once the connections of its streams are there, or their time is over: now or later. What hasn't come
+ * then is absent (behaviour.md section 9). */
+void process_await_streams(struct process *process, void (*arrived)(struct process *process));
+
+/* A stream connection has arrived somewhere. */
+void process_stream_arrived(struct process *process);
+
+/* Starts the helper, with the connections that have arrived. 0 or -errno. */
+int process_launch(struct process *process, const struct plan *plan,
 		   void (*launched)(struct process *process, const struct error *error), struct error *error);
 
 /* Lets a created process go on to its execve. 0 or -errno. */

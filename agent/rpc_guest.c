@@ -94,8 +94,10 @@ static int reseed(const ProtobufCBinaryData *data, struct error *error)
 	status = fd_write_all(fd, data->data, data->len);
 	if (status < 0)
 		return error_errno(error, -status, "write to /dev/random");
-	/* As upstream counts: the kernel bounds what it believes. */
-	if (ioctl(fd, RNDADDTOENTCNT, &bytes) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+	if (ioctl(fd, RNDADDTOENTCNT, &bytes) < 0)
+		return error_errno(error, errno, "count the entropy of /dev/random");
+	/* ENODATA: a young guest's generator waits for more still, and takes what it was given then. */
+	if (ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA)
 		return error_errno(error, errno, "reseed /dev/random");
 	return 0;
 }

@@ -110,8 +110,8 @@ static void destroyed_one(struct container *container, const struct error *error
 	/* Somebody may have been removing it already. */
 	if (call) {
 		call->cancelled = NULL;
-		if (error)
-			rpc_fail(call, error);
+		if (error || container->failure.number)
+			rpc_fail(call, error ? error : &container->failure);
 		else
 			ttrpc_call_reply(call, NULL);
 		container->remove_call = NULL;
@@ -251,10 +251,14 @@ void sandbox_process_made(struct sandbox *sandbox, struct process *process)
 
 void sandbox_stream_arrived(struct sandbox *sandbox)
 {
-	struct container *next;
+	struct container *next_container;
+	struct process *next;
 
-	for (struct container *container = sandbox->containers; container; container = next) {
-		next = container->next;
-		container_stream_arrived(container);
+	for (struct container *container = sandbox->containers; container; container = next_container) {
+		next_container = container->next;
+		for (struct process *process = container->processes; process; process = next) {
+			next = process->next;
+			process_stream_arrived(process);
+		}
 	}
 }

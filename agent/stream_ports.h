@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/fd.h"
 #include "lib/loop.h"
 
 /* Connections that nobody has claimed. A new one over this bound pushes the oldest out. */
@@ -42,12 +41,5 @@ int stream_ports_claim(struct stream_ports *ports, uint32_t port);
 
 /* Whether it has come. */
 bool stream_ports_has(const struct stream_ports *ports, uint32_t port);
-
-/* Cleanup attribute for the three connections of a process. */
-static inline void stream_connections_close(int (*connections)[3])
-{
-	for (int i = 0; i < 3; i++)
-		fd_close(&(*connections)[i]);
-}
 
 #endif

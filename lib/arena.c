@@ -56,6 +56,14 @@ void arena_move(struct arena *to, struct arena *from)
 	from->used = 0;
 }
 
+bool arena_touches(const struct arena *arena, const void *start, const void *end)
+{
+	for (const struct arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->next)
+		if ((uintptr_t)chunk < (uintptr_t)end && (uintptr_t)chunk + chunk->size > (uintptr_t)start)
+			return true;
+	return false;
+}
+
 static struct arena_chunk *add_chunk(struct arena *arena, size_t needed)
 {
 	size_t size = (needed + sizeof(struct arena_chunk) + ALIGNMENT + CHUNK_SIZE - 1) / CHUNK_SIZE * CHUNK_SIZE;

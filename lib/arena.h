@@ -30,6 +30,9 @@ void arena_free(struct arena *arena);
 /* Hands everything in `from` over to `to`, which is overwritten; `from` is empty then. */
 void arena_move(struct arena *to, struct arena *from);
 
+/* True where memory of the arena lies between the two addresses. */
+bool arena_touches(const struct arena *arena, const void *start, const void *end);
+
 /* Zeroed and aligned for any type; NULL at the limit or without memory. */
 void *arena_alloc(struct arena *arena, size_t size);
 

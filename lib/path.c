@@ -15,6 +15,7 @@
 #include "lib/cleanup.h"
 
 #define NESTING_MAX 64
+#define LINKS_MAX 16 /* that lead to nothing, in one path */
 
 static int open_below(int root, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -53,20 +54,35 @@ static int next_component(const char **path, char name[NAME_MAX + 1])
 	return length > 0;
 }
 
-int path_make_directories(int root, const char *path, mode_t mode, struct error *error)
+static int make_directories(int root, const char *path, mode_t mode, int links, struct error *error);
+
+/* Goes on where a symlink leads that leads to nothing yet: `link` is what `name` in `parent` says, `done` the path of that
+ * parent, `rest` what comes after it. The new path is resolved from the root again, so it stays in there. */
+static int follow_dangling(int parent, const char *name, char target[PATH_MAX], const char *done, const char *rest)
+{
+	char link[PATH_MAX];
+	ssize_t length = readlinkat(parent, name, link, sizeof(link) - 1);
+	int printed;
+
+	if (length < 0)
+		return errno == EINVAL ? -ENOENT : -errno; /* no symlink: it has been there and is gone */
+	link[length] = '\0';
+	printed = snprintf(target, PATH_MAX, "%s%s%s/%s", *link == '/' ? "" : done, *link == '/' ? "" : "/", link, rest);
+	return printed < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int make_below(int root, const char *path, mode_t mode, int links, struct error *error)
 {
 	const char *rest = path;
-	char done[PATH_MAX] = "";
+	char done[PATH_MAX] = "", target[PATH_MAX];
 	char name[NAME_MAX + 1];
 	size_t length = 0;
-	int more, fd;
+	int more, fd, status;
 
-	fd = open_below(root, *path ? path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
-	if (fd >= 0 || fd != -ENOENT)
-		return fd >= 0 ? fd : error_errno(error, -fd, "open %s in the root", path);
 	fd = open_below(root, ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
 	while (fd >= 0 && (more = next_component(&rest, name)) != 0) {
 		cleanup_close int parent = take_fd(&fd);
+		size_t before = length;
 
 		if (more < 0 || length + strlen(name) + 2 > sizeof(done))
 			return error_errno(error, ENAMETOOLONG, "make %s in the root", path);
@@ -76,17 +92,38 @@ int path_make_directories(int root, const char *path, mode_t mode, struct error 
 		if (strcmp(name, "..") != 0 && mkdirat(parent, name, mode) < 0 && errno != EEXIST)
 			return error_errno(error, errno, "make %s in the root", path);
 		fd = open_below(root, done, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+		if (fd != -ENOENT)
+			continue;
+		done[before] = '\0';
+		status = links < LINKS_MAX ? follow_dangling(parent, name, target, done, rest) : -ELOOP;
+		return status < 0 ? error_errno(error, -status, "make %s in the root", path) :
+				    make_directories(root, target, mode, links + 1, error);
 	}
 	return fd < 0 ? error_errno(error, -fd, "make %s in the root", path) : fd;
 }
 
-int path_make_file(int root, const char *path, mode_t mode, struct error *error)
+static int make_directories(int root, const char *path, mode_t mode, int links, struct error *error)
 {
-	char parent_path[PATH_MAX];
+	int fd = open_below(root, *path ? path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+
+	if (fd >= 0)
+		return fd;
+	return fd == -ENOENT ? make_below(root, path, mode, links, error) :
+			       error_errno(error, -fd, "open %s in the root", path);
+}
+
+int path_make_directories(int root, const char *path, mode_t mode, struct error *error)
+{
+	return make_directories(root, path, mode, 0, error);
+}
+
+static int make_file(int root, const char *path, mode_t mode, int links, struct error *error)
+{
+	char parent_path[PATH_MAX], target[PATH_MAX];
 	const char *name = strrchr(path, '/');
 	cleanup_close int parent = -1, made = -1;
 	size_t length = name ? (size_t)(name - path) : 0;
-	int fd;
+	int fd, status;
 
 	fd = open_below(root, path, O_PATH, 0, RESOLVE_IN_ROOT);
 	if (fd >= 0 || fd != -ENOENT)
@@ -103,7 +140,19 @@ int path_make_file(int root, const char *path, mode_t mode, struct error *error)
 	if (made < 0 && errno != EEXIST)
 		return error_errno(error, errno, "make the file %s in the root", path);
 	fd = open_below(root, path, O_PATH, 0, RESOLVE_IN_ROOT);
-	return fd < 0 ? error_errno(error, -fd, "open %s in the root", path) : fd;
+	if (fd >= 0)
+		return fd;
+	/* As /etc/resolv.conf often is: a symlink to what only a running system has. */
+	status = fd != -ENOENT || links >= LINKS_MAX ? fd : follow_dangling(parent, name, target, parent_path, "");
+	if (status < 0)
+		return error_errno(error, -status, "open %s in the root", path);
+	target[strlen(target) - 1] = '\0'; /* the slash in front of no rest */
+	return make_file(root, target, mode, links + 1, error);
+}
+
+int path_make_file(int root, const char *path, mode_t mode, struct error *error)
+{
+	return make_file(root, path, mode, 0, error);
 }
 
 const char *path_of_fd(char text[PATH_OF_FD_SIZE], int fd)

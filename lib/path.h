@@ -16,7 +16,7 @@
 int path_open_in_root(int root, const char *path, int flags, mode_t mode, struct error *error);
 
 /* Opens the directory `path` below `root` (O_PATH), making the ones that are missing with `mode`. A symlink on the way
- * is followed inside the root. The fd, or -errno (ENOTDIR where something else stands there). */
+ * is followed inside the root, and what it leads to is made. The fd, or -errno (ENOTDIR where something else stands there). */
 int path_make_directories(int root, const char *path, mode_t mode, struct error *error);
 
 /* Opens (O_PATH) the regular file `path` below `root`, making it empty, and its directories, where it is missing. What

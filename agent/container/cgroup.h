@@ -68,7 +68,7 @@ struct cgroup_limits {
 	size_t setting_count;
 	const struct device_rule *rules; /* everything else is denied */
 	size_t rule_count;
-	bool devices_given; /* the resources had device rules; an update without them leaves the policy as it is */
+	bool devices_given; /* the resources had device rules */
 };
 
 /* Finds out what is mounted, from /proc/self/mountinfo. With cgroup2 on /sys/fs/cgroup it is unified; a hybrid layout
@@ -90,8 +90,11 @@ int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const 
  * taken over; one with processes in it is -EBUSY. The helper calls this one. */
 int cgroup_create(const struct cgroup *cgroup, struct error *error);
 
-/* Writes the limits (also UpdateContainer). Device rules replace the ones there. */
+/* Writes the limits of a new cgroup, device policy and all. */
 int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
+
+/* Writes limits to a running one (UpdateContainer): the device policy is replaced only where rules were given. */
+int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* A cgroup held open for a process to move itself in, later and with fewer privileges: the kernel looks at the rights of
  * whoever opened the files. */

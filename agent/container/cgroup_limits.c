@@ -157,6 +157,17 @@ static int apply_devices(const struct cgroup *cgroup, const struct cgroup_limits
 				       device_rules_write(directory, limits, error);
 }
 
+int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
+{
+	struct error unread;
+	int status;
+
+	if (!error)
+		error = &unread;
+	status = write_settings(cgroup, limits, error);
+	return status == 0 && limits->devices_given ? apply_devices(cgroup, limits, error) : status;
+}
+
 int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
 {
 	struct error unread;
@@ -165,7 +176,5 @@ int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits
 	if (!error)
 		error = &unread;
 	status = write_settings(cgroup, limits, error);
-	if (status < 0)
-		return status;
-	return apply_devices(cgroup, limits, error);
+	return status < 0 ? status : apply_devices(cgroup, limits, error);
 }

@@ -105,6 +105,15 @@ static void emit_rule(struct program *program, const struct device_rule *rule)
 		land(program, skips[i]);
 }
 
+static void build_program(struct program *program, const struct cgroup_limits *limits)
+{
+	program->length = 0;
+	emit_start(program);
+	for (size_t i = limits->rule_count; i-- > 0;)
+		emit_rule(program, &limits->rules[i]);
+	emit_exit(program, 0);
+}
+
 static long bpf(int command, union bpf_attr *attr)
 {
 	return syscall(SYS_bpf, command, attr, sizeof(*attr));
@@ -170,7 +179,7 @@ static int attach(int cgroup, int program, int replaced, struct error *error)
 
 int device_filter_attach(int directory, const struct cgroup_limits *limits, struct error *error)
 {
-	struct program program = {.length = 0};
+	struct program program;
 	cleanup_close int cgroup = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int loaded = -1, attached = -1;
 
@@ -178,10 +187,7 @@ int device_filter_attach(int directory, const struct cgroup_limits *limits, stru
 		return error_errno(error, errno, "open the cgroup");
 	if (limits->rule_count > RULES_MAX)
 		return error_set(error, EINVAL, "%zu device rules are too many", limits->rule_count);
-	emit_start(&program);
-	for (size_t i = limits->rule_count; i-- > 0;)
-		emit_rule(&program, &limits->rules[i]);
-	emit_exit(&program, 0);
+	build_program(&program, limits);
 	loaded = load(&program, error);
 	if (loaded < 0)
 		return loaded;

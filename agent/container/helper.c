@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -203,7 +202,8 @@ _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		error_errno(&helper.error, errno, "become undumpable");
 	if (helper.error.number || helper_keep_fds(&helper) < 0 || open_own(&helper) < 0 ||
-	    process_raise_limits(&helper) < 0 || namespaces_open(&helper) < 0 || prepare_guest(&helper) < 0)
+	    helper_forget(&helper) < 0 || process_raise_limits(&helper) < 0 || namespaces_open(&helper) < 0 ||
+	    prepare_guest(&helper) < 0)
 		fail(&helper);
 	/* In a shared pid namespace the helper itself is the one who builds, so it has to be inside already. */
 	if (joined && enter_cgroup(&helper) < 0)

@@ -51,6 +51,9 @@ int helper_keep_fds(struct helper *helper);
 /* Opens again what an O_PATH descriptor has open, whatever has happened to its name. The fd or -errno. */
 int helper_reopen(const struct helper *helper, int fd, int flags);
 
+/* memory.c: takes away what the helper has inherited of the agent's heap. */
+int helper_forget(struct helper *helper);
+
 /* namespaces.c */
 int namespaces_open(struct helper *helper);  /* those given by path */
 int namespaces_enter(struct helper *helper); /* joins, and makes new ones but for the cgroup namespace */

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,15 +131,14 @@ int namespaces_enter(struct helper *helper)
 
 	if (helper->plan.exec)
 		return join_container(helper);
-	/* The shared pid namespace belongs to the guest's user namespace, which must not be left before. */
-	if (namespaces[PLAN_PID].mode == PLAN_NAMESPACE_JOIN && setns(namespaces[PLAN_PID].fd, CLONE_NEWPID) < 0)
-		return error_errno(&helper->error, errno, "join the pid namespace");
+	/* Those of the sandbox belong to the guest's user namespace, which must not be left before; new ones are to belong to
+	 * the container's. */
+	for (size_t i = PLAN_IPC; i <= PLAN_PID; i++)
+		if (namespaces[i].mode == PLAN_NAMESPACE_JOIN && setns(namespaces[i].fd, kinds[i].flag) < 0)
+			return error_errno(&helper->error, errno, "join the %s namespace", kinds[i].name);
 	status = enter_user_namespace(helper);
 	if (status < 0)
 		return status;
-	for (size_t i = PLAN_IPC; i < PLAN_PID; i++)
-		if (namespaces[i].mode == PLAN_NAMESPACE_JOIN && setns(namespaces[i].fd, kinds[i].flag) < 0)
-			return error_errno(&helper->error, errno, "join the %s namespace", kinds[i].name);
 	for (size_t i = 0; i < PLAN_NAMESPACES; i++)
 		if (namespaces[i].mode == PLAN_NAMESPACE_NEW && i != PLAN_USER && i != PLAN_CGROUP)
 			new_ones |= kinds[i].flag;

@@ -213,6 +213,25 @@ static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Gr
 	return status;
 }
 
+/* The helper has nothing of the agent's memory but the arena. */
+static int copy_cgroup(struct plan *plan, const struct cgroup *given, struct error *error)
+{
+	struct cgroup *cgroup;
+	struct cgroup_tree *tree;
+
+	if (!given)
+		return 0;
+	cgroup = plan_array(plan->arena, 1, sizeof(*cgroup), error);
+	tree = plan_array(plan->arena, 1, sizeof(*tree), error);
+	if (!cgroup || !tree)
+		return -ENOMEM;
+	*tree = *given->tree;
+	*cgroup = *given;
+	cgroup->tree = tree;
+	plan->cgroup = cgroup;
+	return 0;
+}
+
 static int plan_resources(struct plan *plan, const Grpc__Linux *linux, struct error *error)
 {
 	struct cgroup_limits *limits;
@@ -236,13 +255,15 @@ int plan_container(struct plan *plan, struct arena *arena, const Grpc__Spec *spe
 
 	if (!error)
 		error = &unread;
-	*plan = (struct plan){.arena = arena, .cgroup = parameters->cgroup, .init_pidfd = -1};
+	*plan = (struct plan){.arena = arena, .init_pidfd = -1};
 	if (!spec->process)
 		return error_set(error, EINVAL, "the spec has no process");
 	plan->id = plan_text(arena, parameters->id, error);
 	if (!plan->id)
 		return -ENOMEM;
-	status = plan_namespaces(plan, spec->linux, parameters, error);
+	status = copy_cgroup(plan, parameters->cgroup, error);
+	if (status == 0)
+		status = plan_namespaces(plan, spec->linux, parameters, error);
 	if (status == 0)
 		status = plan_mappings(plan, spec->linux, error);
 	if (status == 0)
@@ -291,7 +312,6 @@ int plan_exec(struct plan *plan, struct arena *arena, const Grpc__Process *proce
 	*plan = (struct plan){
 		.arena = arena,
 		.exec = true,
-		.cgroup = parameters->cgroup,
 		.init_pidfd = parameters->init_pidfd,
 	};
 	plan->id = plan_text(arena, parameters->id, error);
@@ -300,6 +320,8 @@ int plan_exec(struct plan *plan, struct arena *arena, const Grpc__Process *proce
 	plan_joined(plan, container->linux);
 	if (!capabilities && container->process)
 		capabilities = container->process->capabilities;
-	status = plan_workload(plan, process, error);
+	status = copy_cgroup(plan, parameters->cgroup, error);
+	if (status == 0)
+		status = plan_workload(plan, process, error);
 	return status < 0 ? status : plan_confinement(plan, container, capabilities, parameters->limits, error);
 }

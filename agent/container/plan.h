@@ -5,8 +5,8 @@
  * process (launch.h) executes the plan in straight-line code and allocates nothing.
  *
  * A plan lives in an arena made with ARENA_FORK, as the helper reads it from its copy of the agent's memory. It refers
- * to nothing outside of that arena but the cgroup and the file descriptors which the caller named in the parameters:
- * these must stay until launch_start() has returned. After that the arena can be freed.
+ * to nothing outside of that arena but the file descriptors which the caller named in the parameters: these must stay until
+ * launch_start() has returned. After that the arena can be freed.
  *
  * Bad input is -EINVAL (or -ENOMEM, -E2BIG for the arena's limit) with one line of text that names it.
  * Implements: OCI runtime-spec config.md and config-linux.md, as carried by proto/oci.proto.

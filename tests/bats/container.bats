@@ -43,17 +43,16 @@ teardown_file() { agent_stop; }
 	request -- echo started >"$BATS_TEST_TMPDIR/request"
 	run agentctl script <<-END
 		create CreateContainer $(cat "$BATS_TEST_TMPDIR/request")
-		early &read ReadStdout {"container_id": "c$BATS_TEST_NUMBER", "len": 100}
 	END
 	run agentctl script <<-END
 		start StartContainer {"container_id": "c$BATS_TEST_NUMBER"}
 		read ReadStdout {"container_id": "c$BATS_TEST_NUMBER", "len": 100}
-		wait WaitProcess {"container_id": "c$BATS_TEST_NUMBER"}
+		ended WaitProcess {"container_id": "c$BATS_TEST_NUMBER"}
 		again StartContainer {"container_id": "c$BATS_TEST_NUMBER"}
 		remove RemoveContainer {"container_id": "c$BATS_TEST_NUMBER"}
 	END
 	[[ $output == *"read {\"data\":\"$(echo started | base64)\"}"* ]]
-	[[ $output == *'wait {"status":0}'* ]]
+	[[ $output == *'ended {"status":0}'* ]]
 	[[ $output == *"again FAILED_PRECONDITION"* ]]
 	[[ $output == *'remove {}'* ]]
 }
@@ -128,7 +127,7 @@ teardown_file() { agent_stop; }
 }
 
 @test "nothing but stdin, stdout and stderr is open" {
-	is "0 1 2" container -- sh -c 'cd /proc/self/fd; echo $(for f in [0-9]*; do [ -e $f ] && echo $f; done)'
+	is $'0\n1\n2' container -- sh -c 'ls /proc/1/fd; true'
 }
 
 @test "what the agent doesn't know in a spec is named, and ends nothing" {

@@ -66,7 +66,10 @@ frames() { agentctl raw; }
 @test "a call's own deadline is kept" {
 	agentctl CreateSandbox '{"sandbox_id": "s"}'
 	resident
-	fails 1 DEADLINE_EXCEEDED agentctl --timeout 200ms WaitProcess "{\"container_id\": \"$id\"}"
+	local payload
+	payload=$(printf '\x0a\x03%s' "$id" | od -An -v -tx1 | tr -d ' \n')
+	is "1 type 2 DEADLINE_EXCEEDED: timeout" frames \
+		<<<"request 1 grpc.AgentService WaitProcess $payload 200000000"$'\nread'
 	remove
 }
 

@@ -1,0 +1,106 @@
+/* Makes a container's cgroup in every hierarchy. Allocates nothing, as the helper calls it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/container/cgroup_parts.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#define CPU_LIST_SIZE 1024
+
+/* v2: hands every controller that `parent` has on to its children, one by one, so that one which can't be doesn't keep the
+ * others back; whether a limit can then be set is seen when it is written. */
+static int enable_controllers(int parent, struct error *error)
+{
+	char names[256], word[64];
+	ssize_t length = fd_read_file(parent, "cgroup.controllers", names, sizeof(names), error);
+	char *rest = names, *name;
+
+	if (length < 0)
+		return (int)length;
+	while ((name = strsep(&rest, " ")) != NULL) {
+		snprintf(word, sizeof(word), "+%s", name);
+		if (*name)
+			fd_write_file(parent, "cgroup.subtree_control", word, NULL);
+	}
+	return 0;
+}
+
+/* v1: a new cpuset has no CPUs and no memory, and takes no process until it has. */
+static int inherit_cpuset(int parent, int child, const char *file, struct error *error)
+{
+	char text[CPU_LIST_SIZE];
+	ssize_t length = fd_read_file(child, file, text, sizeof(text), error);
+
+	if (length != 0)
+		return length < 0 ? (int)length : 0;
+	length = fd_read_file(parent, file, text, sizeof(text), error);
+	if (length < 0)
+		return (int)length;
+	return fd_write_file(child, file, text, error);
+}
+
+static int prepare_child(const struct cgroup_tree *tree, size_t index, int parent, int child, struct error *error)
+{
+	int status;
+
+	if (tree->unified || !cgroup_hierarchy_has(tree, index, "cpuset"))
+		return 0;
+	status = inherit_cpuset(parent, child, "cpuset.cpus", error);
+	return status < 0 ? status : inherit_cpuset(parent, child, "cpuset.mems", error);
+}
+
+static int check_unused(int directory, struct error *error)
+{
+	cleanup_close int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	char byte;
+	ssize_t count = fd < 0 ? -1 : read(fd, &byte, 1);
+
+	/* EOPNOTSUPP: a threaded one, which somebody else must have made. */
+	if (count < 0)
+		return error_errno(error, errno, "look into it");
+	return count > 0 ? error_set(error, EBUSY, "it has processes") : 0;
+}
+
+static int create_in(const struct cgroup *cgroup, size_t index, struct error *error)
+{
+	const struct cgroup_tree *tree = cgroup->tree;
+	const char *rest = cgroup->path;
+	char name[NAME_MAX + 1];
+	cleanup_close int parent = open(tree->hierarchies[index].mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool existed = false;
+
+	if (parent < 0)
+		return error_errno(error, errno, "open %s", tree->hierarchies[index].mount);
+	while (*rest) {
+		int child, status = tree->unified ? enable_controllers(parent, error) : 0;
+
+		if (status < 0)
+			return status;
+		rest++;
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(rest, "/"), rest);
+		rest += strcspn(rest, "/");
+		existed = mkdirat(parent, name, 0755) < 0 && errno == EEXIST;
+		child = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (child < 0)
+			return error_errno(error, errno, "make %s", name);
+		status = prepare_child(tree, index, parent, child, error);
+		close(parent);
+		parent = child;
+		if (status < 0)
+			return status;
+	}
+	return existed ? check_unused(parent, error) : 0;
+}
+
+int cgroup_create(const struct cgroup *cgroup, struct error *error)
+{
+	for (size_t i = 0; i < cgroup->tree->hierarchy_count; i++)
+		if (create_in(cgroup, i, error) < 0)
+			return error_wrap(error, "cgroup %s (%s)", cgroup->path, cgroup->tree->hierarchies[i].mount);
+	return 0;
+}

@@ -1,0 +1,274 @@
+/* What is in a container's cgroup: its processes, signals to them, freezing, and removal. For jobs: it may wait. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/container/cgroup_parts.h"
+#include "agent/container/kernel.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#define DEPTH_MAX 32	    /* of cgroups that a container made */
+#define WATCHED_MAX 64	    /* processes whose end is waited for at once */
+#define PROCESSES_MAX 65536
+#define FREEZE_TRIES 1000
+#define SETTLE_MILLISECONDS 5 /* v1 tells nobody when a cgroup is empty */
+
+typedef int (*visit_function)(int directory, void *data);
+
+struct pid_list {
+	pid_t *pids;
+	size_t count, room; /* count goes on beyond the room */
+};
+
+static int64_t now_milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int visit(int directory, visit_function function, void *data, int depth);
+
+static int visit_children(int directory, visit_function function, void *data, int depth)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	int status = 0;
+
+	if (!stream) {
+		if (fd >= 0)
+			close(fd);
+		return -errno;
+	}
+	for (struct dirent *entry = readdir(stream); entry && status == 0; entry = readdir(stream)) {
+		cleanup_close int child = -1;
+
+		if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		child = openat(directory, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (child >= 0)
+			status = visit(child, function, data, depth + 1);
+	}
+	closedir(stream);
+	return status;
+}
+
+/* Calls `function` for the cgroup and all below it. */
+static int visit(int directory, visit_function function, void *data, int depth)
+{
+	int status = function(directory, data);
+
+	if (status < 0 || depth >= DEPTH_MAX)
+		return status;
+	return visit_children(directory, function, data, depth);
+}
+
+static int add_pids(int directory, void *data)
+{
+	struct pid_list *list = data;
+	int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	long pid;
+
+	if (!file) {
+		int number = errno;
+
+		if (fd >= 0)
+			close(fd);
+		return number == ENOENT || number == ENODEV ? 0 : -number;
+	}
+	while (fscanf(file, "%ld", &pid) == 1) {
+		if (pid > 0 && list->count < list->room)
+			list->pids[list->count] = (pid_t)pid;
+		list->count += pid > 0;
+	}
+	fclose(file);
+	return 0;
+}
+
+/* The hierarchy by which processes are found: where they are frozen, if there is one. */
+static int open_members(const struct cgroup *cgroup)
+{
+	int fd = cgroup_open(cgroup, "freezer", NULL);
+
+	return fd == -ENOENT ? cgroup_open_in(cgroup, 0) : fd;
+}
+
+int cgroup_processes(const struct cgroup *cgroup, pid_t *pids, size_t *count, struct error *error)
+{
+	struct pid_list list = {.pids = pids, .room = *count};
+	cleanup_close int directory = open_members(cgroup);
+	int status = directory < 0 ? directory : visit(directory, add_pids, &list, 0);
+
+	*count = list.count;
+	if (status == -ENOENT)
+		return 0;
+	return status < 0 ? error_errno(error, -status, "list the processes of the cgroup %s", cgroup->path) : 0;
+}
+
+int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *error)
+{
+	cleanup_close int directory = cgroup_open(cgroup, "freezer", error);
+
+	if (directory < 0)
+		return directory;
+	if (cgroup->tree->unified)
+		return fd_write_file(directory, "cgroup.freeze", frozen ? "1" : "0", error);
+	return fd_write_file(directory, "freezer.state", frozen ? "FROZEN" : "THAWED", error);
+}
+
+/* Gives the kernel the time to freeze everything, within a bound: a process in the middle of a system call may take any
+ * time, and what comes next works without. */
+static void await_frozen(const struct cgroup *cgroup)
+{
+	cleanup_close int directory = cgroup_open(cgroup, "freezer", NULL);
+	char text[256];
+
+	for (int i = 0; directory >= 0 && i < FREEZE_TRIES; i++) {
+		const char *file = cgroup->tree->unified ? "cgroup.events" : "freezer.state";
+		const char *wanted = cgroup->tree->unified ? "frozen 1" : "FROZEN";
+
+		if (fd_read_file(directory, file, text, sizeof(text), NULL) < 0 || strstr(text, wanted))
+			return;
+		sched_yield();
+	}
+}
+
+static int send_to_all(const struct cgroup *cgroup, int signal, struct error *error)
+{
+	cleanup_free pid_t *pids = calloc(PROCESSES_MAX, sizeof(*pids));
+	size_t count = PROCESSES_MAX;
+	int status;
+
+	if (!pids)
+		return error_errno(error, ENOMEM, "list the processes of the cgroup %s", cgroup->path);
+	status = cgroup_processes(cgroup, pids, &count, error);
+	for (size_t i = 0; i < count && i < PROCESSES_MAX; i++)
+		kill(pids[i], signal); /* they are frozen: none of the pids is anybody else's */
+	return status;
+}
+
+int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct error *error)
+{
+	cleanup_close int directory = open_members(cgroup);
+	int status;
+
+	if (directory == -ENOENT)
+		return 0;
+	if (signal == SIGKILL && cgroup->tree->unified && fd_write_file(directory, "cgroup.kill", "1", NULL) == 0)
+		return 0;
+	if (cgroup_freeze(cgroup, true, NULL) == 0)
+		await_frozen(cgroup);
+	status = send_to_all(cgroup, signal, error);
+	cgroup_freeze(cgroup, false, NULL);
+	return status;
+}
+
+/* Waits until some of the processes have ended or the time is over. */
+static void await_ends(const pid_t *pids, size_t count, int64_t milliseconds)
+{
+	struct pollfd polled[WATCHED_MAX];
+	nfds_t watched = 0;
+
+	for (size_t i = 0; i < count && watched < WATCHED_MAX; i++) {
+		int pidfd = kernel_pidfd_open(pids[i]);
+
+		if (pidfd >= 0)
+			polled[watched++] = (struct pollfd){.fd = pidfd, .events = POLLIN};
+	}
+	/* Without any, they have ended but are not out of the cgroup yet. */
+	poll(polled, watched, watched > 0 ? (int)milliseconds : SETTLE_MILLISECONDS);
+	while (watched > 0)
+		close(polled[--watched].fd);
+}
+
+static int remove_below(int directory, int depth);
+
+/* rmdir of one child with all of its own; 0 where it has gone. */
+static int remove_child(int parent, const char *name, int depth)
+{
+	cleanup_close int child = -1;
+	int status;
+
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EBUSY && errno != ENOTEMPTY)
+		return -errno;
+	child = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (child < 0 || depth >= DEPTH_MAX)
+		return -EBUSY;
+	status = remove_below(child, depth + 1);
+	if (status < 0)
+		return status;
+	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+static int remove_below(int directory, int depth)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	int status = 0;
+
+	if (!stream) {
+		if (fd >= 0)
+			close(fd);
+		return -errno;
+	}
+	for (struct dirent *entry = readdir(stream); entry && status == 0; entry = readdir(stream))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			status = remove_child(directory, entry->d_name, depth);
+	closedir(stream);
+	return status;
+}
+
+static int remove_from(const struct cgroup *cgroup, size_t index)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", cgroup->tree->hierarchies[index].mount, cgroup->path);
+	return remove_child(AT_FDCWD, path, 0);
+}
+
+static int remove_everywhere(const struct cgroup *cgroup)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < cgroup->tree->hierarchy_count; i++) {
+		int removed = remove_from(cgroup, i);
+
+		status = removed < 0 ? removed : status;
+	}
+	return status;
+}
+
+int cgroup_remove(const struct cgroup *cgroup, int timeout, struct error *error)
+{
+	int64_t end = now_milliseconds() + timeout;
+
+	for (;;) {
+		pid_t pids[WATCHED_MAX];
+		size_t count = WATCHED_MAX;
+		int64_t left;
+		int status = remove_everywhere(cgroup);
+
+		if (status == 0)
+			return 0;
+		left = end - now_milliseconds();
+		if (status != -EBUSY || left <= 0)
+			return error_errno(error, -status, "remove the cgroup %s", cgroup->path);
+		cgroup_signal_all(cgroup, SIGKILL, NULL);
+		if (cgroup_processes(cgroup, pids, &count, error) < 0)
+			return -EIO;
+		await_ends(pids, count < WATCHED_MAX ? count : WATCHED_MAX, left);
+	}
+}

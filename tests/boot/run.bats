@@ -1,0 +1,194 @@
+#!/usr/bin/env bats
+# `nacre run`, in real virtual machines.
+
+bats_require_minimum_version 1.5.0
+
+setup_file()
+{
+	export TOP ROOT
+	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	ROOT=$TOP/build/rootfs-busybox
+	export PATH=$TOP/build:$PATH XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR
+	# What a directory holds, to see that it is never changed.
+	export ROOT_BEFORE
+	ROOT_BEFORE=$(cd "$ROOT" && find . -printf '%p %m %s %T@\n' | sort | sha256sum)
+}
+
+setup()
+{
+	# Run directories are below /run for root: names of our own tell them from others'.
+	name=test-$BATS_TEST_NUMBER-$$
+}
+
+# fails STATUS TEXT COMMAND...: ends with this status and says TEXT, in one line.
+fails()
+{
+	local expected=$1 text=$2
+
+	shift 2
+	run --separate-stderr "$@"
+	if [[ $status -ne $expected || $stderr != "nacre: "*"$text"* || $stderr == *$'\n'* ]]; then
+		echo "$* ended with $status and said: $stderr (wanted: $expected, $text)"
+		return 1
+	fi
+}
+
+# No process of a VM is left, nor its run directory.
+nothing_left()
+{
+	! pgrep -f "nacre-proxy.*/$1( |/|$)" && ! pgrep -f "qemu-system.*/$1/" && [[ ! -e /run/nacre/$1 ]]
+}
+
+# started NAME: waits until the container of a VM runs, as its status file says so.
+started()
+{
+	timeout 60 sh -c 'until grep -qs running /run/nacre/$0/status.json; do inotifywait -qq -t 1 /run/nacre 2>/dev/null || read -t 0.1 x < /dev/zero; done' "$1" || true
+	grep -q running "/run/nacre/$1/status.json"
+}
+
+@test "streams are apart, and the exit status is the command's" {
+	for io in streams calls; do
+		run --separate-stderr bash -c "echo hello | nacre run -i --io $io '$ROOT' -- sh -c 'read x; echo got \$x; echo err >&2; exit 7'"
+		[[ $status -eq 7 && $output == "got hello" && $stderr == err ]]
+	done
+}
+
+@test "every line arrives before the exit, again and again" {
+	local times=${NACRE_TEST_FULL:+50}
+	seq 10000 >"$BATS_TEST_TMPDIR/want"
+	for ((i = 0; i < ${times:-3}; i++)); do
+		run nacre run "$ROOT" -- sh -c 'seq 10000 & seq 10000 >&2; wait; exit 5' >/dev/null 2>&1
+		nacre run "$ROOT" -- sh -c 'seq 10000 & seq 10000 >&2; wait; exit 5' >"$BATS_TEST_TMPDIR/out" \
+			2>"$BATS_TEST_TMPDIR/err" && return 1
+		cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/out"
+		cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/err"
+	done
+}
+
+@test "64 MiB go in and come back, both ways" {
+	head -c $((64 << 20)) /dev/urandom >"$BATS_TEST_TMPDIR/blob"
+	for io in streams calls; do
+		[[ $(nacre run -i --io $io "$ROOT" -- cat <"$BATS_TEST_TMPDIR/blob" | sha256sum) == \
+			$(sha256sum <"$BATS_TEST_TMPDIR/blob") ]]
+	done
+}
+
+@test "a terminal: job control, interrupt, and a size that follows" {
+	python3 "$BATS_TEST_DIRNAME/terminal.py" nacre run -it "$ROOT"
+}
+
+@test "options are docker's" {
+	run nacre run --name "$name" -e x=1 --env y=2 -w /tmp -u 1000:1000 --memory 128m --cpus 2 "$ROOT" -- \
+		sh -c 'echo $x $y $(pwd) $(id -u):$(id -g) $(nproc) $(hostname); touch /written && echo bad'
+	[[ ${lines[0]} == "1 2 /tmp 1000:1000 2 $name" ]]
+	run nacre run "$ROOT" -- sh -c 'touch /written && echo written'
+	[[ $output == written ]]
+	run nacre run --read-only "$ROOT" -- touch /written
+	[[ $status -ne 0 && $output == *"Read-only file system"* ]]
+}
+
+@test "ROOTFS is never changed" {
+	[[ $(cd "$ROOT" && find . -printf '%p %m %s %T@\n' | sort | sha256sum) == "$ROOT_BEFORE" ]]
+}
+
+@test "a signal reaches the container, and is the status where it ends it" {
+	env --default-signal=INT nacre run --name "$name" "$ROOT" -- \
+		sh -c 'trap "echo caught; exit 3" TERM; echo ready; while :; do sleep 1 & wait; done' \
+		>"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$! status=0
+	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
+	kill -TERM $pid
+	wait $pid || status=$?
+	[[ $status -eq 3 ]]
+	grep -q caught "$BATS_TEST_TMPDIR/out"
+	nothing_left "$name"
+}
+
+@test "what can't be run: 127 and 126" {
+	fails 127 'exec: "nosuch": executable file not found in $PATH' nacre run "$ROOT" -- nosuch
+	fails 126 'exec: "/etc/passwd": permission denied' nacre run "$ROOT" -- /etc/passwd
+}
+
+@test "what can't be booted: 125, in one line, and nothing left" {
+	fails 125 "no such" nacre run --name "$name" --kernel /no/such "$ROOT" -- true
+	fails 125 "no such" nacre run --name "$name" --image /no/such "$ROOT" -- true
+	fails 125 "/no/such" nacre run --name "$name" /no/such -- true
+	mkdir "$BATS_TEST_TMPDIR/empty"
+	fails 125 "nothing to run" nacre run --name "$name" "$BATS_TEST_TMPDIR/empty" -- true
+	fails 125 "memory" nacre run --name "$name" --memory 8m "$ROOT" -- true
+	fails 125 "name" nacre run --name ../x "$ROOT" -- true
+	nothing_left "$name"
+}
+
+@test "bad usage is 125" {
+	for bad in --nonsense "--memory=x" "--cpus=0" "--accel=maybe" "--io=pigeon" "--timeout=-1"; do
+		run nacre run "$bad" "$ROOT" -- true
+		[[ $status -eq 125 ]]
+	done
+	run nacre run
+	[[ $status -eq 125 ]]
+	run nacre nonsense
+	[[ $status -eq 125 ]]
+	nacre --help | grep -q run
+	nacre run --help | grep -q -- --memory
+}
+
+@test "a VM that never becomes ready: --timeout" {
+	# A kernel that boots an image without an agent waits for ever.
+	mkdir -p "$BATS_TEST_TMPDIR/image"
+	(cd "$BATS_TEST_TMPDIR/image" && cp "$ROOT/bin/busybox" init.busybox && printf '#!/init.busybox sh\n/init.busybox sleep 1000\n' >init &&
+		chmod +x init && find . | cpio -o -H newc --quiet >../image.cpio)
+	fails 125 "--timeout" nacre run --name "$name" --image "$BATS_TEST_TMPDIR/image.cpio" --timeout 5 "$ROOT" -- true
+	nothing_left "$name"
+}
+
+@test "QEMU missing, or dying" {
+	local bin=$BATS_TEST_TMPDIR/bin
+	mkdir "$bin"
+	ln -s "$(command -v mkfs.erofs)" "$bin/"
+	fails 125 "qemu-system" env PATH="$bin" "$TOP/build/nacre" run --name "$name" "$ROOT" -- true
+	printf '#!/bin/sh\necho cannot do this >&2\nexit 1\n' >"$bin/qemu-system-$(uname -m)"
+	chmod +x "$bin"/qemu-system-*
+	fails 125 "cannot do this" env PATH="$bin:/bin:/usr/bin" "$TOP/build/nacre" run --name "$name" "$ROOT" -- true
+	nothing_left "$name"
+}
+
+@test "a name in use is refused, and its owner lives on" {
+	nacre run -i --name "$name" "$ROOT" -- sh -c 'echo ready; read x; exit 4' \
+		< <(tail -f /dev/null) >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$!
+	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
+	fails 125 "in use" nacre run --name "$name" "$ROOT" -- true
+	kill -0 $pid
+	kill -KILL $pid
+	wait $pid || true
+}
+
+# dies VICTIM: kills it in a running VM; everything else has to go as well.
+dies()
+{
+	nacre run --name "$name" "$ROOT" -- sh -c 'echo ready; sleep 1000' >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local pid=$! proxy vmm status=0
+	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
+	proxy=$(cat "/run/nacre/$name/proxy.pid")
+	vmm=$(cat "/run/nacre/$name/vmm.pid")
+	case $1 in
+	nacre) kill -KILL $pid ;;
+	proxy) kill -KILL "$proxy" ;;
+	vmm) kill -KILL "$vmm" ;;
+	esac
+	wait $pid || status=$?
+	[[ $1 == nacre || $status -eq 125 ]]
+	timeout 20 tail --pid="$proxy" -f /dev/null
+	timeout 20 tail --pid="$vmm" -f /dev/null
+}
+
+@test "whoever dies, nothing is left running: nacre" { dies nacre; }
+@test "whoever dies, nothing is left running: nacre-proxy" {
+	dies proxy
+	nothing_left "$name"
+}
+@test "whoever dies, nothing is left running: QEMU" {
+	dies vmm
+	nothing_left "$name"
+}

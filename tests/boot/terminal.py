@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+"""Runs a command on a pty and talks to it as somebody at a terminal would: terminal.py COMMAND...
+
+The command is an interactive shell. Each step types, and waits until the screen shows what it has to; a step that
+doesn't come within a minute fails. Sizes, interrupt and job control go through the pty's own means.
+"""
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import sys
+import termios
+import time
+
+PATIENCE = 60
+
+
+class Terminal:
+    def __init__(self, command):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvp(command[0], command)
+        self.text = ""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self, deadline):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 4096)
+        except OSError:
+            data = b""
+        self.text += data.decode(errors="replace")
+        return bool(data)
+
+    def expect(self, pattern):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = re.search(pattern, self.text)
+            if found:
+                self.text = self.text[found.end():]
+                return
+            if not self.read(deadline):
+                sys.exit("waited for %r in vain; the screen says: %r" % (pattern, self.text))
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def status(self):
+        deadline = time.monotonic() + PATIENCE
+        while self.read(deadline):
+            pass
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def main():
+    terminal = Terminal(sys.argv[1:])
+    terminal.resize(30, 100)
+    terminal.expect("# ")
+    terminal.type("stty size\r")
+    terminal.expect("30 100")
+    terminal.resize(24, 80)
+    # The new size travels by itself; a shell's answer shows when it has come.
+    terminal.type("while [ \"$(stty size)\" != '24 80' ]; do sleep 1; done; echo re''sized\r")
+    terminal.expect("resized")
+    terminal.type("sleep 1000; echo in''terrupted $?\r")
+    terminal.expect("# ")
+    terminal.type("\x03")
+    terminal.expect("# ")
+    terminal.type("sleep 1000\r")
+    terminal.expect("sleep 1000")
+    time.sleep(0)
+    terminal.type("\x1a")
+    terminal.expect("Stopped")
+    terminal.type("jobs; kill %1; tty\r")
+    terminal.expect(r"Stopped +sleep 1000")
+    terminal.expect("/dev/pts/0")
+    terminal.type("exit 9\r")
+    status = terminal.status()
+    if status != 9:
+        sys.exit("the exit status is %d, not 9" % status)
+
+
+main()
