@@ -1,4 +1,5 @@
-/* A container's folder, made and removed. Its path is the agent's own; only what is below "rootfs" is somebody else's. */
+/* A container's folder, made and removed. Its path is the agent's own; only what is below "rootfs" is somebody
+ * else's. */
 #include "agent/container/bundle.h"
 
 #include <errno.h>

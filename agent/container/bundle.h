@@ -9,8 +9,8 @@
 /* Makes the folder, and binds `root_path` at its "rootfs" unless something is there already. 0 or -errno. */
 int bundle_prepare(const char *bundle, const char *root_path, struct error *error);
 
-/* Unmounts bundle/rootfs as often as it is mounted (detached), and removes the folder. Never follows a symlink and never
- * crosses into a mount. 0 (also where it doesn't exist) or -errno. */
+/* Unmounts bundle/rootfs as often as it is mounted (detached), and removes the folder. Never follows a symlink and
+ * never crosses into a mount. 0 (also where it doesn't exist) or -errno. */
 int bundle_remove(const char *bundle, struct error *error);
 
 #endif

@@ -1,7 +1,7 @@
 /* Capabilities: the names by libcap-ng's table in the agent, the sets by system calls in the helper.
  *
- * The helper uses no library for it: it must not read what the kernel supports out of a /proc which a container may have
- * covered, and allocate nothing.
+ * The helper uses no library for it: it must not read what the kernel supports out of a /proc which a container may
+ * have covered, and allocate nothing.
  */
 #include "agent/container/capabilities.h"
 

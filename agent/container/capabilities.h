@@ -4,8 +4,9 @@
 
 #include "agent/container/plan.h"
 
-/* Resolves the five lists of the OCI spec; NULL is the empty set. Capabilities which this process can't give, because the
- * kernel doesn't have them or its own bounding set doesn't, are left out, as runc does. Unknown names are -EINVAL. */
+/* Resolves the five lists of the OCI spec; NULL is the empty set. Capabilities which this process can't give, because
+ * the kernel doesn't have them or its own bounding set doesn't, are left out, as runc does. Unknown names are
+ * -EINVAL. */
 int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names,
 		      struct error *error);
 

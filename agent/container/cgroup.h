@@ -86,8 +86,8 @@ int cgroup_init(struct cgroup *cgroup, const struct cgroup_tree *tree, const cha
 int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const struct cgroup_tree *tree,
 		       const Grpc__LinuxResources *resources, struct error *error);
 
-/* Makes the cgroup in every hierarchy, with its parents, and enables the controllers on the way. An existing empty one is
- * taken over; one with processes in it is -EBUSY. The helper calls this one. */
+/* Makes the cgroup in every hierarchy, with its parents, and enables the controllers on the way. An existing empty
+ * one is taken over; one with processes in it is -EBUSY. The helper calls this one. */
 int cgroup_create(const struct cgroup *cgroup, struct error *error);
 
 /* Writes the limits of a new cgroup, device policy and all. */
@@ -96,15 +96,15 @@ int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits
 /* Writes limits to a running one (UpdateContainer): the device policy is replaced only where rules were given. */
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
-/* A cgroup held open for a process to move itself in, later and with fewer privileges: the kernel looks at the rights of
- * whoever opened the files. */
+/* A cgroup held open for a process to move itself in, later and with fewer privileges: the kernel looks at the rights
+ * of whoever opened the files. */
 struct cgroup_entrance {
 	int fds[CGROUP_HIERARCHIES_MAX];
 	size_t count;
 };
 
-/* Opens them: those of "init" below the cgroup on v2, where such a child exists (as Kata has it, for containers that run
- * a service manager). 0, or -errno with none left open. */
+/* Opens them: those of "init" below the cgroup on v2, where such a child exists (as Kata has it, for containers that
+ * run a service manager). 0, or -errno with none left open. */
 int cgroup_open_entrance(const struct cgroup *cgroup, struct cgroup_entrance *entrance, struct error *error);
 
 /* Moves the calling process in, and closes the entrance. */

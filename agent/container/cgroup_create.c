@@ -12,8 +12,8 @@
 
 #define CPU_LIST_SIZE 1024
 
-/* v2: hands every controller that `parent` has on to its children, one by one, so that one which can't be doesn't keep the
- * others back; whether a limit can then be set is seen when it is written. */
+/* v2: hands every controller that `parent` has on to its children, one by one, so that one which can't be doesn't
+ * keep the others back; whether a limit can then be set is seen when it is written. */
 static int enable_controllers(int parent, struct error *error)
 {
 	char names[256], word[64];

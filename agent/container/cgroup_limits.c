@@ -56,7 +56,8 @@ bool cgroup_page_size(struct cgroup_collector *collector, const char *size)
 {
 	size_t digits = strspn(size, "0123456789");
 
-	if (digits > 0 && digits < 8 && strchr("KMG", size[digits]) && size[digits] && strcmp(size + digits + 1, "B") == 0)
+	if (digits > 0 && digits < 8 && size[digits] && strchr("KMG", size[digits]) &&
+	    strcmp(size + digits + 1, "B") == 0)
 		return true;
 	cgroup_collect_failure(collector, "\"%.32s\" is no size of a huge page", size);
 	return false;
@@ -126,8 +127,8 @@ static int write_setting(const struct cgroup *cgroup, const struct cgroup_settin
 	return error_wrap(error, "limit of %s", setting->controller);
 }
 
-/* Some pairs depend on each other (v1: memory never above memory and swap), and which one must come first depends on what
- * is there: what is refused is tried again after the rest. */
+/* Some pairs depend on each other (v1: memory never above memory and swap), and which one must come first depends on
+ * what is there: what is refused is tried again after the rest. */
 static int write_settings(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
 {
 	bool refused = false;

@@ -38,7 +38,8 @@ int device_rules_plan(struct cgroup_limits *limits, struct arena *arena, const s
 /* device_rules.c: writes them to the v1 controller's files in `directory`. */
 int device_rules_write(int directory, const struct cgroup_limits *limits, struct error *error);
 
-/* device_filter.c: attaches a program that enforces them on v2 to the cgroup `directory`, in the place of the one there. */
+/* device_filter.c: attaches a program that enforces them on v2 to the cgroup `directory`, in the place of the one
+ * there. */
 int device_filter_attach(int directory, const struct cgroup_limits *limits, struct error *error);
 
 #endif

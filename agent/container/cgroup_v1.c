@@ -19,7 +19,8 @@ static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU
 	if (cpu->realtimeperiod > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.rt_period_us", "%" PRIu64, cpu->realtimeperiod);
 	if (cpu->realtimeruntime > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.rt_runtime_us", "%" PRId64, cpu->realtimeruntime);
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.rt_runtime_us", "%" PRId64,
+			       cpu->realtimeruntime);
 	if (*cpu->cpus)
 		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "cpuset", "cpuset.cpus", "%s", cpu->cpus);
 	if (*cpu->mems)
@@ -35,7 +36,8 @@ static void collect_memory(struct cgroup_collector *collector, const Grpc__Linux
 	if (memory->swappiness > SWAPPINESS_MAX)
 		cgroup_collect_failure(collector, "swappiness %" PRIu64 " is out of range", memory->swappiness);
 	if (memory->limit > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.limit_in_bytes", "%" PRId64, memory->limit);
+		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.limit_in_bytes", "%" PRId64,
+			       memory->limit);
 	if (memory->reservation > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.soft_limit_in_bytes", "%" PRId64,
 			       memory->reservation);

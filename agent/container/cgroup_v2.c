@@ -25,9 +25,11 @@ static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU
 	uint64_t period = cpu->period > 0 ? cpu->period : PERIOD_DEFAULT;
 
 	if (cpu->shares > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.weight", "%" PRIu64, weight_of_shares(cpu->shares));
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.weight", "%" PRIu64,
+			       weight_of_shares(cpu->shares));
 	if (cpu->quota > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "%" PRId64 " %" PRIu64, cpu->quota, period);
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "%" PRId64 " %" PRIu64, cpu->quota,
+			       period);
 	else if (cpu->period > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "max %" PRIu64, period);
 	if (*cpu->cpus)
@@ -74,7 +76,8 @@ static void collect_io(struct cgroup_collector *collector, const Grpc__LinuxBloc
 	}
 	if (io->weight > 0) {
 		cgroup_collect(collector, CGROUP_IF_PRESENT, "io", "io.bfq.weight", "%u", io->weight);
-		cgroup_collect(collector, CGROUP_IF_PRESENT, "io", "io.weight", "default %u", weight_of_blkio(io->weight));
+		cgroup_collect(collector, CGROUP_IF_PRESENT, "io", "io.weight", "default %u",
+			       weight_of_blkio(io->weight));
 	}
 	for (size_t i = 0; i < io->n_weightdevice; i++)
 		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "io", "io.bfq.weight", "%" PRId64 ":%" PRId64 " %u",

@@ -1,9 +1,9 @@
-/* The device policy on cgroup v2: a BPF program of type CGROUP_DEVICE, which the kernel asks for every open and mknod of
- * a device. See bpf(2).
+/* The device policy on cgroup v2: a BPF program of type CGROUP_DEVICE, which the kernel asks for every open and mknod
+ * of a device. See bpf(2).
  *
- * The program keeps the asked-for kinds of access in a register and goes through the rules from the last to the first:
- * an allowing one that is about this device takes its kinds out, and when none are left access is given; a denying one
- * that is about a kind still in there ends it. So for each kind of access the last rule about it counts.
+ * The program keeps the asked-for kinds of access in a register and goes through the rules from the last to the
+ * first: an allowing one that is about this device takes its kinds out, and when none are left access is given; a
+ * denying one that is about a kind still in there ends it. So for each kind of access the last rule about it counts.
  *
  * It is attached to the cgroup itself, not through a link, which would end with the process that holds it.
  */
@@ -41,8 +41,13 @@ struct program {
 
 static void emit(struct program *program, uint8_t code, unsigned to, unsigned from, int16_t offset, int32_t value)
 {
-	program->code[program->length++] =
-		(struct bpf_insn){.code = code, .dst_reg = to & 0xf, .src_reg = from & 0xf, .off = offset, .imm = value};
+	program->code[program->length++] = (struct bpf_insn){
+		.code = code,
+		.dst_reg = to & 0xf,
+		.src_reg = from & 0xf,
+		.off = offset,
+		.imm = value,
+	};
 }
 
 static void emit_load(struct program *program, unsigned to, size_t offset)

@@ -87,8 +87,8 @@ static bool covers(const struct device_rule *rule, dev_t disk)
 	       (rule->minor == ANY || rule->minor == (int64_t)minor(disk));
 }
 
-/* v1 has no order: with "deny" as the default a rule for all of a kind can't have exceptions. Such a rule, where it would
- * give the guest's own disk away, is refused. (Where all is allowed, exceptions work.) */
+/* v1 has no order: with "deny" as the default a rule for all of a kind can't have exceptions. Such a rule, where it
+ * would give the guest's own disk away, is refused. (Where all is allowed, exceptions work.) */
 static int check_v1(const struct cgroup_tree *tree, const struct device_rule *rule, struct error *error)
 {
 	for (size_t i = 0; i < array_size(tree->guest_disks); i++)

@@ -1,8 +1,10 @@
-/* Finds the command of a workload and looks at it as execve(2) will: whether it exists, is a file, may be executed, is of
- * this machine, and has its interpreter. So a container or an exec that can't work fails when it is made, and says why.
+/* Finds the command of a workload and looks at it as execve(2) will: whether it exists, is a file, may be executed,
+ * is of this machine, and has its interpreter. So a container or an exec that can't work fails when it is made, and
+ * says why.
  *
- * Called inside the container's root and cwd with the workload's own credentials. What is read belongs to the container:
- * offsets are checked against bounds, and a FIFO or device is never opened for reading. Messages follow runc's.
+ * Called inside the container's root and cwd with the workload's own credentials. What is read belongs to the
+ * container: offsets are checked against bounds, and a FIFO or device is never opened for reading. Messages follow
+ * runc's.
  */
 #include <elf.h>
 #include <errno.h>
@@ -135,7 +137,8 @@ static int check_elf(struct helper *helper, int fd, const Elf64_Ehdr *header)
 		return foreign_formats(helper) ? 0 : refuse(helper, ENOEXEC, reason_of(ENOEXEC));
 	if (!find_interpreter(fd, header, &offset, &size))
 		return 0;
-	if (size < 2 || size > sizeof(interpreter) || read_at(fd, interpreter, size, offset) < 0 || interpreter[size - 1])
+	if (size < 2 || size > sizeof(interpreter) || read_at(fd, interpreter, size, offset) < 0 ||
+	    interpreter[size - 1])
 		return refuse(helper, ENOEXEC, reason_of(ENOEXEC));
 	opened = open(interpreter, O_PATH | O_CLOEXEC);
 	number = opened < 0 ? errno : check_mode(opened);

@@ -2,14 +2,14 @@
  *
  * The agent clones the helper, which
  *	closes what isn't its own, makes itself undumpable, prepares bundle and cgroup, enters the namespaces;
- * and then, for a new pid namespace, clones the process that becomes the workload, which alone can make that namespace's
- * procfs and which nobody else can see yet:
+ * and then, for a new pid namespace, clones the process that becomes the workload, which alone can make that
+ * namespace's procfs and which nobody else can see yet:
  *	cgroup, root filesystem, credentials, execve;
  * or, where the pid namespace is somebody's already, does all of that itself and clones a process that has nothing but
  * the workload's own credentials from its first instruction on, as others in the namespace may trace it.
  *
- * All of this runs in a copy of the agent: nothing here allocates memory, takes a lock, or returns to the agent's code.
- * Every step returns 0, or a negative errno with helper->error filled.
+ * All of this runs in a copy of the agent: nothing here allocates memory, takes a lock, or returns to the agent's
+ * code. Every step returns 0, or a negative errno with helper->error filled.
  */
 #ifndef NACRE_AGENT_CONTAINER_HELPER_H
 #define NACRE_AGENT_CONTAINER_HELPER_H
@@ -69,7 +69,8 @@ int mounts_set_readonly(int mount, bool recursive, struct error *error);
  * -errno. */
 int mounts_make(struct helper *helper, const char *source, const char *type, unsigned long flags, const char *data);
 
-/* cgroup_mount.c: the container's directories of the v1 hierarchies under a tmpfs, as a mount to be moved; fd or -errno. */
+/* cgroup_mount.c: the container's directories of the v1 hierarchies under a tmpfs, as a mount to be moved; fd or
+ * -errno. */
 int cgroup_mount_v1(struct helper *helper, const struct plan_mount *mount);
 
 /* devices.c: /dev of the container. */

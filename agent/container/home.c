@@ -47,7 +47,8 @@ static const char *match_line(char *line, uid_t uid)
 		if (!fields[i])
 			return NULL;
 	}
-	if (!is_number(fields[PASSWD_UID], uid) || fields[PASSWD_HOME][0] != '/' || strlen(fields[PASSWD_HOME]) >= PATH_MAX)
+	if (!is_number(fields[PASSWD_UID], uid) || fields[PASSWD_HOME][0] != '/' ||
+	    strlen(fields[PASSWD_HOME]) >= PATH_MAX)
 		return NULL;
 	return fields[PASSWD_HOME];
 }

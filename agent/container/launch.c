@@ -142,7 +142,9 @@ static int receive_one(struct launch *launch)
 
 	if (length == -EAGAIN)
 		return -EAGAIN;
-	/* The socket is closed by execve, or by the end of everybody who had it. */
+	/* The socket is closed by execve, or by the end of everybody who had it, maybe with the word to go on unread. */
+	if (length == -ECONNRESET)
+		length = 0;
 	if (length == 0 && launch->ready)
 		return end(launch, LAUNCH_EXECED);
 	if (length == 0)

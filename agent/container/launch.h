@@ -26,10 +26,10 @@
 #include "lib/error.h"
 
 enum launch_event {
-	LAUNCH_PROCESS = 1, /* pid, pidfd, and for a new pid namespace pid_namespace (and procfs if asked for) are set */
+	LAUNCH_PROCESS = 1, /* pid, pidfd, and for a new pid namespace pid_namespace (and procfs if asked for) */
 	LAUNCH_TERMINAL,    /* terminal is set */
 	LAUNCH_READY,	    /* everything is done but execve */
-	LAUNCH_FAILED,	    /* failure and failure_class are set; nothing more will come, and the process ends by itself */
+	LAUNCH_FAILED,	    /* failure and failure_class are set; nothing more comes, and the process ends by itself */
 	LAUNCH_EXECED,	    /* the workload runs (or was killed on its way); nothing more will come */
 };
 
@@ -43,7 +43,8 @@ struct launch {
 	pid_t helper_pid;
 	int helper_pidfd;
 
-	/* From the reports. The descriptors are the launch's until they are taken (take_fd), -1 where they haven't come. */
+	/* From the reports. The descriptors are the launch's until they are taken (take_fd), -1 where they haven't
+	 * come. */
 	pid_t pid;
 	int pidfd;
 	int pid_namespace;
@@ -70,8 +71,8 @@ int launch_receive(struct launch *launch);
 int launch_release(struct launch *launch);
 
 /* Ends a launch at any moment: kills the helper, and the workload unless it has been released, and closes what hasn't
- * been taken. Harmless on one that is over: then only closes. What the helper made (bundle, cgroup) stays: cgroup_remove()
- * and bundle_remove() of the container are due as after a container that has run. */
+ * been taken. Harmless on one that is over: then only closes. What the helper made (bundle, cgroup) stays:
+ * cgroup_remove() and bundle_remove() of the container are due as after a container that has run. */
 void launch_destroy(struct launch *launch);
 
 /* Mounts launch.procfs at the folder `path`, which is made (its parent must exist), in the agent's own mount namespace,

@@ -1,5 +1,6 @@
 /* Masked and read-only paths (OCI config-linux.md): a masked file shows the guest's /dev/null, a masked directory an
- * empty read-only tmpfs. Everything is attached to descriptors, and the /dev/null is the guest's, looked at when open. */
+ * empty read-only tmpfs. Everything is attached to descriptors, and the /dev/null is the guest's, looked at when
+ * open. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

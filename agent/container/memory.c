@@ -1,11 +1,11 @@
 /* What a helper keeps of the agent's memory: the plan, the stack, the program itself.
  *
- * A helper is a copy of the agent, and what becomes of it may be traced by a container that has CAP_SYS_PTRACE: it must not
- * hold what other containers are made of. Requests are never inherited (ARENA_NO_FORK); this takes away the heap. From then
- * on nothing may be allocated or freed.
+ * A helper is a copy of the agent, and what becomes of it may be traced by a container that has CAP_SYS_PTRACE: it
+ * must not hold what other containers are made of. Requests are never inherited (ARENA_NO_FORK); this takes away the
+ * heap. From then on nothing may be allocated or freed.
  *
- * The heap are the anonymous private mappings in /proc/self/maps, but for those with the plan, the thread's own data and
- * the program's variables.
+ * The heap are the anonymous private mappings in /proc/self/maps, but for those with the plan, the thread's own data
+ * and the program's variables.
  */
 #include <errno.h>
 #include <fcntl.h>

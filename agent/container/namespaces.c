@@ -131,8 +131,8 @@ int namespaces_enter(struct helper *helper)
 
 	if (helper->plan.exec)
 		return join_container(helper);
-	/* Those of the sandbox belong to the guest's user namespace, which must not be left before; new ones are to belong to
-	 * the container's. */
+	/* Those of the sandbox belong to the guest's user namespace, which must not be left before; new ones are to
+	 * belong to the container's. */
 	for (size_t i = PLAN_IPC; i <= PLAN_PID; i++)
 		if (namespaces[i].mode == PLAN_NAMESPACE_JOIN && setns(namespaces[i].fd, kinds[i].flag) < 0)
 			return error_errno(&helper->error, errno, "join the %s namespace", kinds[i].name);

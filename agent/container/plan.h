@@ -1,12 +1,12 @@
 /* What is to be run, decided before anything is done.
  *
- * A container's OCI spec (or an exec's OCI process) is checked and turned into a *plan*: every name is resolved to its
- * number, every text has been looked at, every array is sized, the seccomp profile is a compiled program. The helper
- * process (launch.h) executes the plan in straight-line code and allocates nothing.
+ * A container's OCI spec (or an exec's OCI process) is checked and turned into a *plan*: every name is resolved to
+ * its number, every text has been looked at, every array is sized, the seccomp profile is a compiled program. The
+ * helper process (launch.h) executes the plan in straight-line code and allocates nothing.
  *
- * A plan lives in an arena made with ARENA_FORK, as the helper reads it from its copy of the agent's memory. It refers
- * to nothing outside of that arena but the file descriptors which the caller named in the parameters: these must stay until
- * launch_start() has returned. After that the arena can be freed.
+ * A plan lives in an arena made with ARENA_FORK, as the helper reads it from its copy of the agent's memory. It
+ * refers to nothing outside of that arena but the file descriptors which the caller named in the parameters: these
+ * must stay until launch_start() has returned. After that the arena can be freed.
  *
  * Bad input is -EINVAL (or -ENOMEM, -E2BIG for the arena's limit) with one line of text that names it.
  * Implements: OCI runtime-spec config.md and config-linux.md, as carried by proto/oci.proto.
@@ -51,7 +51,7 @@ struct plan_mount {
 	const char *data;	  /* the filesystem's own options, comma-separated; NULL for none */
 	unsigned long flags;	  /* MS_RDONLY and its fellows */
 	unsigned long clear;	  /* per-mount flags that were taken away by "rw", "dev", "exec", ... */
-	unsigned long propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE, each with or without MS_REC; or 0 */
+	unsigned long propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE, with or without MS_REC; or 0 */
 	bool recursive;		  /* rbind */
 	bool recursive_readonly;  /* rro */
 };
@@ -168,7 +168,7 @@ struct plan_parameters {
 	int uts_namespace;
 	int pid_namespace;	     /* the shared one, or -1: a new one, whether the spec lists it or not */
 	const char *procfs;	     /* for pid_namespace: see launch_keep_procfs() */
-	bool procfs_exported;	     /* this container's pid namespace will be shared: ask for LAUNCH_PROCESS's procfs */
+	bool procfs_exported;	     /* this container's pid namespace will be shared: LAUNCH_PROCESS brings procfs */
 	const struct cgroup *cgroup; /* the container's, not made yet */
 	const struct boot_limits *limits;
 };

@@ -50,13 +50,15 @@ static int resolve_device(struct plan_device *device, const Grpc__LinuxDevice *g
 	if (strncmp(device->path, "/dev/", 5) != 0)
 		return error_set(error, EINVAL, "device path \"%.128s\" must be below /dev", given->path);
 	if (resolve_type(given->type, &type) < 0)
-		return error_set(error, EINVAL, "device %.128s has the unknown type \"%.16s\"", given->path, given->type);
+		return error_set(error, EINVAL, "device %.128s has the unknown type \"%.16s\"", given->path,
+				 given->type);
 	if (type != S_IFIFO &&
 	    (given->major < 0 || given->major > MAJOR_MAX || given->minor < 0 || given->minor > MINOR_MAX))
 		return error_set(error, EINVAL, "device %.128s has the impossible number %lld:%lld", given->path,
 				 (long long)given->major, (long long)given->minor);
 	if (given->filemode & ~(uint32_t)(S_IFMT | 0777))
-		return error_set(error, EINVAL, "device %.128s has the impossible mode %#o", given->path, given->filemode);
+		return error_set(error, EINVAL, "device %.128s has the impossible mode %#o", given->path,
+				 given->filemode);
 	device->mode = type | (given->filemode ? given->filemode & 0777 : guest_mode(device->path));
 	if (type != S_IFIFO)
 		device->number = makedev((unsigned)given->major, (unsigned)given->minor);

@@ -22,8 +22,8 @@ int plan_sysctls(struct plan *plan, const Grpc__Linux *linux, struct error *erro
 int plan_workload(struct plan *plan, const Grpc__Process *process, struct error *error);
 int plan_limits(struct plan *plan, const struct boot_limits *boot, const Grpc__Process *process, struct error *error);
 
-/* plan_path.c: an absolute path without "..", cleaned of doubled slashes and "."; NULL with `error` filled. `what` is the
- * subject of the error text: "mount destination". */
+/* plan_path.c: an absolute path without "..", cleaned of doubled slashes and "."; NULL with `error` filled. `what` is
+ * the subject of the error text: "mount destination". */
 const char *plan_path(struct arena *arena, const char *text, const char *what, struct error *error);
 
 /* An array in the arena; NULL with `error` filled. At least one element is made, so that NULL is an error only. */

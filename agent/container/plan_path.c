@@ -29,7 +29,8 @@ const char *plan_path(struct arena *arena, const char *text, const char *what, s
 	char *path, *to;
 
 	if (*text != '/' || strlen(text) >= PATH_MAX) {
-		error_set(error, EINVAL, "%s \"%.128s\" must be an absolute path shorter than %d bytes", what, text, PATH_MAX);
+		error_set(error, EINVAL, "%s \"%.128s\" must be an absolute path shorter than %d bytes", what, text,
+			  PATH_MAX);
 		return NULL;
 	}
 	path = plan_array(arena, strlen(text) + 1, 1, error);

@@ -1,7 +1,7 @@
 /* Sysctls: only those which belong to one of the container's own namespaces (OCI config-linux.md "Sysctl").
  *
- * Keys become paths below /proc/sys. A key with '/' or an empty or ".." part is refused, so that a key can't name another
- * file than it seems to; what is on the list can't reach another namespace's settings.
+ * Keys become paths below /proc/sys. A key with '/' or an empty or ".." part is refused, so that a key can't name
+ * another file than it seems to; what is on the list can't reach another namespace's settings.
  */
 #include <errno.h>
 #include <string.h>

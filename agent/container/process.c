@@ -1,9 +1,9 @@
 /* From the helper's rights to the workload's, and execve.
  *
  * Order: what needs the guest's rights, what needs root in the container, then user and groups with the capabilities
- * kept, then what is to be seen with the user's eyes (cwd, executable), then what takes the last rights away. Nothing after
- * process_become() has more than the workload's own credentials; where the pid namespace is shared, the workload's
- * process is only cloned then. See OCI runtime.md, credentials(7), capabilities(7), seccomp(2).
+ * kept, then what is to be seen with the user's eyes (cwd, executable), then what takes the last rights away. Nothing
+ * after process_become() has more than the workload's own credentials; where the pid namespace is shared, the
+ * workload's process is only cloned then. See OCI runtime.md, credentials(7), capabilities(7), seccomp(2).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,8 @@ int process_raise_limits(struct helper *helper)
 	snprintf(text, sizeof(text), "%d", process->oom_score_adjust);
 	if (fd_write_file(helper->proc, "self/oom_score_adj", text, error) < 0)
 		return error_wrap(error, "set the oom score");
-	/* Only raised here: a limit on descriptors or processes must not hit the helper, and lowering is always allowed. */
+	/* Only raised here: a limit on descriptors or processes must not hit the helper, and lowering is always
+	 * allowed. */
 	for (size_t i = 0; i < process->limit_count; i++) {
 		const struct plan_limit *limit = &process->limits[i];
 		struct rlimit now;
@@ -63,7 +64,8 @@ static int set_limits(struct helper *helper)
 	return 0;
 }
 
-/* The workload may open its own streams again (/dev/stdout), so they are its user's; but not what others use as well. */
+/* The workload may open its own streams again (/dev/stdout), so they are its user's; but not what others use as
+ * well. */
 static void give_stdio(const struct helper *helper)
 {
 	for (int fd = 0; fd <= 2; fd++) {
@@ -84,7 +86,8 @@ static int install_stdio(struct helper *helper)
 	for (int fd = 0; fd <= 2; fd++)
 		if (helper->stdio[fd] >= 0 && dup2(helper->stdio[fd], fd) < 0)
 			return error_errno(&helper->error, errno, "put stream %d in its place", fd);
-	/* What was opened as a filler is close-on-exec no more, as dup2(2) clears that; the same is due to the others. */
+	/* What was opened as a filler is close-on-exec no more, as dup2(2) clears that; the same is due to the
+	 * others. */
 	for (int fd = 0; fd <= 2; fd++)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return error_errno(&helper->error, errno, "keep stream %d", fd);

@@ -138,8 +138,8 @@ static int resolve_arguments(const Grpc__LinuxSyscall *rule, struct scmp_arg_cmp
 	return 0;
 }
 
-/* One system call: all comparisons must hold; but where one argument is compared several times each comparison is a rule
- * of its own, of which any may hold, as runc reads such profiles (and libseccomp can't express the other). */
+/* One system call: all comparisons must hold; but where one argument is compared several times each comparison is a
+ * rule of its own, of which any may hold, as runc reads such profiles (and libseccomp can't express the other). */
 static int add_call(scmp_filter_ctx context, uint32_t action, int call, const struct scmp_arg_cmp *comparisons,
 		    size_t count, bool repeated)
 {

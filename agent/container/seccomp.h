@@ -4,8 +4,8 @@
 
 #include "agent/container/plan.h"
 
-/* Compiles `profile` (NULL or without a default action: nothing) into process->seccomp, in `arena`. Names of system calls
- * which libseccomp doesn't know are skipped, as runc does; any other unknown word is -EINVAL. */
+/* Compiles `profile` (NULL or without a default action: nothing) into process->seccomp, in `arena`. Names of system
+ * calls which libseccomp doesn't know are skipped, as runc does; any other unknown word is -EINVAL. */
 int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
 		 struct error *error);
 

@@ -26,8 +26,8 @@ fails()
 	local expected=$1 text=$2
 
 	shift 2
-	run --separate-stderr "$@"
-	if [[ $status -ne $expected || $stderr != "nacre: "*"$text"* || $stderr == *$'\n'* ]]; then
+	run -"$expected" --separate-stderr "$@"
+	if [[ $stderr != "nacre: "*"$text"* || $stderr == *$'\n'* ]]; then
 		echo "$* ended with $status and said: $stderr (wanted: $expected, $text)"
 		return 1
 	fi
@@ -37,13 +37,6 @@ fails()
 nothing_left()
 {
 	! pgrep -f "nacre-proxy.*/$1( |/|$)" && ! pgrep -f "qemu-system.*/$1/" && [[ ! -e /run/nacre/$1 ]]
-}
-
-# started NAME: waits until the container of a VM runs, as its status file says so.
-started()
-{
-	timeout 60 sh -c 'until grep -qs running /run/nacre/$0/status.json; do inotifywait -qq -t 1 /run/nacre 2>/dev/null || read -t 0.1 x < /dev/zero; done' "$1" || true
-	grep -q running "/run/nacre/$1/status.json"
 }
 
 @test "streams are apart, and the exit status is the command's" {
@@ -57,9 +50,10 @@ started()
 	local times=${NACRE_TEST_FULL:+50}
 	seq 10000 >"$BATS_TEST_TMPDIR/want"
 	for ((i = 0; i < ${times:-3}; i++)); do
-		run nacre run "$ROOT" -- sh -c 'seq 10000 & seq 10000 >&2; wait; exit 5' >/dev/null 2>&1
+		local status=0
 		nacre run "$ROOT" -- sh -c 'seq 10000 & seq 10000 >&2; wait; exit 5' >"$BATS_TEST_TMPDIR/out" \
-			2>"$BATS_TEST_TMPDIR/err" && return 1
+			2>"$BATS_TEST_TMPDIR/err" || status=$?
+		[[ $status -eq 5 ]]
 		cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/out"
 		cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/err"
 	done
@@ -92,6 +86,7 @@ started()
 }
 
 @test "a signal reaches the container, and is the status where it ends it" {
+	: >"$BATS_TEST_TMPDIR/out"
 	env --default-signal=INT nacre run --name "$name" "$ROOT" -- \
 		sh -c 'trap "echo caught; exit 3" TERM; echo ready; while :; do sleep 1 & wait; done' \
 		>"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
@@ -110,8 +105,8 @@ started()
 }
 
 @test "what can't be booted: 125, in one line, and nothing left" {
-	fails 125 "no such" nacre run --name "$name" --kernel /no/such "$ROOT" -- true
-	fails 125 "no such" nacre run --name "$name" --image /no/such "$ROOT" -- true
+	fails 125 "/no/such" nacre run --name "$name" --kernel /no/such "$ROOT" -- true
+	fails 125 "/no/such" nacre run --name "$name" --image /no/such "$ROOT" -- true
 	fails 125 "/no/such" nacre run --name "$name" /no/such -- true
 	mkdir "$BATS_TEST_TMPDIR/empty"
 	fails 125 "nothing to run" nacre run --name "$name" "$BATS_TEST_TMPDIR/empty" -- true
@@ -136,24 +131,36 @@ started()
 @test "a VM that never becomes ready: --timeout" {
 	# A kernel that boots an image without an agent waits for ever.
 	mkdir -p "$BATS_TEST_TMPDIR/image"
-	(cd "$BATS_TEST_TMPDIR/image" && cp "$ROOT/bin/busybox" init.busybox && printf '#!/init.busybox sh\n/init.busybox sleep 1000\n' >init &&
+	(cd "$BATS_TEST_TMPDIR/image" && cp "$ROOT/bin/busybox" busybox && printf '#!/busybox sh\n/busybox sleep 1000\n' >init &&
 		chmod +x init && find . | cpio -o -H newc --quiet >../image.cpio)
 	fails 125 "--timeout" nacre run --name "$name" --image "$BATS_TEST_TMPDIR/image.cpio" --timeout 5 "$ROOT" -- true
 	nothing_left "$name"
 }
 
+# hidden FILE CONTENTS COMMAND...: the command finds other contents in the place of the file.
+hidden()
+{
+	local file=$1
+
+	printf '%s' "$2" >"$BATS_TEST_TMPDIR/instead"
+	shift 2
+	[[ ! -s $BATS_TEST_TMPDIR/instead ]] || chmod +x "$BATS_TEST_TMPDIR/instead"
+	# shellcheck disable=SC2016
+	unshare --mount --propagation private sh -c 'mount --bind "$0" "$1" && shift && exec "$@"' \
+		"$BATS_TEST_TMPDIR/instead" "$file" "$@"
+}
+
 @test "QEMU missing, or dying" {
-	local bin=$BATS_TEST_TMPDIR/bin
-	mkdir "$bin"
-	ln -s "$(command -v mkfs.erofs)" "$bin/"
-	fails 125 "qemu-system" env PATH="$bin" "$TOP/build/nacre" run --name "$name" "$ROOT" -- true
-	printf '#!/bin/sh\necho cannot do this >&2\nexit 1\n' >"$bin/qemu-system-$(uname -m)"
-	chmod +x "$bin"/qemu-system-*
-	fails 125 "cannot do this" env PATH="$bin:/bin:/usr/bin" "$TOP/build/nacre" run --name "$name" "$ROOT" -- true
+	local qemu
+	qemu=$(command -v "qemu-system-$(uname -m)")
+	fails 125 "qemu-system" hidden "$qemu" "" nacre run --name "$name" "$ROOT" -- true
+	fails 125 "cannot do this" hidden "$qemu" $'#!/bin/sh\necho cannot do this >&2\nexit 1\n' \
+		nacre run --name "$name" "$ROOT" -- true
 	nothing_left "$name"
 }
 
 @test "a name in use is refused, and its owner lives on" {
+	: >"$BATS_TEST_TMPDIR/out"
 	nacre run -i --name "$name" "$ROOT" -- sh -c 'echo ready; read x; exit 4' \
 		< <(tail -f /dev/null) >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	local pid=$!
@@ -167,6 +174,7 @@ started()
 # dies VICTIM: kills it in a running VM; everything else has to go as well.
 dies()
 {
+	: >"$BATS_TEST_TMPDIR/out"
 	nacre run --name "$name" "$ROOT" -- sh -c 'echo ready; sleep 1000' >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	local pid=$! proxy vmm status=0
 	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")

@@ -1,5 +1,5 @@
-// uses: agent/container/cgroup.c agent/container/cgroup_limits.c agent/container/cgroup_v1.c agent/container/cgroup_v2.c
-// uses: agent/container/device_rules.c lib/arena.c lib/error.c lib/fd.c
+// uses: agent/container/cgroup.c agent/container/cgroup_limits.c agent/container/cgroup_v1.c
+// uses: agent/container/cgroup_v2.c agent/container/device_rules.c lib/arena.c lib/error.c lib/fd.c
 /* Cgroup paths, limits as files, and the device policy: the BPF program is run here by a small interpreter. */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,8 +13,15 @@
 /* For the program, which otherwise only the kernel sees. */
 #include "agent/container/device_filter.c"
 
-static const struct cgroup_tree unified = {.unified = true, .hierarchy_count = 1, .hierarchies = {{"", "/sys/fs/cgroup"}}};
-static const struct cgroup_tree separate = {.hierarchy_count = 1, .hierarchies = {{"cpu,cpuacct", "/sys/fs/cgroup/cpu"}}};
+static const struct cgroup_tree unified = {
+	.unified = true,
+	.hierarchy_count = 1,
+	.hierarchies = {{"", "/sys/fs/cgroup"}},
+};
+static const struct cgroup_tree separate = {
+	.hierarchy_count = 1,
+	.hierarchies = {{"cpu,cpuacct", "/sys/fs/cgroup/cpu"}},
+};
 
 static void test_paths(void **state)
 {

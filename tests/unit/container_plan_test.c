@@ -62,7 +62,11 @@ static int setup(void **state)
 	fixture->spec.root = &fixture->root;
 	fixture->spec.linux = &fixture->linux;
 	fixture->mount_list[0] = &fixture->mount;
-	fixture->tree = (struct cgroup_tree){.unified = true, .hierarchy_count = 1, .hierarchies = {{"", "/sys/fs/cgroup"}}};
+	fixture->tree = (struct cgroup_tree){
+		.unified = true,
+		.hierarchy_count = 1,
+		.hierarchies = {{"", "/sys/fs/cgroup"}},
+	};
 	cgroup_init(&fixture->cgroup, &fixture->tree, "", "c", NULL);
 	boot_limits_read(&fixture->limits);
 	fixture->parameters = (struct plan_parameters){
