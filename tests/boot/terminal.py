@@ -55,6 +55,9 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while self.read(deadline):
             pass
+        if time.monotonic() >= deadline:
+            os.kill(self.pid, 9)
+            sys.exit("it doesn't end; the screen says: %r" % self.text)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -77,7 +80,7 @@ def main():
     terminal.expect("second\r")
     terminal.type("\x1a")
     terminal.expect("Stopped")
-    terminal.type("jobs; kill %1; tty\r")
+    terminal.type("jobs; kill -9 %1; wait; tty\r")
     terminal.expect(r"Stopped +sh -c")
     terminal.expect("/dev/pts/0")
     terminal.type("exit 9\r")

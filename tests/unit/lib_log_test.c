@@ -1,0 +1,128 @@
+// uses: lib/log.c
+/* Log lines: their form, their level, and that they never block. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LOG_SUBSYSTEM "test"
+#include "lib/log.h"
+
+static int ends[2];
+
+static int open_pipe(void **state)
+{
+	(void)state;
+	return pipe2(ends, O_CLOEXEC | O_NONBLOCK);
+}
+
+static int close_pipe(void **state)
+{
+	(void)state;
+	log_open(2, LOG_TEXT, LOG_WARNING, "test");
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+static const char *written(void)
+{
+	static char text[65536];
+	ssize_t length = read(ends[0], text, sizeof(text) - 1);
+
+	text[length > 0 ? length : 0] = '\0';
+	return text;
+}
+
+static void text_is_for_people(void **state)
+{
+	(void)state;
+	log_open(ends[1], LOG_TEXT, LOG_WARNING, "prog");
+	log_warning("%d eggs", 3);
+	assert_string_equal(written(), "prog: warning: 3 eggs\n");
+}
+
+static void json_is_a_line_that_holds_whatever_was_said(void **state)
+{
+	const char *text;
+
+	(void)state;
+	log_open(ends[1], LOG_JSON, LOG_DEBUG, "kata-agent");
+	log_info("say \"%s\"\n\t\\ \x01", "hi");
+	text = written();
+	assert_int_equal(text[0], '{');
+	assert_string_equal(strchr(text, '\n'), "\n");
+	assert_non_null(strstr(text, "\"level\":\"INFO\""));
+	assert_non_null(strstr(text, "\"name\":\"kata-agent\""));
+	assert_non_null(strstr(text, "\"subsystem\":\"test\""));
+	assert_non_null(strstr(text, "say \\\"hi\\\""));
+	assert_null(strchr(text, '\x01'));
+}
+
+static void what_is_too_detailed_is_not_written(void **state)
+{
+	(void)state;
+	log_open(ends[1], LOG_TEXT, LOG_WARNING, "prog");
+	log_info("no");
+	log_debug("no");
+	assert_string_equal(written(), "");
+	log_set_level(LOG_DEBUG);
+	assert_int_equal(log_get_level(), LOG_DEBUG);
+	log_debug("yes");
+	assert_non_null(strstr(written(), "yes"));
+}
+
+static void a_full_pipe_loses_lines_and_says_how_many(void **state)
+{
+	const char *text;
+	bool told = false;
+
+	(void)state;
+	log_open(ends[1], LOG_TEXT, LOG_WARNING, "prog");
+	for (int i = 0; i < 20000; i++)
+		log_warning("line %d", i);
+	while (*written())
+		;
+	log_warning("after");
+	log_warning("later");
+	text = written();
+	for (const char *at = text; *at; at++)
+		told = told || (*at >= '1' && *at <= '9');
+	assert_true(told);
+	assert_non_null(strstr(text, "later"));
+}
+
+static void a_long_line_is_one_line(void **state)
+{
+	static char longest[20000];
+	const char *text;
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	log_open(ends[1], LOG_TEXT, LOG_WARNING, "prog");
+	log_warning("%s", longest);
+	text = written();
+	assert_int_equal(text[strlen(text) - 1], '\n');
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(text_is_for_people, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(json_is_a_line_that_holds_whatever_was_said, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(what_is_too_detailed_is_not_written, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines_and_says_how_many, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(a_long_line_is_one_line, open_pipe, close_pipe),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
