@@ -243,19 +243,28 @@ static struct container *container_new(struct sandbox *sandbox, const Grpc__Crea
 	return container;
 }
 
-static int name_cgroup(struct container *container, struct error *error)
+/* What the first container asks of the guest, and the later ones find. */
+static int know_guest(struct sandbox *sandbox, struct error *error)
 {
-	struct sandbox *sandbox = container->sandbox;
-	const Grpc__Linux *settings = container->request->oci->linux;
 	int status = 0;
 
-	if (!sandbox->cgroups_known)
-		status = cgroup_tree_find(&sandbox->cgroups, error);
+	if (sandbox->guest_known)
+		return 0;
+	boot_limits_read(&sandbox->boot_limits);
+	status = cgroup_tree_find(&sandbox->cgroups, error);
+	sandbox->guest_known = status == 0;
+	return status;
+}
+
+static int name_cgroup(struct container *container, struct error *error)
+{
+	const Grpc__Linux *settings = container->request->oci->linux;
+	int status = know_guest(container->sandbox, error);
+
 	if (status < 0)
 		return status;
-	sandbox->cgroups_known = true;
-	return cgroup_init(&container->cgroup, &sandbox->cgroups, settings ? settings->cgroupspath : "", container->id,
-			   error);
+	return cgroup_init(&container->cgroup, &container->sandbox->cgroups, settings ? settings->cgroupspath : "",
+			   container->id, error);
 }
 
 void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateContainerRequest *request)

@@ -20,13 +20,8 @@
 
 void sandbox_init(struct sandbox *sandbox, struct agent *agent)
 {
-	*sandbox = (struct sandbox){
-		.agent = agent,
-		.ipc_namespace = -1,
-		.uts_namespace = -1,
-		.pid_namespace = -1,
-	};
-	boot_limits_read(&sandbox->boot_limits);
+	sandbox->agent = agent;
+	sandbox->ipc_namespace = sandbox->uts_namespace = sandbox->pid_namespace = -1;
 }
 
 /* Creation ----------------------------------------------------------------------------------------------------------- */

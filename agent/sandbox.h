@@ -33,7 +33,7 @@ struct sandbox {
 	int ipc_namespace, uts_namespace; /* shared by all containers; -1 until CreateSandbox */
 	int pid_namespace;		  /* of the first container; -1 without one */
 	bool had_container;		  /* the first container, which gives the pid namespace, has been created */
-	bool cgroups_known;
+	bool guest_known; /* the two below */
 	struct cgroup_tree cgroups;
 	struct boot_limits boot_limits;
 	struct container *containers;
@@ -46,6 +46,7 @@ struct sandbox {
 	size_t early_exit_next;
 };
 
+/* `sandbox` is all zeros, and large: what isn't written costs no page. */
 void sandbox_init(struct sandbox *sandbox, struct agent *agent);
 
 /* Answers CreateSandbox and DestroySandbox. */

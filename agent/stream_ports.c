@@ -11,15 +11,15 @@
 
 void stream_ports_init(struct stream_ports *ports, struct loop *loop, void (*arrived)(struct stream_ports *ports))
 {
-	*ports = (struct stream_ports){.loop = loop, .arrived = arrived};
-	for (unsigned i = 0; i < STREAM_PORTS_MAX; i++)
-		ports->slots[i] = (struct stream_connection){.ports = ports, .fd = -1, .source.fd = -1};
+	ports->loop = loop;
+	ports->arrived = arrived;
 }
 
 static void drop(struct stream_connection *connection)
 {
 	loop_remove(connection->ports->loop, &connection->source);
 	fd_close(&connection->fd);
+	connection->used = false;
 }
 
 /* A free slot, or the oldest one's. */
@@ -28,7 +28,7 @@ static struct stream_connection *find_slot(struct stream_ports *ports)
 	struct stream_connection *oldest = &ports->slots[0];
 
 	for (unsigned i = 0; i < STREAM_PORTS_MAX; i++) {
-		if (ports->slots[i].fd < 0)
+		if (!ports->slots[i].used)
 			return &ports->slots[i];
 		if (ports->slots[i].arrival < oldest->arrival)
 			oldest = &ports->slots[i];
@@ -85,6 +85,7 @@ void stream_ports_add(struct stream_ports *ports, int fd, uint32_t port)
 
 	*connection = (struct stream_connection){
 		.ports = ports,
+		.used = true,
 		.fd = fd,
 		.port = port,
 		.arrival = ++ports->arrivals,
@@ -101,7 +102,7 @@ void stream_ports_add(struct stream_ports *ports, int fd, uint32_t port)
 static const struct stream_connection *find(const struct stream_ports *ports, uint32_t port)
 {
 	for (unsigned i = 0; i < STREAM_PORTS_MAX; i++)
-		if (ports->slots[i].fd >= 0 && ports->slots[i].port == port && port != 0)
+		if (ports->slots[i].used && ports->slots[i].port == port && port != 0)
 			return &ports->slots[i];
 	return NULL;
 }
@@ -115,5 +116,8 @@ int stream_ports_claim(struct stream_ports *ports, uint32_t port)
 {
 	const struct stream_connection *connection = find(ports, port);
 
-	return connection ? take_fd(&ports->slots[connection - ports->slots].fd) : -1;
+	if (!connection)
+		return -1;
+	ports->slots[connection - ports->slots].used = false;
+	return connection->fd;
 }

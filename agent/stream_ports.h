@@ -16,7 +16,8 @@
 
 struct stream_connection {
 	struct stream_ports *ports;
-	int fd; /* -1: this slot is free */
+	bool used;
+	int fd;
 	uint32_t port; /* 0 while its line hasn't come */
 	uint64_t arrival;
 	struct loop_source source; /* reads the line */
@@ -31,6 +32,7 @@ struct stream_ports {
 	void (*arrived)(struct stream_ports *ports); /* a connection has become claimable */
 };
 
+/* `ports` is all zeros: no slot is used. */
 void stream_ports_init(struct stream_ports *ports, struct loop *loop, void (*arrived)(struct stream_ports *ports));
 
 /* Takes over an accepted connection; with `port` 0 its port is read from its first line. */

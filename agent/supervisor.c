@@ -46,7 +46,8 @@ int supervisor_restore(struct supervisor *supervisor, struct error *error)
 	struct supervision_message message;
 	int fd, status;
 
-	*supervisor = (struct supervisor){.fd = SUPERVISION_FD, .source.fd = -1};
+	supervisor->fd = SUPERVISION_FD;
+	supervisor->source.fd = -1;
 	while ((status = receive(supervisor, &message, &fd)) > 0) {
 		if (message.type == SUPERVISION_RESTORED)
 			return 0;

@@ -23,7 +23,7 @@ struct supervisor {
 	void (*exited)(struct supervisor *supervisor, pid_t pid, int status);
 };
 
-/* Takes over SUPERVISION_FD and waits for all that the store holds. 0 or -errno. */
+/* Takes over SUPERVISION_FD (`supervisor` is all zeros) and waits for all that the store holds. 0 or -errno. */
 int supervisor_restore(struct supervisor *supervisor, struct error *error);
 
 /* Reports exits from the loop from here on. 0 or -errno. */

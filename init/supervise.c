@@ -8,9 +8,11 @@
 #include "init/supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -59,7 +61,7 @@ struct supervise {
 	uint64_t next_start; /* on CLOCK_MONOTONIC, in nanoseconds */
 };
 
-/* The agent's life ------------------------------------------------------------------------------------------------------ */
+/* The agent's life ------------------------------------------------------------------------------------------------- */
 
 static void start_agent(struct supervise *supervise)
 {
@@ -125,15 +127,28 @@ static void agent_ended(struct supervise *supervise, int status)
 	supervise->next_start = loop_now() + restart_delay(supervise->failures);
 }
 
-/* What it says ---------------------------------------------------------------------------------------------------------- */
+/* What it says ----------------------------------------------------------------------------------------------------- */
+
+/* Keeps the kernel from ending us or the agent for want of memory, and their own memory from being taken. Later agents
+ * are born with all of it. */
+static void protect(pid_t agent)
+{
+	char path[32];
+	struct error error;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", agent);
+	if (fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", &error) < 0 ||
+	    fd_write_file(AT_FDCWD, path, "-1000", &error) < 0)
+		log_warning("%s", error.text);
+	if (guest_cgroup_enter(agent, &error) < 0)
+		log_warning("%s", error.text);
+}
 
 static void agent_ready(struct supervise *supervise)
 {
-	struct error error;
-
 	/* Only now, as it takes long: the host may be served meanwhile. */
-	if (supervise->guest && !supervise->ever_ready && guest_cgroup_enter(supervise->agent, &error) < 0)
-		log_warning("%s", error.text);
+	if (supervise->guest && !supervise->ever_ready)
+		protect(supervise->agent);
 	supervise->ever_ready = true;
 	supervise->failures = 0;
 }
@@ -190,7 +205,7 @@ static bool read_line(struct supervise *supervise)
 	return false;
 }
 
-/* What it is told ------------------------------------------------------------------------------------------------------- */
+/* What it is told -------------------------------------------------------------------------------------------------- */
 
 /* False where the message didn't go. */
 static bool tell(struct supervise *supervise, const struct supervision_message *message, const int *fds, size_t count)
@@ -233,7 +248,7 @@ static void report_exit(struct supervise *supervise)
 		reaper_reported(&supervise->reaper, message.pid);
 }
 
-/* Rounds ---------------------------------------------------------------------------------------------------------------- */
+/* Rounds ----------------------------------------------------------------------------------------------------------- */
 
 /* Milliseconds until there is something to do without being told; -1: never. */
 static int wait_time(const struct supervise *supervise)
@@ -317,7 +332,7 @@ static int prepare(struct supervise *supervise, char **arguments, struct error *
 	return status < 0 ? error_wrap(error, "prepare the agent's start") : 0;
 }
 
-/* PID 1 of a machine ---------------------------------------------------------------------------------------------------- */
+/* PID 1 of a machine ----------------------------------------------------------------------------------------------- */
 
 void supervise_guest(void)
 {
@@ -341,7 +356,7 @@ void supervise_guest(void)
 	power_off(settings.exit_by_reboot);
 }
 
-/* Elsewhere ------------------------------------------------------------------------------------------------------------- */
+/* Elsewhere -------------------------------------------------------------------------------------------------------- */
 
 /* Gives the agent time to tidy up. */
 static void stop_agent(struct supervise *supervise)
