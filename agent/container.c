@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/agent.h"
 #include "agent/rpc.h"
@@ -17,6 +18,7 @@
 
 #define PLAN_MEMORY (16u << 20)
 #define MOUNT_TIMEOUT (60 * LOOP_SECOND)
+#define DESCRIPTORS_MAX 65536
 #define UNDO_TIMEOUT (10 * LOOP_SECOND)
 
 /* Creation ----------------------------------------------------------------------------------------------------------- */
@@ -243,6 +245,15 @@ static struct container *container_new(struct sandbox *sandbox, const Grpc__Crea
 	return container;
 }
 
+/* A container costs a handful of descriptors, and so does each of its processes. */
+static void raise_descriptor_limit(void)
+{
+	const struct rlimit limit = {.rlim_cur = DESCRIPTORS_MAX, .rlim_max = DESCRIPTORS_MAX};
+
+	/* Where it may not be raised, what there is has to do. */
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* What the first container asks of the guest, and the later ones find. */
 static int know_guest(struct sandbox *sandbox, struct error *error)
 {
@@ -250,7 +261,9 @@ static int know_guest(struct sandbox *sandbox, struct error *error)
 
 	if (sandbox->guest_known)
 		return 0;
+	/* Containers get the limits of the boot, so these are read before our own are changed. */
 	boot_limits_read(&sandbox->boot_limits);
+	raise_descriptor_limit();
 	status = cgroup_tree_find(&sandbox->cgroups, error);
 	sandbox->guest_known = status == 0;
 	return status;

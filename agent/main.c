@@ -140,8 +140,8 @@ int agent_main(int argc, char **argv)
 		log_error("%s", error.text);
 		return 1;
 	}
-	supervisor_ready(&agent.supervisor);
 	log_info("listening on %s", agent.config.server_address);
+	supervisor_ready(&agent.supervisor);
 	status = loop_run(&agent.loop);
 	log_error("the event loop failed: %s", strerror(-status));
 	return 1;

@@ -43,7 +43,7 @@ bool early_in_guest(void)
 	return getpgid(KTHREADD) == 0;
 }
 
-/* Root ---------------------------------------------------------------------------------------------------------------- */
+/* Root ----------------------------------------------------------------------------------------------------------- */
 
 /* What is mounted on has to be there before the root is read-only. */
 static const char *const directories[] = {"/proc", "/sys", "/dev", "/run"};
@@ -61,7 +61,8 @@ static int move_root(struct error *error)
 	return 0;
 }
 
-static int set_up_root(struct error *error)
+/* *fresh: nothing is mounted on what is the root now. */
+static int set_up_root(bool *fresh, struct error *error)
 {
 	struct statfs root;
 
@@ -70,16 +71,19 @@ static int set_up_root(struct error *error)
 	if (statfs("/", &root) < 0)
 		return error_errno(error, errno, "look at the root");
 	/* Only an initramfs: a disk can be left as it is. */
-	return root.f_type == RAMFS_MAGIC || root.f_type == TMPFS_MAGIC ? move_root(error) : 0;
+	*fresh = root.f_type == RAMFS_MAGIC || root.f_type == TMPFS_MAGIC;
+	return *fresh ? move_root(error) : 0;
 }
 
-/* Mounts -------------------------------------------------------------------------------------------------------------- */
+/* Mounts --------------------------------------------------------------------------------------------------------- */
 
-static const struct {
+struct early_mount {
 	const char *source, *target, *type, *data;
 	unsigned long flags;
 	bool vital;
-} mounts[] = {
+};
+
+static const struct early_mount mounts[] = {
 	{"proc", "/proc", "proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, true},
 	{"sysfs", "/sys", "sysfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, false},
 	{"dev", "/dev", "devtmpfs", NULL, MS_NOSUID, false},
@@ -98,21 +102,30 @@ static bool is_mounted(const char *target)
 	return stat(target, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
 }
 
-static int mount_all(struct error *error)
+static int mount_one(const struct early_mount *what)
+{
+	int status = mount(what->source, what->target, what->type, what->flags, what->data);
+
+	if (status < 0 && errno == ENOENT && mkdir(what->target, 0755) == 0)
+		status = mount(what->source, what->target, what->type, what->flags, what->data);
+	return status;
+}
+
+static int mount_all(bool fresh, struct error *error)
 {
 	for (size_t i = 0; i < array_size(mounts); i++) {
-		mkdir(mounts[i].target, 0755);
-		if (is_mounted(mounts[i].target) || mount(mounts[i].source, mounts[i].target, mounts[i].type,
-							  mounts[i].flags, mounts[i].data) == 0)
+		const struct early_mount *what = &mounts[i];
+
+		if ((!fresh && is_mounted(what->target)) || mount_one(what) == 0)
 			continue;
-		if (mounts[i].vital)
-			return error_errno(error, errno, "mount %s", mounts[i].target);
-		log_warning("mount %s: %s", mounts[i].target, strerror(errno));
+		if (what->vital)
+			return error_errno(error, errno, "mount %s", what->target);
+		log_warning("mount %s: %s", what->target, strerror(errno));
 	}
 	return 0;
 }
 
-/* Console ------------------------------------------------------------------------------------------------------------- */
+/* Console -------------------------------------------------------------------------------------------------------- */
 
 /* The kernel has given us its console as stdin, stdout and stderr, if there was a /dev/console in the image. It never
  * makes us wait: a line that it doesn't take is lost. */
@@ -134,7 +147,7 @@ static void set_up_console(void)
 	ioctl(STDIN_FILENO, TIOCSCTTY, 0);
 }
 
-/* The rest ------------------------------------------------------------------------------------------------------------ */
+/* The rest ------------------------------------------------------------------------------------------------------- */
 
 static void read_settings(struct early_settings *settings)
 {
@@ -157,20 +170,12 @@ static void read_settings(struct early_settings *settings)
 	}
 }
 
+/* The guest's own /dev needs no more: containers have theirs. */
 static void link_devices(void)
 {
-	static const char *const links[][2] = {
-		{"/proc/self/fd", "/dev/fd"},
-		{"/proc/self/fd/0", "/dev/stdin"},
-		{"/proc/self/fd/1", "/dev/stdout"},
-		{"/proc/self/fd/2", "/dev/stderr"},
-		{"pts/ptmx", "/dev/ptmx"},
-	};
-
 	unlink("/dev/ptmx"); /* devtmpfs has a device there, of no mount of devpts */
-	for (size_t i = 0; i < array_size(links); i++)
-		if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
-			log_warning("link %s: %s", links[i][1], strerror(errno));
+	if (symlink("pts/ptmx", "/dev/ptmx") < 0 && errno != EEXIST)
+		log_warning("link /dev/ptmx: %s", strerror(errno));
 }
 
 static void set_hostname(void)
@@ -199,12 +204,13 @@ static void raise_loopback(void)
 
 int early_start(struct early_settings *settings, struct error *error)
 {
+	bool fresh;
 	int status;
 
 	umask(022);
-	status = set_up_root(error);
+	status = set_up_root(&fresh, error);
 	if (status == 0)
-		status = mount_all(error);
+		status = mount_all(fresh, error);
 	/* Also for the words about what failed. */
 	set_up_console();
 	if (status < 0)
@@ -215,8 +221,6 @@ int early_start(struct early_settings *settings, struct error *error)
 	link_devices();
 	set_hostname();
 	raise_loopback();
-	if (fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", error) < 0)
-		log_warning("%s", error->text);
 	if (setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1) < 0)
 		return error_errno(error, errno, "set PATH");
 	return 0;

@@ -19,8 +19,8 @@
 #define OWN_MEMORY "8388608" /* bytes: supervisor, agent, and the kernel's memory for them, with room */
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME)
 
-static const char *const controllers[] = {"cpu",     "cpuacct", "blkio",      "cpuset",   "memory",  "devices", "freezer",
-					  "net_cls", "perf_event", "net_prio", "hugetlb", "pids",    "rdma"};
+static const char *const controllers[] = {"cpu",     "cpuacct",	 "blkio",    "cpuset",	 "memory", "devices", "freezer",
+					  "net_cls", "perf_event", "net_prio", "hugetlb", "pids",	   "rdma"};
 
 /* A line of /proc/cgroups: name, hierarchy, number of cgroups, 1 where it is enabled. */
 static void mount_controller(const char *line)

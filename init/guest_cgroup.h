@@ -7,7 +7,7 @@
 
 #include "lib/error.h"
 
-/* Mounts cgroup v2 on /sys/fs/cgroup, or v1 below it where that is asked for or all that the kernel has. 0 or -errno. */
+/* Mounts cgroup v2 on /sys/fs/cgroup, or v1 below it where that is asked for or all there is. 0 or -errno. */
 int guest_cgroup_mount(bool v1, struct error *error);
 
 /* Moves the supervisor and the agent into a v2 cgroup of their own, whose memory isn't taken away from them. Later

@@ -31,7 +31,7 @@ static int supervisor_main(int argc, char **argv)
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return fputs(usage, stdout) < 0;
 		if (strcmp(argv[i], "--version") == 0)
-			return printf("nacre-agent version %s (api version: %s)\n", NACRE_VERSION, NACRE_API_VERSION) < 0;
+			return puts("nacre-agent version " NACRE_VERSION " (api version: " NACRE_API_VERSION ")") < 0;
 	}
 	if (argc > 0)
 		argv[0] = name;

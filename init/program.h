@@ -24,7 +24,7 @@ struct program {
  * the store needs. `arguments` stays the caller's and has to stay. 0 or -errno. */
 int program_prepare(struct program *program, bool guest, char **arguments, struct error *error);
 
-/* Starts the agent. *socket is the supervisor's end of the line to it, non-blocking, the caller's. The pid, or -errno. */
+/* Starts the agent. *socket is our end of the line to it, non-blocking, the caller's. The pid, or -errno. */
 pid_t program_start(const struct program *program, int *socket);
 
 #endif

@@ -3,11 +3,11 @@
  * Nothing is written down about a child that has ended. It stays a zombie, and its pid isn't taken again, until the
  * agent has acknowledged it; after a restart of the agent the zombies are simply found again.
  *
- * They are reported one at a time. waitid(2) with WNOWAIT shows the first zombie and no other, /proc/PID/task/TID/children
- * isn't in every kernel, and signals merge; knowing which of many were reported would take a table with a bound. One at
- * a time takes one pid, and no exit can be lost or doubled. The agent acknowledges as soon as it has noted an exit, and
- * whatever keeps it from that keeps it from acting on the next one too. The agent's own exit is looked for by its pid,
- * past everything that waits.
+ * They are reported one at a time. waitid(2) with WNOWAIT shows the first zombie and no other, the list of children in
+ * /proc isn't in every kernel, and signals merge; knowing which of many were reported would take a table with a bound.
+ * One at a time takes one pid, and no exit can be lost or doubled. The agent acknowledges as soon as it has noted an
+ * exit, and whatever keeps it from that keeps it from acting on the next one too. The agent's own exit is looked for by
+ * its pid, past everything that waits.
  */
 #ifndef NACRE_INIT_REAPER_H
 #define NACRE_INIT_REAPER_H

@@ -56,13 +56,16 @@ static int make_mount_point(const struct storage_request *request, bool bind, st
 	return make_directory(request->mount_point, error);
 }
 
-/* A bind takes its other flags in a second call: mount(2). */
-static int mount_flags(const char *source, const char *target, const char *type, const struct mount_options *options)
+/* A bind takes its other flags in a second call, and propagation in a third: mount(2). *mounted says whether there is
+ * something to undo after an error. */
+static int mount_flags(const char *source, const char *target, const char *type, const struct mount_options *options,
+		       bool *mounted)
 {
 	const unsigned long propagation = MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE;
 	unsigned long flags = options->flags & ~propagation;
 
-	if (mount(source, target, type, flags, options->data) < 0)
+	*mounted = mount(source, target, type, flags, options->data) == 0;
+	if (!*mounted)
 		return -errno;
 	if ((flags & MS_BIND) && (flags & ~(unsigned long)(MS_BIND | MS_REC)) &&
 	    mount(NULL, target, NULL, flags | MS_REMOUNT, NULL) < 0)
@@ -73,11 +76,11 @@ static int mount_flags(const char *source, const char *target, const char *type,
 	return 0;
 }
 
-/* Mounts `source` as the request says, with these options. What fails half-way is taken down. */
+/* Mounts `source` as the request says, with these options. What fails half-way is taken down, and nothing else. */
 static int mount_source(const struct storage_request *request, const char *source, const struct mount_options *options,
 			struct error *error)
 {
-	bool bind = strcmp(request->fstype, "bind") == 0 || (options->flags & MS_BIND);
+	bool bind = strcmp(request->fstype, "bind") == 0 || (options->flags & MS_BIND), mounted;
 	struct mount_options all = *options;
 	int status = make_mount_point(request, bind, error);
 
@@ -85,14 +88,16 @@ static int mount_source(const struct storage_request *request, const char *sourc
 		return status;
 	if (bind)
 		all.flags |= MS_BIND;
-	status = mount_flags(source, request->mount_point, bind ? NULL : request->fstype, &all);
+	status = mount_flags(source, request->mount_point, bind ? NULL : request->fstype, &all, &mounted);
 	if (status == 0 && request->fs_group_set)
 		status = fs_group_apply(request->mount_point, request->fs_group, all.flags & MS_RDONLY,
 					request->fs_group_on_root_mismatch, error);
 	else if (status < 0)
 		error_errno(error, -status, "mount %s (%s) at %s", source, request->fstype, request->mount_point);
+	if (status < 0 && mounted)
+		umount2(request->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
 	if (status < 0)
-		storage_unmount(request->mount_point, NULL);
+		rmdir(request->mount_point); /* stays where something is in it, or on it */
 	return status;
 }
 
@@ -227,7 +232,7 @@ static int mount_ephemeral(const struct storage_request *request, struct error *
 	if (stat(request->mount_point, &status) < 0 || chown(request->mount_point, (uid_t)-1, (gid_t)group) < 0 ||
 	    chmod(request->mount_point, (status.st_mode & 07777) | S_ISGID) < 0) {
 		result = error_errno(error, errno, "give %s to group %ld", request->mount_point, group);
-		storage_unmount(request->mount_point, NULL);
+		umount2(request->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
 	}
 	return result;
 }

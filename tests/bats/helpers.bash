@@ -32,12 +32,12 @@ agent_start()
 	[[ ${1:-} == --no-sandbox ]] || agentctl CreateSandbox '{"sandbox_id": "sandbox", "hostname": "boxed"}'
 }
 
-# A virtual machine by hand, as any runtime would do it: not by `nacre run`. $1: memory in MiB, $2...: more for QEMU.
+# A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MEMORY is in MiB, VM_APPEND more for the
+# kernel's command line, the arguments more for QEMU.
 vm_start()
 {
-	local memory=${1:-256}
+	local memory=${VM_MEMORY:-256}
 
-	shift $(($# > 0))
 	AGENT_DIR=$BATS_FILE_TMPDIR
 	AGENT_ADDRESS=$AGENT_DIR
 	[[ -e $AGENT_DIR/root.erofs ]] || mkfs.erofs "$AGENT_DIR/root.erofs" "$build/rootfs-busybox" >/dev/null 2>&1
@@ -47,7 +47,7 @@ vm_start()
 		-m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$build/vmlinuz-microvm" -initrd "$build/initramfs.cpio" \
-		-append "console=ttyS0 quiet reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=1027 $VM_APPEND" \
+		-append "console=ttyS0 quiet reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=1027 ${VM_APPEND:-}" \
 		-serial "file:$AGENT_DIR/console.log" \
 		-chardev "socket,id=vsock,path=$AGENT_DIR/vhost.sock" -device vhost-user-vsock-device,chardev=vsock \
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \

@@ -20,6 +20,16 @@ setup()
 	name=test-$BATS_TEST_NUMBER-$$
 }
 
+# A test that fails in its middle leaves no VM behind.
+teardown()
+{
+	local job
+
+	for job in $(jobs -pr); do
+		kill -KILL "$job"
+	done
+}
+
 # fails STATUS TEXT COMMAND...: ends with this status and says TEXT, in one line.
 fails()
 {
@@ -90,7 +100,8 @@ nothing_left()
 	env --default-signal=INT nacre run --name "$name" "$ROOT" -- \
 		sh -c 'trap "echo caught; exit 3" TERM; echo ready; while :; do sleep 1 & wait; done' \
 		>"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	local pid=$! status=0
+	local status=0
+	pid=$!
 	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
 	kill -TERM $pid
 	wait $pid || status=$?
@@ -163,7 +174,7 @@ hidden()
 	: >"$BATS_TEST_TMPDIR/out"
 	nacre run -i --name "$name" "$ROOT" -- sh -c 'echo ready; read x; exit 4' \
 		< <(tail -f /dev/null) >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	local pid=$!
+	pid=$!
 	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
 	fails 125 "in use" nacre run --name "$name" "$ROOT" -- true
 	kill -0 $pid
@@ -176,7 +187,8 @@ dies()
 {
 	: >"$BATS_TEST_TMPDIR/out"
 	nacre run --name "$name" "$ROOT" -- sh -c 'echo ready; sleep 1000' >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	local pid=$! proxy vmm status=0
+	local proxy vmm status=0
+	pid=$!
 	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
 	proxy=$(cat "/run/nacre/$name/proxy.pid")
 	vmm=$(cat "/run/nacre/$name/vmm.pid")

@@ -26,7 +26,7 @@
 #include "init/supervise.h"
 #include "lib/supervision.h"
 
-/* The agent's side --------------------------------------------------------------------------------------------------- */
+/* The agent's side --------------------------------------------------------------------------------------------- */
 
 #define CHILDREN 300
 
@@ -245,7 +245,7 @@ static int play_agent(int argc, char **argv)
 	return status;
 }
 
-/* The test's side ---------------------------------------------------------------------------------------------------- */
+/* The test's side ---------------------------------------------------------------------------------------------- */
 
 static char book_path[] = "/tmp/nacre-supervise-XXXXXX";
 static char seen[4096];

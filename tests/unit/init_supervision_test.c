@@ -89,7 +89,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_message_arrives_with_its_descriptors, open_line, close_line),
 		cmocka_unit_test_setup_teardown(the_end_is_told_from_an_error, open_line, close_line),
-		cmocka_unit_test_setup_teardown(broken_messages_are_refused_and_leave_no_descriptor, open_line, close_line),
+		cmocka_unit_test_setup_teardown(broken_messages_are_refused_and_leave_no_descriptor, open_line,
+						close_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

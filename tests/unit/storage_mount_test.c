@@ -103,7 +103,8 @@ static void unmounting_keeps_a_folder_with_something_in_it(void **state)
 static void a_mount_that_fails_leaves_no_folder(void **state)
 {
 	struct storage_request request = {
-		.driver = "virtio-fs", .source = "tag", .fstype = "nosuchfs", .mount_point = POINT, .container_id = "c1",
+		.driver = "virtio-fs", .source = "tag", .fstype = "nosuchfs", .mount_point = POINT,
+		.container_id = "c1",
 	};
 
 	(void)state;
@@ -150,8 +151,8 @@ static void a_file_is_bound_to_a_file(void **state)
 static void a_device_that_does_not_come_is_waited_for_and_no_longer(void **state)
 {
 	struct storage_request request = {
-		.driver = "mmioblk", .source = "/dev/nacre0", .fstype = "erofs", .mount_point = POINT, .container_id = "c1",
-		.hotplug_timeout = 100 * LOOP_MILLISECOND, WORDS("ro"),
+		.driver = "mmioblk", .source = "/dev/nacre0", .fstype = "erofs", .mount_point = POINT,
+		.container_id = "c1", .hotplug_timeout = 100 * LOOP_MILLISECOND, WORDS("ro"),
 	};
 	uint64_t start = loop_now(), took;
 
@@ -250,8 +251,8 @@ int main(void)
 	};
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-		puts("skipped: needs root and a mount namespace");
-		return 77;
+		puts("ok 1 - storages are mounted # skip needs root and a mount namespace");
+		return 0;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
