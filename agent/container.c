@@ -26,14 +26,9 @@
 /* Only now is the caller told, so that it may try again under the same id at once. */
 static void undone(struct container *container, const struct error *error)
 {
-	struct ttrpc_call *call = take_pointer(&container->remove_call);
-
 	if (error)
 		log_error("undo container %s: %s", container->id, error->text);
-	if (!call)
-		return;
-	call->cancelled = NULL;
-	rpc_fail(call, &container->failure);
+	rpc_finish(take_pointer(&container->remove_call), &container->failure);
 }
 
 /* Gives a creation up: what was made is removed. */
@@ -76,7 +71,6 @@ static void share_pid_namespace(struct container *container)
 static void launched(struct process *process, const struct error *error)
 {
 	struct container *container = process->container;
-	struct ttrpc_call *call;
 
 	if (container->state == CONTAINER_REMOVING)
 		return;
@@ -84,18 +78,11 @@ static void launched(struct process *process, const struct error *error)
 		fail_creation(container, error);
 		return;
 	}
-	call = take_pointer(&process->call);
 	if (!error && container->state == CONTAINER_CREATING && container->owns_pid_namespace)
 		share_pid_namespace(container);
 	if (!error)
 		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
-	if (!call)
-		return;
-	call->cancelled = NULL;
-	if (error)
-		rpc_fail(call, error);
-	else
-		ttrpc_call_reply(call, NULL);
+	rpc_finish(take_pointer(&process->call), error);
 }
 
 /* The namespaces and folders that a container shares with its sandbox. */
@@ -334,21 +321,13 @@ void container_start(struct container *container, struct ttrpc_call *call)
 static void exec_launched(struct process *process, const struct error *error)
 {
 	struct error failure;
-	struct ttrpc_call *call;
 
 	if (!error && process->state == PROCESS_CREATED) {
 		if (process_release(process, &failure) == 0)
 			return; /* comes here again when it has been executed */
 		error = &failure;
 	}
-	call = take_pointer(&process->call);
-	if (call) {
-		call->cancelled = NULL;
-		if (error)
-			rpc_fail(call, error);
-		else
-			ttrpc_call_reply(call, NULL);
-	}
+	rpc_finish(take_pointer(&process->call), error);
 	if (error)
 		process_free(process);
 }
@@ -377,14 +356,11 @@ static int launch_exec(struct process *process, struct error *error)
 
 static void exec_streams_arrived(struct process *process)
 {
-	struct ttrpc_call *call = process->call;
 	struct error error;
 
 	if (launch_exec(process, &error) == 0)
 		return;
-	process->call = NULL;
-	call->cancelled = NULL;
-	rpc_fail(call, &error);
+	rpc_finish(take_pointer(&process->call), &error);
 	process_free(process);
 }
 

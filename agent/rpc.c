@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "agent.pb-c.h"
+#include "agent/agent.h"
 #include "health.pb-c.h"
 #include "lib/cleanup.h"
 
@@ -58,4 +59,37 @@ void rpc_fail(struct ttrpc_call *call, const struct error *error)
 		if (codes[i].number == error->number)
 			code = codes[i].code;
 	ttrpc_call_fail(call, code, "%s", error->text);
+}
+
+void rpc_finish(struct ttrpc_call *call, const struct error *error)
+{
+	if (!call)
+		return;
+	call->cancelled = NULL;
+	if (error && error->number)
+		rpc_fail(call, error);
+	else
+		ttrpc_call_reply(call, NULL);
+}
+
+struct container *rpc_find_container(struct ttrpc_call *call, const char *id)
+{
+	struct agent *agent = call->server->context;
+	struct error error;
+	struct container *container = sandbox_find_container(&agent->sandbox, id, &error);
+
+	if (!container)
+		rpc_fail(call, &error);
+	return container;
+}
+
+struct process *rpc_find_process(struct ttrpc_call *call, const char *container_id, const char *exec_id)
+{
+	struct agent *agent = call->server->context;
+	struct error error;
+	struct process *process = sandbox_find_process(&agent->sandbox, container_id, exec_id, &error);
+
+	if (!process)
+		rpc_fail(call, &error);
+	return process;
 }

@@ -7,11 +7,23 @@
 #include "lib/error.h"
 #include "lib/ttrpc_server.h"
 
+struct container;
+struct process;
+
 extern const struct ttrpc_service *const rpc_services[];
 
 /* Answers with an error: its number decides the status (EINVAL: INVALID_ARGUMENT and so on), everything that has no
  * status of its own is INTERNAL, as the Kata agent has it. */
 void rpc_fail(struct ttrpc_call *call, const struct error *error);
+
+/* Ends a call that was kept: with the error, or with an empty message where `error` is NULL or its number 0. A call that
+ * has been cancelled meanwhile is NULL, and nothing happens. */
+void rpc_finish(struct ttrpc_call *call, const struct error *error);
+
+/* The container or process that a request names; NULL where there is none: then the call has been answered, and with it
+ * the request is gone. */
+struct container *rpc_find_container(struct ttrpc_call *call, const char *id);
+struct process *rpc_find_process(struct ttrpc_call *call, const char *container_id, const char *exec_id);
 
 /* rpc_health.c */
 void rpc_health_check(struct ttrpc_call *call);

@@ -14,22 +14,10 @@ void rpc_create_container(struct ttrpc_call *call)
 	container_create(&agent->sandbox, call, (const void *)call->request);
 }
 
-/* The container, or NULL: then the call has been answered. */
-static struct container *find(struct ttrpc_call *call, const char *id)
-{
-	struct agent *agent = call->server->context;
-	struct error error;
-	struct container *container = sandbox_find_container(&agent->sandbox, id, &error);
-
-	if (!container)
-		rpc_fail(call, &error);
-	return container;
-}
-
 void rpc_start_container(struct ttrpc_call *call)
 {
 	const Grpc__StartContainerRequest *request = (const void *)call->request;
-	struct container *container = find(call, request->container_id);
+	struct container *container = rpc_find_container(call, request->container_id);
 
 	if (container)
 		container_start(container, call);
@@ -37,15 +25,7 @@ void rpc_start_container(struct ttrpc_call *call)
 
 static void removed(struct container *container, const struct error *error)
 {
-	struct ttrpc_call *call = take_pointer(&container->remove_call);
-
-	if (!call)
-		return;
-	call->cancelled = NULL;
-	if (error)
-		rpc_fail(call, error);
-	else
-		ttrpc_call_reply(call, NULL);
+	rpc_finish(take_pointer(&container->remove_call), error);
 }
 
 /* The removal goes on without its caller. */
@@ -59,7 +39,7 @@ static void remove_cancelled(struct ttrpc_call *call)
 void rpc_remove_container(struct ttrpc_call *call)
 {
 	const Grpc__RemoveContainerRequest *request = (const void *)call->request;
-	struct container *container = find(call, request->container_id);
+	struct container *container = rpc_find_container(call, request->container_id);
 
 	if (!container)
 		return;

@@ -23,13 +23,7 @@ static int work(const void *argument, struct job_result *result)
 
 static void copied(struct job *job, struct job_result *result)
 {
-	struct ttrpc_call *call = container_of(job, struct copying, job)->call;
-
-	call->cancelled = NULL;
-	if (result->error.number)
-		rpc_fail(call, &result->error);
-	else
-		ttrpc_call_reply(call, NULL);
+	rpc_finish(container_of(job, struct copying, job)->call, &result->error);
 }
 
 static void copy_cancelled(struct ttrpc_call *call)

@@ -16,28 +16,14 @@
 
 #define SIGNAL_TIMEOUT (10 * LOOP_SECOND)
 
-/* The process, or NULL: then the call has been answered. */
-static struct process *find(struct ttrpc_call *call, const char *container_id, const char *exec_id)
-{
-	struct agent *agent = call->server->context;
-	struct error error;
-	struct process *process = sandbox_find_process(&agent->sandbox, container_id, exec_id, &error);
-
-	if (!process)
-		rpc_fail(call, &error);
-	return process;
-}
-
 void rpc_exec_process(struct ttrpc_call *call)
 {
 	const Grpc__ExecProcessRequest *request = (const void *)call->request;
-	struct agent *agent = call->server->context;
-	struct error error;
-	struct container *container = sandbox_find_container(&agent->sandbox, request->container_id, &error);
+	struct container *container = rpc_find_container(call, request->container_id);
 
 	if (!container)
-		rpc_fail(call, &error);
-	else if (*request->exec_id == '\0')
+		return;
+	if (*request->exec_id == '\0')
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no exec id");
 	else
 		container_exec(container, call, request);
@@ -58,13 +44,7 @@ static int signal_all(const void *argument, struct job_result *result)
 
 static void signalled_all(struct job *job, struct job_result *result)
 {
-	struct ttrpc_call *call = container_of(job, struct signal_all, job)->call;
-
-	call->cancelled = NULL;
-	if (result->error.number)
-		rpc_fail(call, &result->error);
-	else
-		ttrpc_call_reply(call, NULL);
+	rpc_finish(container_of(job, struct signal_all, job)->call, &result->error);
 }
 
 static void signal_all_cancelled(struct ttrpc_call *call)
@@ -113,7 +93,7 @@ static bool minds_signal(pid_t pid, int signal)
 void rpc_signal_process(struct ttrpc_call *call)
 {
 	const Grpc__SignalProcessRequest *request = (const void *)call->request;
-	struct process *process = find(call, request->container_id, request->exec_id);
+	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 	struct error error;
 	int signal;
 
@@ -142,7 +122,7 @@ void rpc_signal_process(struct ttrpc_call *call)
 void rpc_wait_process(struct ttrpc_call *call)
 {
 	const Grpc__WaitProcessRequest *request = (const void *)call->request;
-	struct process *process = find(call, request->container_id, request->exec_id);
+	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 
 	if (!process)
 		return;
@@ -155,7 +135,7 @@ void rpc_wait_process(struct ttrpc_call *call)
 void rpc_tty_win_resize(struct ttrpc_call *call)
 {
 	const Grpc__TtyWinResizeRequest *request = (const void *)call->request;
-	struct process *process = find(call, request->container_id, request->exec_id);
+	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 	struct winsize size = {0};
 
 	if (!process)

@@ -1,6 +1,7 @@
 /* StatsContainer. Cgroup files are read by a job, which hands the packed answer back in a memfd. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,24 +95,20 @@ static void reading_cancelled(struct ttrpc_call *call)
 void rpc_stats_container(struct ttrpc_call *call)
 {
 	const Grpc__StatsContainerRequest *request = (const void *)call->request;
-	struct agent *agent = call->server->context;
-	struct reading *reading = arena_alloc(&call->arena, sizeof(*reading));
-	struct error error;
-	struct container *container = sandbox_find_container(&agent->sandbox, request->container_id, &error);
-	int status;
+	struct container *container = rpc_find_container(call, request->container_id);
+	struct reading *reading;
+	int status = -ENOMEM;
 
-	if (!container || !reading) {
-		if (container)
-			error_errno(&error, ENOMEM, "statistics");
-		rpc_fail(call, &error);
+	if (!container)
 		return;
+	reading = arena_alloc(&call->arena, sizeof(*reading));
+	if (reading) {
+		reading->call = call;
+		status = job_start(&reading->job, call->server->loop, "read statistics", STATS_TIMEOUT, work,
+				   &container->cgroup, read_done);
 	}
-	reading->call = call;
-	status = job_start(&reading->job, call->server->loop, "read statistics", STATS_TIMEOUT, work, &container->cgroup,
-			   read_done);
 	if (status < 0) {
-		error_errno(&error, -status, "start a job");
-		rpc_fail(call, &error);
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "start a job: %s", strerror(-status));
 		return;
 	}
 	call->handler_data = reading;

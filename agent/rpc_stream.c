@@ -3,18 +3,6 @@
 #include "agent/agent.h"
 #include "agent/rpc.h"
 
-/* Looks the process of a call up; NULL where there is none: then the call has been answered. */
-static struct process *find(struct ttrpc_call *call, const char *container_id, const char *exec_id)
-{
-	struct agent *agent = call->server->context;
-	struct error error;
-	struct process *process = sandbox_find_process(&agent->sandbox, container_id, exec_id, &error);
-
-	if (!process)
-		rpc_fail(call, &error);
-	return process;
-}
-
 static void read_output(struct process *process, struct output *output, struct ttrpc_call *call)
 {
 	output_read(output, call, ((const Grpc__ReadStreamRequest *)call->request)->len);
@@ -24,7 +12,7 @@ static void read_output(struct process *process, struct output *output, struct t
 void rpc_read_stdout(struct ttrpc_call *call)
 {
 	const Grpc__ReadStreamRequest *request = (const void *)call->request;
-	struct process *process = find(call, request->container_id, request->exec_id);
+	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 
 	if (process)
 		read_output(process, &process->stdout_stream, call);
@@ -34,7 +22,7 @@ void rpc_read_stdout(struct ttrpc_call *call)
 void rpc_read_stderr(struct ttrpc_call *call)
 {
 	const Grpc__ReadStreamRequest *request = (const void *)call->request;
-	struct process *process = find(call, request->container_id, request->exec_id);
+	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 
 	if (process)
 		read_output(process, process->terminal ? &process->stdout_stream : &process->stderr_stream, call);
@@ -43,7 +31,7 @@ void rpc_read_stderr(struct ttrpc_call *call)
 void rpc_write_stdin(struct ttrpc_call *call)
 {
 	const Grpc__WriteStreamRequest *request = (const void *)call->request;
-	struct process *process = find(call, request->container_id, request->exec_id);
+	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 
 	if (process)
 		input_write(&process->stdin_stream, call, request->data.data, request->data.len);
@@ -52,7 +40,7 @@ void rpc_write_stdin(struct ttrpc_call *call)
 void rpc_close_stdin(struct ttrpc_call *call)
 {
 	const Grpc__CloseStdinRequest *request = (const void *)call->request;
-	struct process *process = find(call, request->container_id, request->exec_id);
+	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 
 	/* An empty write: it takes its turn behind the writes made before, and its answer is as empty as ours. */
 	if (process)

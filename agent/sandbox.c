@@ -29,7 +29,6 @@ void sandbox_init(struct sandbox *sandbox, struct agent *agent)
 static void set_up(struct job *job, struct job_result *result)
 {
 	struct sandbox *sandbox = container_of(job, struct sandbox, job);
-	struct ttrpc_call *call = take_pointer(&sandbox->call);
 
 	if (result->error.number == 0 && result->fd_count == 2) {
 		sandbox->ipc_namespace = result->fds[0];
@@ -40,13 +39,7 @@ static void set_up(struct job *job, struct job_result *result)
 			close(result->fds[--result->fd_count]);
 		sandbox->created = false;
 	}
-	if (!call)
-		return;
-	call->cancelled = NULL;
-	if (result->error.number)
-		rpc_fail(call, &result->error);
-	else
-		ttrpc_call_reply(call, NULL);
+	rpc_finish(take_pointer(&sandbox->call), &result->error);
 }
 
 /* The caller has gone; what it asked for is finished all the same, so that there is one state and not half of one. */
@@ -100,24 +93,12 @@ static void destroy_next(struct loop_timer *timer);
 static void destroyed_one(struct container *container, const struct error *error)
 {
 	struct sandbox *sandbox = container->sandbox;
-	struct ttrpc_call *call = container->remove_call;
 
 	/* Somebody may have been removing it already. */
-	if (call) {
-		call->cancelled = NULL;
-		if (error || container->failure.number)
-			rpc_fail(call, error ? error : &container->failure);
-		else
-			ttrpc_call_reply(call, NULL);
-		container->remove_call = NULL;
-	}
+	rpc_finish(take_pointer(&container->remove_call), error ? error : &container->failure);
 	if (error) {
-		call = take_pointer(&sandbox->call);
 		sandbox->destroying = false;
-		if (call) {
-			call->cancelled = NULL;
-			rpc_fail(call, error);
-		}
+		rpc_finish(take_pointer(&sandbox->call), error);
 		return;
 	}
 	/* It is freed when this returns: the next one is begun from the loop. */
@@ -128,7 +109,6 @@ static void destroy_next(struct loop_timer *timer)
 {
 	struct sandbox *sandbox = container_of(timer, struct sandbox, next_step);
 	struct container *container = sandbox->containers;
-	struct ttrpc_call *call;
 
 	if (container && container->state == CONTAINER_REMOVING) {
 		container->removed = destroyed_one;
@@ -138,11 +118,7 @@ static void destroy_next(struct loop_timer *timer)
 		container_remove(container, DESTROY_TIMEOUT, destroyed_one);
 		return;
 	}
-	call = take_pointer(&sandbox->call);
-	if (call) {
-		call->cancelled = NULL;
-		ttrpc_call_reply(call, NULL);
-	}
+	rpc_finish(take_pointer(&sandbox->call), NULL);
 	agent_power_off(sandbox->agent);
 }
 
