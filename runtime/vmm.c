@@ -61,7 +61,13 @@ static void add_machine(struct arguments *arguments, const struct vmm_options *o
 	add(arguments, "-cpu");
 	add(arguments, "%s", options->accel == ACCEL_KVM ? "host" : "max");
 	add(arguments, "-smp");
-	add(arguments, "%u", options->cpus);
+	/* QEMU 7.2 emulates a machine that can only ever have one CPU without memory barriers. But devices outside of it, as
+	 * our proxy is, run beside that CPU, and both then miss notifications: a stream stands still until the next one.
+	 * Where a second CPU is possible, if never there, barriers are kept. */
+	if (options->accel == ACCEL_TCG && options->cpus == 1)
+		add(arguments, "1,maxcpus=2");
+	else
+		add(arguments, "%u", options->cpus);
 	add(arguments, "-m");
 	add(arguments, "%lluM", (unsigned long long)(options->memory >> 20));
 	add(arguments, "-object");

@@ -84,6 +84,14 @@ teardown_file() { agent_stop; }
 	is 0000000000000000 edited '.OCI.Process.Capabilities = {}' -- sh -c 'awk "/^CapBnd/ {print \$2}" /proc/self/status'
 }
 
+@test "whoever isn't root has the ambient capabilities, and no others" {
+	local show='grep -E "^Cap(Prm|Eff|Amb)" /proc/self/status | sort | awk "{print \$2}" | xargs'
+	local user='.OCI.Process.User = {UID: 1000, GID: 1000}'
+	is "0000000000000000 0000000000000000 0000000000000000" edited "$user" -- sh -c "$show"
+	is "0000000000000400 0000000000000400 0000000000000400" edited "$user |
+		.OCI.Process.Capabilities |= (.Inheritable = [\"CAP_NET_BIND_SERVICE\"] | .Ambient = .Inheritable)" -- sh -c "$show"
+}
+
 @test "no_new_privs, oom score and rlimits are the spec's" {
 	is "1 500 64" edited '.OCI.Process.NoNewPrivileges = true | .OCI.Process.OOMScoreAdj = 500 |
 		.OCI.Process.Rlimits = [{Type: "RLIMIT_NOFILE", Soft: 64, Hard: 128}]' -- sh -c \

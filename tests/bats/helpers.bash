@@ -33,7 +33,7 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MEMORY is in MiB, VM_APPEND more for the
-# kernel's command line, the arguments more for QEMU.
+# kernel's command line, the arguments more for QEMU. (maxcpus: see runtime/vmm.c.)
 vm_start()
 {
 	local memory=${VM_MEMORY:-256}
@@ -44,7 +44,7 @@ vm_start()
 	: >"$AGENT_DIR/console.log"
 	guarded nacre-proxy --dir "$AGENT_DIR" --carrier "vhost-user:$AGENT_DIR/vhost.sock,cid=5" -- \
 		qemu-system-x86_64 -M microvm,acpi=off,pit=on,pic=on,rtc=on,memory-backend=ram -accel tcg -cpu max \
-		-m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
+		-smp 1,maxcpus=2 -m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$build/vmlinuz-microvm" -initrd "$build/initramfs.cpio" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=1027 ${VM_APPEND:-}" \

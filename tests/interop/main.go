@@ -23,6 +23,7 @@ const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
   wait-ready         returns once Health.Check says SERVING
 
 A is unix://PATH, or the run directory of a VM (its agent.sock and vsock.sock); $AGENT_ADDRESS where it isn't given.
+D is how long each call may take, a minute where it isn't given, 0 for ever.
 A failed call is "CODE: message" on stderr and exit status 1 (125 in run and exec, whose status is the process's).
 `
 
@@ -60,7 +61,7 @@ func main() {
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	addressText := flags.String("address", os.Getenv("AGENT_ADDRESS"), "")
 	descriptors := flags.String("descriptors", descriptorPath(), "")
-	flags.DurationVar(&chosen.timeout, "timeout", 0, "")
+	flags.DurationVar(&chosen.timeout, "timeout", time.Minute, "")
 	flags.Parse(os.Args[1:])
 	if flags.NArg() == 0 {
 		flags.Usage()
