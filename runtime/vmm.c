@@ -62,8 +62,8 @@ static void add_machine(struct arguments *arguments, const struct vmm_options *o
 	add(arguments, "%s", options->accel == ACCEL_KVM ? "host" : "max");
 	add(arguments, "-smp");
 	/* QEMU 7.2 emulates a machine that can only ever have one CPU without memory barriers. But devices outside of it, as
-	 * our proxy is, run beside that CPU, and both then miss notifications: a stream stands still until the next one.
-	 * Where a second CPU is possible, if never there, barriers are kept. */
+	 * our proxy is, run beside that CPU, and either may then miss the other's notification. Where a second CPU is
+	 * possible, if never there, barriers are kept (docs/design.md, the facts). */
 	if (options->accel == ACCEL_TCG && options->cpus == 1)
 		add(arguments, "1,maxcpus=2");
 	else
@@ -83,9 +83,13 @@ static void add_kernel(struct arguments *arguments, const struct vmm_options *op
 	add(arguments, "-initrd");
 	add(arguments, "%s", options->image);
 	add(arguments, "-append");
+	/* QEMU's emulator translates a page of code again for each address at which it is mapped, and walks all of that
+	 * for every byte which is then stored to the page: after some thousand processes at random addresses, clearing a
+	 * page can take a minute. Fixed addresses keep it constant. An emulated guest is for trying things out. */
 	add(arguments,
-	    "console=hvc0 reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=" STREAM_PORT " %s",
-	    options->verbose ? "loglevel=6 agent.log=info" : "quiet agent.log=warn");
+	    "console=hvc0 reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=" STREAM_PORT " %s%s",
+	    options->verbose ? "loglevel=6 agent.log=info" : "quiet agent.log=warn",
+	    options->accel == ACCEL_KVM ? "" : " norandmaps");
 }
 
 static void add_devices(struct arguments *arguments, const struct vmm_options *options)

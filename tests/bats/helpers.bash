@@ -47,7 +47,7 @@ vm_start()
 		-smp 1,maxcpus=2 -m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$build/vmlinuz-microvm" -initrd "$build/initramfs.cpio" \
-		-append "console=ttyS0 quiet reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=1027 ${VM_APPEND:-}" \
+		-append "console=ttyS0 quiet reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
 		-serial "file:$AGENT_DIR/console.log" \
 		-chardev "socket,id=vsock,path=$AGENT_DIR/vhost.sock" -device vhost-user-vsock-device,chardev=vsock \
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \
