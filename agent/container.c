@@ -21,7 +21,7 @@
 #define DESCRIPTORS_MAX 65536
 #define UNDO_TIMEOUT (10 * LOOP_SECOND)
 
-/* Creation ----------------------------------------------------------------------------------------------------------- */
+/* Creation ----------------------------------------------------------------------------------------------------- */
 
 /* Only now is the caller told, so that it may try again under the same id at once. */
 static void undone(struct container *container, const struct error *error)
@@ -290,7 +290,7 @@ void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Gr
 		fail_creation(container, &error);
 }
 
-/* Start and exec ----------------------------------------------------------------------------------------------------- */
+/* Start and exec ----------------------------------------------------------------------------------------------- */
 
 /* Whoever started it has gone: the process goes on. */
 static void start_cancelled(struct ttrpc_call *call)
@@ -406,7 +406,7 @@ void container_exec(struct container *container, struct ttrpc_call *call, const 
 	process_await_streams(process, exec_streams_arrived);
 }
 
-/* Look-ups and events ------------------------------------------------------------------------------------------------ */
+/* Look-ups and events ------------------------------------------------------------------------------------------ */
 
 struct process *container_find_process(struct container *container, const char *exec_id)
 {

@@ -55,7 +55,7 @@ struct process *process_new(struct container *container, const char *exec_id)
 	return process;
 }
 
-/* The exit is told --------------------------------------------------------------------------------------------------- */
+/* The exit is told --------------------------------------------------------------------------------------------- */
 
 static void answer_wait(struct ttrpc_call *call, int status)
 {
@@ -153,7 +153,7 @@ void process_wait(struct process *process, struct ttrpc_call *call)
 		tell_exit(process);
 }
 
-/* Launching ---------------------------------------------------------------------------------------------------------- */
+/* Launching ---------------------------------------------------------------------------------------------------- */
 
 static void close_launch(struct process *process)
 {

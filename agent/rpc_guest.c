@@ -17,6 +17,14 @@
 #include "lib/fd.h"
 #include "lib/version.h"
 
+/* What a build may leave out (Kconfig). A runtime with a seccomp profile asks first. */
+static const char *const extra_features[] = {
+#ifdef CONFIG_SECCOMP
+	"seccomp",
+#endif
+	NULL,
+};
+
 #define MEMORY_BLOCK_SIZE "/sys/devices/system/memory/block_size_bytes"
 #define MEMORY_PROBE "/sys/devices/system/memory/probe"
 
@@ -44,7 +52,6 @@ void rpc_get_guest_details(struct ttrpc_call *call)
 	const struct agent *agent = call->server->context;
 	Grpc__GuestDetailsResponse response = GRPC__GUEST_DETAILS_RESPONSE__INIT;
 	Grpc__AgentDetails details = GRPC__AGENT_DETAILS__INIT;
-	char *features[] = {"seccomp"};
 	struct error error;
 
 	if (request->mem_block_size && read_memory_block_size(&response.mem_block_size_bytes, &error) < 0) {
@@ -57,9 +64,9 @@ void rpc_get_guest_details(struct ttrpc_call *call)
 	details.storage_handlers = (char **)storage_driver_names;
 	while (storage_driver_names[details.n_storage_handlers])
 		details.n_storage_handlers++;
-	details.supports_seccomp = true;
-	details.extra_features = features;
-	details.n_extra_features = array_size(features);
+	details.supports_seccomp = extra_features[0] != NULL;
+	details.extra_features = (char **)extra_features;
+	details.n_extra_features = array_size(extra_features) - 1;
 	response.agent_details = &details;
 	ttrpc_call_reply(call, &response.base);
 }

@@ -29,7 +29,7 @@ void rpc_exec_process(struct ttrpc_call *call)
 		container_exec(container, call, request);
 }
 
-/* Signals to all ---------------------------------------------------------------------------------------------------- */
+/* Signals to all ----------------------------------------------------------------------------------------------- */
 
 /* Freezing a cgroup may wait for the kernel: a job. In the call's own arena but for what the child reads. */
 struct signal_all {

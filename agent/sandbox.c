@@ -24,7 +24,7 @@ void sandbox_init(struct sandbox *sandbox, struct agent *agent)
 	sandbox->ipc_namespace = sandbox->uts_namespace = sandbox->pid_namespace = -1;
 }
 
-/* Creation ----------------------------------------------------------------------------------------------------------- */
+/* Creation ----------------------------------------------------------------------------------------------------- */
 
 static void set_up(struct job *job, struct job_result *result)
 {
@@ -86,7 +86,7 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 	await(sandbox, call);
 }
 
-/* Destruction -------------------------------------------------------------------------------------------------------- */
+/* Destruction -------------------------------------------------------------------------------------------------- */
 
 static void destroy_next(struct loop_timer *timer);
 
@@ -134,7 +134,7 @@ void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)
 	destroy_next(&sandbox->next_step);
 }
 
-/* Look-ups ----------------------------------------------------------------------------------------------------------- */
+/* Look-ups ----------------------------------------------------------------------------------------------------- */
 
 struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error)
 {
@@ -159,7 +159,7 @@ struct process *sandbox_find_process(struct sandbox *sandbox, const char *contai
 	return process;
 }
 
-/* Exits -------------------------------------------------------------------------------------------------------------- */
+/* Exits -------------------------------------------------------------------------------------------------------- */
 
 static struct process *find_pid(struct sandbox *sandbox, pid_t pid)
 {

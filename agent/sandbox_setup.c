@@ -20,7 +20,7 @@
 #define RESOLV_CONF SANDBOX_DIRECTORY "/resolv.conf"
 #define MODPROBE "/sbin/modprobe"
 
-/* Planning ----------------------------------------------------------------------------------------------------------- */
+/* Planning ----------------------------------------------------------------------------------------------------- */
 
 static int plan_modules(struct sandbox_setup *setup, struct arena *arena, const Grpc__CreateSandboxRequest *request,
 			struct error *error)
@@ -84,7 +84,7 @@ int sandbox_setup_plan(struct sandbox_setup *setup, struct arena *arena, struct 
 	return status;
 }
 
-/* The job ------------------------------------------------------------------------------------------------------------ */
+/* The job ------------------------------------------------------------------------------------------------------ */
 
 static int make_directories(struct error *error)
 {

@@ -55,7 +55,7 @@ static ssize_t read_some(int fd, size_t length)
 	return count < 0 ? -errno : count;
 }
 
-/* Output --------------------------------------------------------------------------------------------------------- */
+/* Output ------------------------------------------------------------------------------------------------------- */
 
 static void output_ready(struct loop_source *source, uint32_t events);
 static void output_socket_ready(struct loop_source *source, uint32_t events);
@@ -268,7 +268,7 @@ void output_close(struct output *output)
 		output_end(output);
 }
 
-/* Input ---------------------------------------------------------------------------------------------------------- */
+/* Input -------------------------------------------------------------------------------------------------------- */
 
 static void input_ready(struct loop_source *source, uint32_t events);
 static void input_socket_ready(struct loop_source *source, uint32_t events);

@@ -43,7 +43,7 @@ bool early_in_guest(void)
 	return getpgid(KTHREADD) == 0;
 }
 
-/* Root ----------------------------------------------------------------------------------------------------------- */
+/* Root --------------------------------------------------------------------------------------------------------- */
 
 /* What is mounted on has to be there before the root is read-only. */
 static const char *const directories[] = {"/proc", "/sys", "/dev", "/run"};
@@ -75,7 +75,7 @@ static int set_up_root(bool *fresh, struct error *error)
 	return *fresh ? move_root(error) : 0;
 }
 
-/* Mounts --------------------------------------------------------------------------------------------------------- */
+/* Mounts ------------------------------------------------------------------------------------------------------- */
 
 struct early_mount {
 	const char *source, *target, *type, *data;
@@ -125,7 +125,7 @@ static int mount_all(bool fresh, struct error *error)
 	return 0;
 }
 
-/* Console -------------------------------------------------------------------------------------------------------- */
+/* Console ------------------------------------------------------------------------------------------------------ */
 
 /* The kernel has given us its console as stdin, stdout and stderr, if there was a /dev/console in the image. It never
  * makes us wait: a line that it doesn't take is lost. */
@@ -147,7 +147,7 @@ static void set_up_console(void)
 	ioctl(STDIN_FILENO, TIOCSCTTY, 0);
 }
 
-/* The rest ------------------------------------------------------------------------------------------------------- */
+/* The rest ----------------------------------------------------------------------------------------------------- */
 
 static void read_settings(struct early_settings *settings)
 {

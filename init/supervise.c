@@ -61,7 +61,7 @@ struct supervise {
 	uint64_t next_start; /* on CLOCK_MONOTONIC, in nanoseconds */
 };
 
-/* The agent's life ------------------------------------------------------------------------------------------------- */
+/* The agent's life --------------------------------------------------------------------------------------------- */
 
 static void start_agent(struct supervise *supervise)
 {
@@ -127,7 +127,7 @@ static void agent_ended(struct supervise *supervise, int status)
 	supervise->next_start = loop_now() + restart_delay(supervise->failures);
 }
 
-/* What it says ----------------------------------------------------------------------------------------------------- */
+/* What it says ------------------------------------------------------------------------------------------------- */
 
 /* Keeps the kernel from ending us or the agent for want of memory, and their own memory from being taken. Later agents
  * are born with all of it. */
@@ -205,7 +205,7 @@ static bool read_line(struct supervise *supervise)
 	return false;
 }
 
-/* What it is told -------------------------------------------------------------------------------------------------- */
+/* What it is told ---------------------------------------------------------------------------------------------- */
 
 /* False where the message didn't go. */
 static bool tell(struct supervise *supervise, const struct supervision_message *message, const int *fds, size_t count)
@@ -248,7 +248,7 @@ static void report_exit(struct supervise *supervise)
 		reaper_reported(&supervise->reaper, message.pid);
 }
 
-/* Rounds ----------------------------------------------------------------------------------------------------------- */
+/* Rounds ------------------------------------------------------------------------------------------------------- */
 
 /* Milliseconds until there is something to do without being told; -1: never. */
 static int wait_time(const struct supervise *supervise)
@@ -332,7 +332,7 @@ static int prepare(struct supervise *supervise, char **arguments, struct error *
 	return status < 0 ? error_wrap(error, "prepare the agent's start") : 0;
 }
 
-/* PID 1 of a machine ----------------------------------------------------------------------------------------------- */
+/* PID 1 of a machine ------------------------------------------------------------------------------------------- */
 
 void supervise_guest(void)
 {
@@ -356,7 +356,7 @@ void supervise_guest(void)
 	power_off(settings.exit_by_reboot);
 }
 
-/* Elsewhere -------------------------------------------------------------------------------------------------------- */
+/* Elsewhere ---------------------------------------------------------------------------------------------------- */
 
 /* Gives the agent time to tidy up. */
 static void stop_agent(struct supervise *supervise)

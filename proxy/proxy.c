@@ -28,7 +28,7 @@ static int make_path(char **path, const struct proxy *proxy, const char *name, s
 	return error_errno(error, ENOMEM, "%s/%s", proxy->options->directory, name);
 }
 
-/* ---- The end ----------------------------------------------------------------------------------------------------- */
+/* ---- The end ------------------------------------------------------------------------------------------------- */
 
 static void stop(struct proxy *proxy)
 {
@@ -95,7 +95,7 @@ static void signalled(struct loop_source *source, uint32_t events)
 	stop(proxy);
 }
 
-/* ---- What connects ----------------------------------------------------------------------------------------------- */
+/* ---- What connects ------------------------------------------------------------------------------------------- */
 
 static void vhost_accepted(struct listener *listener, int fd)
 {
@@ -148,7 +148,7 @@ static void guest_started(struct vsock_engine *engine)
 
 static const struct vsock_engine_ops engine_ops = {.accept = guest_connects, .started = guest_started};
 
-/* ---- The beginning ----------------------------------------------------------------------------------------------- */
+/* ---- The beginning ------------------------------------------------------------------------------------------- */
 
 static int open_listener(struct proxy *proxy, struct listener *listener, const char *name,
 			 void (*accepted)(struct listener *, int), struct error *error)

@@ -69,7 +69,7 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 	return stream;
 }
 
-/* ---- Connecting -------------------------------------------------------------------------------------------------- */
+/* ---- Connecting ---------------------------------------------------------------------------------------------- */
 
 static void wait_until_next(struct stream *stream)
 {
@@ -136,7 +136,7 @@ void stream_closed(struct stream *stream)
 	stream_watch(stream);
 }
 
-/* ---- The handshake: "CONNECT port\n" ----------------------------------------------------------------------------- */
+/* ---- The handshake: "CONNECT port\n" ------------------------------------------------------------------------- */
 
 static int parse_line(const char *line, uint32_t *port)
 {
@@ -207,7 +207,7 @@ void stream_readable(struct stream *stream)
 		vsock_connection_readable(&stream->connection);
 }
 
-/* ---- All of them ------------------------------------------------------------------------------------------------- */
+/* ---- All of them --------------------------------------------------------------------------------------------- */
 
 int streams_serve(struct streams *streams, int fd, enum stream_origin origin, uint32_t port)
 {

@@ -27,7 +27,7 @@ void stream_watch(struct stream *stream)
 	loop_change(stream->streams->loop, &stream->source, events);
 }
 
-/* ---- To the guest ------------------------------------------------------------------------------------------------ */
+/* ---- To the guest -------------------------------------------------------------------------------------------- */
 
 static ssize_t stream_read(struct vsock_connection *connection, const struct iovec *parts, size_t count)
 {
@@ -46,7 +46,7 @@ static void stream_watch_readable(struct vsock_connection *connection, bool read
 	stream_watch(stream);
 }
 
-/* ---- From the guest ---------------------------------------------------------------------------------------------- */
+/* ---- From the guest ------------------------------------------------------------------------------------------ */
 
 /* The socket's peer reads no more; whatever else comes is dropped. */
 static void give_up_writing(struct stream *stream)
@@ -161,7 +161,7 @@ static void drain(struct stream *stream)
 		shut_socket(stream);
 }
 
-/* ---- The loop ---------------------------------------------------------------------------------------------------- */
+/* ---- The loop ------------------------------------------------------------------------------------------------ */
 
 /* The socket can't be written any more, and has no other reader than the engine, who takes what is left in it. */
 static void hung_up(struct stream *stream)

@@ -27,7 +27,7 @@ static void close_fds(struct vhost_user *vhost)
 		fd_close(&vhost->fds[--vhost->fd_count]);
 }
 
-/* ---- Messages ---------------------------------------------------------------------------------------------------- */
+/* ---- Messages ------------------------------------------------------------------------------------------------ */
 
 static int send_reply(struct vhost_user *vhost, struct error *error)
 {
@@ -144,7 +144,7 @@ static void socket_ready(struct loop_source *source, uint32_t events)
 	vhost->ended(vhost);
 }
 
-/* ---- The connection ---------------------------------------------------------------------------------------------- */
+/* ---- The connection ------------------------------------------------------------------------------------------ */
 
 void vhost_user_init(struct vhost_user *vhost, struct loop *loop, struct vhost_vsock *device, uint64_t guest_cid,
 		     void (*ended)(struct vhost_user *vhost))

@@ -43,7 +43,7 @@ static void breakdown(struct vhost_vsock *device, const struct error *error)
 	schedule(device);
 }
 
-/* ---- From the guest ---------------------------------------------------------------------------------------------- */
+/* ---- From the guest ------------------------------------------------------------------------------------------ */
 
 static int receive_packet(struct vhost_vsock *device, const struct iovec *parts, const struct virtqueue_chain *chain,
 			  struct error *error)
@@ -108,7 +108,7 @@ static bool receive_all(struct vhost_vsock *device)
 	return count == BATCH || virtqueue_listen(queue);
 }
 
-/* ---- To the guest ------------------------------------------------------------------------------------------------ */
+/* ---- To the guest -------------------------------------------------------------------------------------------- */
 
 static struct vhost_vsock *of_carrier(struct vsock_carrier *carrier)
 {
@@ -177,7 +177,7 @@ static const struct vsock_carrier_ops carrier_ops = {
 	.wake = carrier_wake,
 };
 
-/* ---- The loop ---------------------------------------------------------------------------------------------------- */
+/* ---- The loop ------------------------------------------------------------------------------------------------ */
 
 static void device_work(struct loop_timer *timer)
 {

@@ -147,7 +147,7 @@ void vsock_connection_forwarded(struct vsock_connection *connection, size_t size
 	vsock_announce_credit(connection);
 }
 
-/* ---- Packets from the guest -------------------------------------------------------------------------------------- */
+/* ---- Packets from the guest ---------------------------------------------------------------------------------- */
 
 void vsock_engine_flush(struct vsock_engine *engine)
 {

@@ -107,7 +107,7 @@ void vsock_connection_unread(struct vsock_connection *connection)
 		vsock_shut(connection, VSOCK_SHUTDOWN_RECEIVE);
 }
 
-/* ---- Running ----------------------------------------------------------------------------------------------------- */
+/* ---- Running ------------------------------------------------------------------------------------------------- */
 
 static bool room_for_one(struct vsock_engine *engine)
 {

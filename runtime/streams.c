@@ -16,7 +16,7 @@ static void changed(struct streams *streams)
 	streams->options.changed(streams->options.data);
 }
 
-/* Output -------------------------------------------------------------------------------------------------------- */
+/* Output ------------------------------------------------------------------------------------------------------- */
 
 static void output_resume(struct stream_output *output);
 
@@ -97,7 +97,7 @@ static void output_resume(struct stream_output *output)
 		output_end(output);
 }
 
-/* Input --------------------------------------------------------------------------------------------------------- */
+/* Input -------------------------------------------------------------------------------------------------------- */
 
 static void input_answered(void *data, const struct ttrpc_result *result)
 {
@@ -169,7 +169,7 @@ static void input_arrived(struct inlet *inlet, const void *data, size_t length)
 		shutdown(input->outlet.fd, SHUT_WR);
 }
 
-/* All of them --------------------------------------------------------------------------------------------------- */
+/* All of them -------------------------------------------------------------------------------------------------- */
 
 static int connect_all(struct streams *streams, const char *directory, struct error *error)
 {

@@ -21,7 +21,7 @@
 #define OVERLAY_CREATE_DIRECTORY "io.katacontainers.volume.overlayfs.create_directory"
 #define CONTAINER_DIRECTORY "/run/kata-containers"
 
-/* What they share ---------------------------------------------------------------------------------------------------- */
+/* What they share ---------------------------------------------------------------------------------------------- */
 
 /* Makes a folder of the guest with its parents. */
 static int make_directory(const char *path, struct error *error)
@@ -109,7 +109,7 @@ static int mount_as_asked(const struct storage_request *request, struct error *e
 	return status < 0 ? status : mount_source(request, request->source, &options, error);
 }
 
-/* Drivers ------------------------------------------------------------------------------------------------------------ */
+/* Drivers ------------------------------------------------------------------------------------------------------ */
 
 /* mmioblk, and blk where the source is a device's path. */
 static int mount_block(const struct storage_request *request, struct error *error)

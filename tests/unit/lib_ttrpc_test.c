@@ -113,7 +113,7 @@ static void out_of_patience(struct loop_timer *timer)
 		loop_timer_clear(&loop, &patience_);                                  \
 	} while (0)
 
-/* The client ------------------------------------------------------------------------------------------------------- */
+/* The client --------------------------------------------------------------------------------------------------- */
 
 static void answered(void *data, const struct ttrpc_result *result)
 {
@@ -249,7 +249,7 @@ static void a_client_that_goes_cancels_its_calls(void **state)
 	assert_null(server.connections);
 }
 
-/* Frames ------------------------------------------------------------------------------------------------------------ */
+/* Frames ------------------------------------------------------------------------------------------------------- */
 
 static void send_frame(int fd, uint32_t stream, uint8_t type, const void *body, uint32_t length)
 {

@@ -110,7 +110,7 @@ static inline void steps(struct fake_guest *guest, unsigned int count)
 		step(guest);
 }
 
-/* ---- The VMM ----------------------------------------------------------------------------------------------------- */
+/* ---- The VMM ------------------------------------------------------------------------------------------------- */
 
 static inline void vmm_send_flags(struct fake_guest *guest, uint32_t request, uint32_t flags, const void *payload,
 				  uint32_t size, const int *fds, size_t count)
@@ -203,7 +203,7 @@ static inline uint32_t vmm_stop_ring(struct fake_guest *guest, uint32_t index)
 	return pair[1];
 }
 
-/* ---- The guest's rings ------------------------------------------------------------------------------------------- */
+/* ---- The guest's rings --------------------------------------------------------------------------------------- */
 
 static inline void *guest_at(struct fake_guest *guest, uint64_t address)
 {
@@ -394,7 +394,7 @@ static inline void guest_shut(struct fake_guest *guest, uint32_t guest_port, uin
 	guest_send_header(guest, header, "", 0);
 }
 
-/* ---- All together ------------------------------------------------------------------------------------------------ */
+/* ---- All together -------------------------------------------------------------------------------------------- */
 
 static inline void test_ended(struct vhost_user *vhost)
 {

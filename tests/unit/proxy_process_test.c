@@ -59,7 +59,7 @@ static int remove_directory(void **state)
 	return rmdir(directory);
 }
 
-/* ---- The command line -------------------------------------------------------------------------------------------- */
+/* ---- The command line ---------------------------------------------------------------------------------------- */
 
 static int parse(struct options *options, struct error *error, const char *line)
 {
@@ -127,7 +127,7 @@ static void bad_command_lines(void **state)
 	}
 }
 
-/* ---- Clients ----------------------------------------------------------------------------------------------------- */
+/* ---- Clients ------------------------------------------------------------------------------------------------- */
 
 struct server {
 	int listener;
@@ -236,7 +236,7 @@ static void only_sockets_are_replaced(void **state)
 	close(fd);
 }
 
-/* ---- The process ------------------------------------------------------------------------------------------------- */
+/* ---- The process --------------------------------------------------------------------------------------------- */
 
 /* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
 static pid_t start_proxy(char *const vmm[])

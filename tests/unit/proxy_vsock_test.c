@@ -24,7 +24,7 @@ static void check_pattern(const uint8_t *data, size_t length, uint64_t position)
 			fail_msg("byte %llu is wrong", (unsigned long long)(position + i));
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------------------------------------------- */
 
 static void configuration_is_the_cid(void **state)
 {
@@ -161,7 +161,7 @@ static void guest_connects(void **state)
 	guest_free(guest);
 }
 
-/* ---- Data -------------------------------------------------------------------------------------------------------- */
+/* ---- Data ---------------------------------------------------------------------------------------------------- */
 
 static const enum test_layout layouts[] = {LAYOUT_SPLIT, LAYOUT_SINGLE, LAYOUT_INDIRECT, LAYOUT_PIECES};
 
@@ -255,7 +255,7 @@ static void data_goes_both_ways(void **state)
 	}
 }
 
-/* ---- Credit ------------------------------------------------------------------------------------------------------ */
+/* ---- Credit -------------------------------------------------------------------------------------------------- */
 
 static void no_credit_no_data(void **state)
 {
@@ -335,7 +335,7 @@ static void slow_readers_hold_up_nobody(void **state)
 	guest_free(guest);
 }
 
-/* ---- Closing ----------------------------------------------------------------------------------------------------- */
+/* ---- Closing ------------------------------------------------------------------------------------------------- */
 
 static void client_ends_its_input(void **state)
 {
@@ -531,7 +531,7 @@ static void driver_starts_again(void **state)
 	guest_free(guest);
 }
 
-/* ---- Room and notifications -------------------------------------------------------------------------------------- */
+/* ---- Room and notifications ---------------------------------------------------------------------------------- */
 
 static void room_is_shared(void **state)
 {
