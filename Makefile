@@ -291,6 +291,9 @@ unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 check: ## the quick tests (all of them: scripts/test)
 	$(Q)scripts/test --quick
 
+test-full: ## all tests, with what takes too long for each change repeated as often as it should be
+	$(Q)NACRE_TEST_FULL=1 scripts/test
+
 # cppcheck takes what cleanup attributes free for leaks, members of a compound literal for variables, and addresses in
 # initializers for reads (gcc warns of those that are).
 lint: ## shellcheck and cppcheck
@@ -328,7 +331,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image rootfs unit-tests test-programs check lint install clean distclean help \
+.PHONY: all programs agent gen kernel image rootfs unit-tests test-programs check test-full lint install clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)
