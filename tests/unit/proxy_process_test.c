@@ -312,6 +312,8 @@ static void ends_with_the_vmm(void **state)
 static void vmm_inherits_nothing(void **state)
 {
 	char command[PATH_SIZE], path[PATH_SIZE], text[256];
+	unsigned long long blocked, ignored;
+	int open_fds;
 
 	(void)state;
 	/* sh has 0, 1, 2; the fourth is the glob's own directory. SIGPIPE and signals that are blocked as usual. */
@@ -321,7 +323,11 @@ static void vmm_inherits_nothing(void **state)
 		 in_directory(path, "out"));
 	assert_int_equal(status_of(start_proxy((char *[]){"sh", "-c", command, NULL})), 0);
 	assert_true(fd_read_file(AT_FDCWD, in_directory(path, "out"), text, sizeof(text), NULL) > 0);
-	assert_string_equal(text, "0\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000");
+	assert_int_equal(sscanf(text, "%d SigBlk: %llx SigIgn: %llx", &open_fds, &blocked, &ignored), 3);
+	assert_int_equal(open_fds, 0);
+	assert_int_equal(blocked, 0);
+	/* Not the C library's own signals above 31: a make with posix_spawn(3) leaves one of them ignored. */
+	assert_int_equal(ignored & 0x7fffffff, 0);
 }
 
 static void one_proxy_a_directory(void **state)
