@@ -23,11 +23,9 @@ setup()
 # A test that fails in its middle leaves no VM behind.
 teardown()
 {
-	local job
-
-	for job in $(jobs -pr); do
-		kill -KILL "$job"
-	done
+	if [[ ${pid:-} ]] && jobs -pr | grep -qx "$pid"; then
+		kill -KILL "$pid"
+	fi
 }
 
 # fails STATUS TEXT COMMAND...: ends with this status and says TEXT, in one line.
