@@ -172,11 +172,9 @@ static int mount_storages(struct container *container, struct error *error)
 		process_await_streams(container->init, streams_arrived);
 	} else if (status == 0) {
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
-				   &list, storages_ready);
-		if (status < 0) {
+				   &list, storages_ready, error);
+		if (status < 0)
 			storage_list_forget(&container->sandbox->storages, request->storages, request->n_storages);
-			error_errno(error, -status, "start a job");
-		}
 	}
 	arena_free(&arena);
 	return status;

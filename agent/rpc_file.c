@@ -67,17 +67,15 @@ void rpc_copy_file(struct ttrpc_call *call)
 	arena_init(&arena, ARENA_FORK, 2 * TTRPC_BODY_MAX);
 	status = copying ? fill(&copy, &arena, (const void *)call->request, &error) :
 			   error_errno(&error, ENOMEM, "CopyFile");
-	if (status == 0) {
-		copying->call = call;
-		status = job_start(&copying->job, call->server->loop, "copy a file", COPY_TIMEOUT, work, &copy, copied);
-		if (status < 0)
-			error_errno(&error, -status, "start a job");
-	}
+	if (status == 0)
+		status = job_start(&copying->job, call->server->loop, "copy a file", COPY_TIMEOUT, work, &copy, copied,
+				   &error);
 	arena_free(&arena);
 	if (status < 0) {
 		rpc_fail(call, &error);
 		return;
 	}
+	copying->call = call;
 	call->handler_data = copying;
 	call->cancelled = copy_cancelled;
 }

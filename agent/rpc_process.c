@@ -57,17 +57,17 @@ static void signal_all_cancelled(struct ttrpc_call *call)
 static void start_signal_all(struct ttrpc_call *call, struct container *container)
 {
 	struct signal_all *all = arena_alloc(&call->arena, sizeof(*all));
-	int status = -ENOMEM;
+	struct error error;
+	int status;
 
-	if (all) {
-		all->call = call;
-		status = job_start(&all->job, call->server->loop, "signal a container", SIGNAL_TIMEOUT, signal_all,
-				   &container->cgroup, signalled_all);
-	}
+	status = all ? job_start(&all->job, call->server->loop, "signal a container", SIGNAL_TIMEOUT, signal_all,
+				 &container->cgroup, signalled_all, &error) :
+		       error_errno(&error, ENOMEM, "SignalProcess");
 	if (status < 0) {
-		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "start a job: %s", strerror(-status));
+		rpc_fail(call, &error);
 		return;
 	}
+	all->call = call;
 	call->handler_data = all;
 	call->cancelled = signal_all_cancelled;
 }

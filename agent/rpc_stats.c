@@ -97,20 +97,20 @@ void rpc_stats_container(struct ttrpc_call *call)
 	const Grpc__StatsContainerRequest *request = (const void *)call->request;
 	struct container *container = rpc_find_container(call, request->container_id);
 	struct reading *reading;
-	int status = -ENOMEM;
+	struct error error;
+	int status;
 
 	if (!container)
 		return;
 	reading = arena_alloc(&call->arena, sizeof(*reading));
-	if (reading) {
-		reading->call = call;
-		status = job_start(&reading->job, call->server->loop, "read statistics", STATS_TIMEOUT, work,
-				   &container->cgroup, read_done);
-	}
+	status = reading ? job_start(&reading->job, call->server->loop, "read statistics", STATS_TIMEOUT, work,
+				     &container->cgroup, read_done, &error) :
+			   error_errno(&error, ENOMEM, "StatsContainer");
 	if (status < 0) {
-		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "start a job: %s", strerror(-status));
+		rpc_fail(call, &error);
 		return;
 	}
+	reading->call = call;
 	call->handler_data = reading;
 	call->cancelled = reading_cancelled;
 }

@@ -71,12 +71,9 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
 	status = sandbox_setup_plan(&setup, &arena, &sandbox->storages, request,
 				    sandbox->agent->config.hotplug_timeout, &error);
-	if (status == 0) {
+	if (status == 0)
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
-				   sandbox_setup_run, &setup, set_up);
-		if (status < 0)
-			error_errno(&error, -status, "start a job");
-	}
+				   sandbox_setup_run, &setup, set_up, &error);
 	arena_free(&arena);
 	if (status < 0) {
 		rpc_fail(call, &error);
