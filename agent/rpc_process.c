@@ -11,6 +11,7 @@
 #include "agent.pb-c.h"
 #include "agent/agent.h"
 #include "agent/rpc.h"
+#include "agent/rpc_job.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
@@ -31,45 +32,10 @@ void rpc_exec_process(struct ttrpc_call *call)
 
 /* Signals to all ----------------------------------------------------------------------------------------------- */
 
-/* Freezing a cgroup may wait for the kernel: a job. In the call's own arena but for what the child reads. */
-struct signal_all {
-	struct job job;
-	struct ttrpc_call *call;
-};
-
+/* Freezing a cgroup may wait for the kernel: a job. */
 static int signal_all(const void *argument, struct job_result *result)
 {
 	return cgroup_signal_all(argument, SIGKILL, &result->error);
-}
-
-static void signalled_all(struct job *job, struct job_result *result)
-{
-	rpc_finish(container_of(job, struct signal_all, job)->call, &result->error);
-}
-
-static void signal_all_cancelled(struct ttrpc_call *call)
-{
-	struct signal_all *all = call->handler_data;
-
-	job_cancel(&all->job);
-}
-
-static void start_signal_all(struct ttrpc_call *call, struct container *container)
-{
-	struct signal_all *all = arena_alloc(&call->arena, sizeof(*all));
-	struct error error;
-	int status;
-
-	status = all ? job_start(&all->job, call->server->loop, "signal a container", SIGNAL_TIMEOUT, signal_all,
-				 &container->cgroup, signalled_all, &error) :
-		       error_errno(&error, ENOMEM, "SignalProcess");
-	if (status < 0) {
-		rpc_fail(call, &error);
-		return;
-	}
-	all->call = call;
-	call->handler_data = all;
-	call->cancelled = signal_all_cancelled;
 }
 
 /* Whether the process does anything about a signal: blocks, ignores or catches it (proc(5), SigBlk and fellows). */
@@ -106,7 +72,7 @@ void rpc_signal_process(struct ttrpc_call *call)
 	}
 	/* A container's SIGKILL is for all of it (behaviour.md, SignalProcess). */
 	if (*request->exec_id == '\0' && signal == SIGKILL && process->container->cgroup.tree) {
-		start_signal_all(call, process->container);
+		rpc_run_job(call, "signal a container", SIGNAL_TIMEOUT, signal_all, &process->container->cgroup);
 		return;
 	}
 	/* The first process of a pid namespace gets no signal that it has no handler for. */
