@@ -188,14 +188,14 @@ exec $BATS_TEST_TMPDIR/qemu -L /usr/share/qemu \"\$@\"
 
 @test "a guest that doesn't run under KVM is started again under TCG, with a line that says so" {
 	[[ $(uname -m) == x86_64 ]] || skip "where the choice of KVM is /proc/cpuinfo's as well"
-	run -3 --separate-stderr kvm_fails "exit 1" nacre run --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
+	run -3 --separate-stderr kvm_fails "exit 1" nacre run --rm --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
 	[[ -e $BATS_TEST_TMPDIR/tried ]] || skip "no virtual CPU runs on /dev/kvm here: KVM isn't tried"
 	[[ $output == out && $stderr == "nacre: the VM ended at once under KVM: starting it again under TCG" ]]
-	run -3 --separate-stderr kvm_fails "exec sleep 1000" nacre run --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
+	run -3 --separate-stderr kvm_fails "exec sleep 1000" nacre run --rm --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
 	[[ $output == out && $stderr == "nacre: no sign of life from the guest in 10 s under KVM: starting it again under TCG" ]]
 	[[ $(wc -l <"$BATS_TEST_TMPDIR/tried") -eq 2 ]]
 	# Who asks for KVM gets KVM, or an error.
-	fails 125 "" kvm_fails "exit 1" nacre run --accel kvm --name "$name" "$ROOT" -- true
+	fails 125 "" kvm_fails "exit 1" nacre run --rm --accel kvm --name "$name" "$ROOT" -- true
 	nothing_left "$name"
 }
 
