@@ -100,7 +100,8 @@ static int await_agent(struct run *run, struct error *error)
 {
 	Grpc__CheckRequest request = GRPC__CHECK_REQUEST__INIT;
 	struct life_watch watch = {.run = run};
-	int status = session_open(&run->session, &run->loop, &run->machine, &run->cancelled, error);
+	int status = session_open(&run->session, &run->loop, run->directory.path, &run->machine, &run->cancelled,
+				  error);
 
 	if (status < 0)
 		return status;
@@ -134,7 +135,7 @@ int run_boot(struct run *run, struct error *error)
 	if (status == 0)
 		status = start_and_await(run, error);
 	if (status < 0 && kvm_failed(run)) {
-		timeline_say("%s under KVM: starting it again under TCG",
+		timeline_tell(&run->timeline, "%s under KVM: starting it again under TCG",
 			     run->silent ? "no sign of life from the guest in 10 s" : "the VM ended at once");
 		session_close(&run->session);
 		machine_stop(&run->machine);

@@ -11,8 +11,8 @@
 
 /* What popt fills; checked and turned into numbers afterwards. */
 struct raw_options {
-	int interactive, terminal, read_only, remove, verbose, help;
-	char *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io;
+	int interactive, terminal, read_only, remove, detached, verbose, help;
+	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io;
 	const char **environment;
 	poptContext context;
 };
@@ -34,6 +34,9 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 	struct poptOption table[] = {
 		{"interactive", 'i', POPT_ARG_NONE, &raw->interactive, 0, "pass stdin on to the container", NULL},
 		{"tty", 't', POPT_ARG_NONE, &raw->terminal, 0, "give the container a terminal", NULL},
+		{"detach", 'd', POPT_ARG_NONE, &raw->detached, 0, "leave it running, and print its name", NULL},
+		{"detach-keys", 0, POPT_ARG_STRING, &raw->keys, 0, "to leave a terminal (default: ctrl-p,ctrl-q)",
+		 "KEYS"},
 		{"name", 0, POPT_ARG_STRING, &raw->name, 0, "of the container and its VM (default: made up)", "NAME"},
 		{"env", 'e', POPT_ARG_ARGV, &raw->environment, 0, "set a variable; without VALUE, pass it on",
 		 "NAME[=VALUE]"},
@@ -43,7 +46,7 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 		{"memory", 'm', POPT_ARG_STRING, &raw->memory, 0, "the VM's memory (default: 256M)", "SIZE"},
 		{"cpus", 0, POPT_ARG_STRING, &raw->cpus, 0, "the VM's processors (default: 1)", "N"},
 		{"read-only", 0, POPT_ARG_NONE, &raw->read_only, 0, "a root file system that can't be written", NULL},
-		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "remove the container afterwards (always so for now)", NULL},
+		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "keep nothing of the container afterwards", NULL},
 		{"kernel", 0, POPT_ARG_STRING, &raw->kernel, 0, "the guest's kernel (or set NACRE_KERNEL)", "FILE"},
 		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's initramfs (or set NACRE_IMAGE)", "FILE"},
 		{"accel", 0, POPT_ARG_STRING, &raw->accel, 0, "how the VM runs (default: auto)", "kvm|tcg|auto"},
@@ -146,6 +149,9 @@ static void take_raw(struct run_options *options, struct raw_options *raw)
 		.interactive = raw->interactive,
 		.terminal = raw->terminal,
 		.read_only = raw->read_only,
+		.detached = raw->detached,
+		.remove = raw->remove,
+		.keys = raw->keys,
 		.verbose = raw->verbose,
 		.help = raw->help,
 		.name = raw->name,
@@ -178,7 +184,7 @@ int run_options_parse(struct run_options *options, int argc, const char *argv[],
 
 static void free_raw(struct raw_options *raw)
 {
-	char *const strings[] = {raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
+	char *const strings[] = {raw->keys, raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
 				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io};
 
 	for (size_t i = 0; i < array_size(strings); i++)

@@ -19,6 +19,9 @@ enum io_way { IO_STREAMS, IO_CALLS };
 
 struct run_options {
 	bool interactive, terminal, read_only, verbose;
+	bool detached;	  /* nobody stays attached */
+	bool remove;	  /* nothing is kept after the exit */
+	const char *keys; /* to detach; NULL: the default */
 	const char *name;      /* NULL: made up */
 	const char *directory; /* cwd */
 	const char *user;      /* NULL: root */
