@@ -35,7 +35,9 @@ static int check(struct run *run, struct error *error)
 		return run->root;
 	status = user_resolve(&run->user, run->root, options->user, error);
 	if (status == 0)
-		status = locate_all(&run->locations, options->kernel, options->image, error);
+		status = locate_all(&run->locations, options->machine->kernel, options->kernel, options->image, error);
+	if (status == 0)
+		status = image_open(&run->image, run->locations.image, error);
 	if (status == 0)
 		status = accel_choose(options->accel, &accel_machine, &run->accel, error);
 	return status;

@@ -12,7 +12,7 @@
 /* What popt fills; checked and turned into numbers afterwards. */
 struct raw_options {
 	int interactive, terminal, read_only, remove, detached, verbose, help;
-	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io;
+	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io, *machine;
 	const char **environment;
 	poptContext context;
 };
@@ -47,8 +47,9 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 		{"cpus", 0, POPT_ARG_STRING, &raw->cpus, 0, "the VM's processors (default: 1)", "N"},
 		{"read-only", 0, POPT_ARG_NONE, &raw->read_only, 0, "a root file system that can't be written", NULL},
 		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "keep nothing of the container afterwards", NULL},
+		{"machine", 0, POPT_ARG_STRING, &raw->machine, 0, "what the VM is like (default: microvm)", "microvm|q35"},
 		{"kernel", 0, POPT_ARG_STRING, &raw->kernel, 0, "the guest's kernel (or set NACRE_KERNEL)", "FILE"},
-		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's initramfs (or set NACRE_IMAGE)", "FILE"},
+		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's image (or set NACRE_IMAGE)", "FILE"},
 		{"accel", 0, POPT_ARG_STRING, &raw->accel, 0, "how the VM runs (default: auto)", "kvm|tcg|auto"},
 		{"io", 0, POPT_ARG_STRING, &raw->io, 0, "how streams travel (default: streams)", "calls|streams"},
 		{"timeout", 0, POPT_ARG_STRING, &raw->timeout, 0, "until the VM must answer (default: 60)", "SECONDS"},
@@ -98,6 +99,14 @@ static int take_environment(struct run_options *options, const char **given, str
 	return 0;
 }
 
+static int take_machine(struct run_options *options, const char *name, struct error *error)
+{
+	options->machine = machine_type_find(name);
+	if (!options->machine)
+		return error_set(error, EINVAL, "--machine: '%s' is not " MACHINE_TYPE_NAMES, name);
+	return 0;
+}
+
 static int take_memory(struct run_options *options, const char *text, struct error *error)
 {
 	if (text && quantity_parse_memory(text, &options->memory, error) < 0)
@@ -113,6 +122,8 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 {
 	int status = take_environment(options, raw->environment, error);
 
+	if (status == 0)
+		status = take_machine(options, raw->machine, error);
 	if (status == 0)
 		status = take_memory(options, raw->memory, error);
 	if (status == 0 && raw->cpus)
@@ -185,7 +196,8 @@ int run_options_parse(struct run_options *options, int argc, const char *argv[],
 static void free_raw(struct raw_options *raw)
 {
 	char *const strings[] = {raw->keys, raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
-				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io};
+				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io,
+				 raw->machine};
 
 	for (size_t i = 0; i < array_size(strings); i++)
 		free(strings[i]);

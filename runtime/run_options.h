@@ -8,6 +8,7 @@
 
 #include "lib/error.h"
 #include "runtime/accel.h"
+#include "runtime/machine_type.h"
 #include "runtime/quantity.h"
 
 #define MEMORY_DEFAULT (256 * MEBIBYTE)
@@ -25,6 +26,7 @@ struct run_options {
 	const char *name;      /* NULL: made up */
 	const char *directory; /* cwd */
 	const char *user;      /* NULL: root */
+	const struct machine_type *machine;
 	const char *kernel, *image;
 	char **environment; /* NAME=VALUE; allocated here, count below */
 	size_t environment_count;
