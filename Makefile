@@ -209,15 +209,22 @@ all: programs kernel image ## programs, kernel and image (the default)
 
 # ---- Kernel and image --------------------------------------------------------------------------------------------
 
-# One fragment a capability: CONFIG_KERNEL_NAME chooses kernel-config/name.config.
-FRAGMENTS := kernel-config/base.config kernel-config/virtio.config kernel-config/arch-$(ARCH).config \
-	$(foreach option,$(filter CONFIG_KERNEL_%,$(.VARIABLES)),$(if $(filter y,$($(option))),kernel-config/$(shell \
-	name=$(option:CONFIG_KERNEL_%=%); name=$${name,,}; echo $${name//_/-}).config))
+# One fragment a capability: CONFIG_KERNEL_NAME chooses kernel-config/name.config for both profiles, CONFIG_KERNEL_FULL_NAME
+# for the full one alone.
+KERNEL_OPTIONS := $(foreach option,$(filter CONFIG_KERNEL_%,$(.VARIABLES)),$(if $(filter y,$($(option))),$(option:CONFIG_KERNEL_%=%)))
+fragments = $(sort $(patsubst %,kernel-config/%.config,base virtio arch-$(ARCH) profile-$1 $(shell echo '$2' | tr A-Z_ a-z-)))
 
-kernel: $(B)/vmlinuz-microvm ## the guest kernel, build/vmlinuz-microvm
+kernel: $(B)/vmlinuz-microvm $(B)/vmlinuz-full ## the guest kernels, build/vmlinuz-PROFILE, and build/modules-full
 
-$(B)/vmlinuz-microvm: scripts/build-kernel $(sort $(FRAGMENTS)) .config
-	$(Q)scripts/build-kernel $(ARCH) $@ $(sort $(FRAGMENTS))
+# Order-only: one kernel at a time, each takes all processors.
+$(B)/vmlinuz-full: | $(B)/vmlinuz-microvm
+
+define kernel_profile
+$(B)/vmlinuz-$1: scripts/build-kernel $2 .config
+	$$(Q)scripts/build-kernel $(ARCH) $$@ $2
+endef
+$(eval $(call kernel_profile,microvm,$(call fragments,microvm,$(filter-out FULL_%,$(KERNEL_OPTIONS)))))
+$(eval $(call kernel_profile,full,$(call fragments,full,$(patsubst FULL_%,%,$(KERNEL_OPTIONS)))))
 
 image: $(B)/initramfs.cpio ## the guest image that `nacre run` boots, build/initramfs.cpio
 
