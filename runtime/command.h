@@ -17,5 +17,6 @@ int command_kill(int argc, const char *argv[]);
 int command_stop(int argc, const char *argv[]);
 int command_rm(int argc, const char *argv[]);
 int command_inspect(int argc, const char *argv[]);
+int command_build_image(int argc, const char *argv[]);
 
 #endif
