@@ -199,8 +199,8 @@ static int check_request(struct sandbox *sandbox, const Grpc__CreateContainerReq
 	for (struct container *container = sandbox->containers; container; container = container->next)
 		if (strcmp(container->id, request->container_id) == 0)
 			return error_set(error, EEXIST, "container %s exists already", request->container_id);
-	if (sandbox->destroying)
-		return error_set(error, EBUSY, "the sandbox is being destroyed");
+	if (sandbox->destroying || sandbox->stopping)
+		return error_set(error, EBUSY, "the sandbox is being %s", sandbox->stopping ? "stopped" : "destroyed");
 	return 0;
 }
 

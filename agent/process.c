@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.pb-c.h"
@@ -92,6 +91,11 @@ static void forget_when_done(struct process *process)
 	if ((!process->waited && !process->unattended) || process == process->container->init)
 		return;
 	loop_timer_set(&agent_of(process)->loop, &process->linger, done ? 0 : LINGER, linger_expired);
+}
+
+bool process_settled(const struct process *process)
+{
+	return !process_alive(process) && !process->waits && drained(process) && ends_told(process);
 }
 
 static bool exit_is_final(const struct process *process)
@@ -409,15 +413,6 @@ int process_release(struct process *process, struct error *error)
 	int status = launch_release(&process->launch);
 
 	return status < 0 ? error_errno(error, -status, "start %s", process->exec_id) : 0;
-}
-
-int process_signal(struct process *process, int signal, struct error *error)
-{
-	if (process->pidfd < 0 || process->state == PROCESS_EXITED)
-		return 0;
-	if (syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) < 0 && errno != ESRCH)
-		return error_errno(error, errno, "send signal %d to %s", signal, process->exec_id);
-	return 0;
 }
 
 void process_abandon(struct process *process, const struct error *reason)

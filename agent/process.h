@@ -103,6 +103,13 @@ void process_unhold(struct process *process);
 /* kill(2) on the process itself, never on another that has got its pid. One that is gone already is no error. */
 int process_signal(struct process *process, int signal, struct error *error);
 
+/* SIGTERM; SIGKILL where the first process of a container, which is that of its pid namespace, has no handler for that one,
+ * as it would never get it. 0 or -errno. */
+int process_terminate(struct process *process, struct error *error);
+
+/* Whether it has ended, and whoever wanted to know what it wrote and how it ended has been told. */
+bool process_settled(const struct process *process);
+
 /* Whether it still has to be waited for: it was made, and its exit hasn't been seen. */
 static inline bool process_alive(const struct process *process)
 {

@@ -1,19 +1,14 @@
 /* ExecProcess, SignalProcess, WaitProcess, TtyWinResize. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-
-#include <fcntl.h>
 
 #include "agent.pb-c.h"
 #include "agent/agent.h"
 #include "agent/rpc.h"
 #include "agent/rpc_job.h"
 #include "lib/cleanup.h"
-#include "lib/fd.h"
 
 #define SIGNAL_TIMEOUT (10 * LOOP_SECOND)
 
@@ -52,30 +47,12 @@ static int signal_all(const void *argument, struct job_result *result)
 	return cgroup_signal_all(argument, SIGKILL, &result->error);
 }
 
-/* Whether the process does anything about a signal: blocks, ignores or catches it (proc(5), SigBlk and fellows). */
-static bool minds_signal(pid_t pid, int signal)
-{
-	static const char *const keys[] = {"\nSigBlk:", "\nSigIgn:", "\nSigCgt:"};
-	char path[32], text[4096];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) < 0)
-		return true;
-	for (size_t i = 0; i < array_size(keys); i++) {
-		const char *found = strstr(text, keys[i]);
-
-		if (found && strtoull(found + strlen(keys[i]), NULL, 16) >> (signal - 1) & 1)
-			return true;
-	}
-	return false;
-}
-
 void rpc_signal_process(struct ttrpc_call *call)
 {
 	const Grpc__SignalProcessRequest *request = (const void *)call->request;
 	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 	struct error error;
-	int signal;
+	int signal, status;
 
 	if (!process)
 		return;
@@ -89,11 +66,8 @@ void rpc_signal_process(struct ttrpc_call *call)
 		rpc_run_job(call, "signal a container", SIGNAL_TIMEOUT, signal_all, &process->container->cgroup);
 		return;
 	}
-	/* The first process of a pid namespace gets no signal that it has no handler for. */
-	if (signal == SIGTERM && process == process->container->init && process_alive(process) &&
-	    !minds_signal(process->pid, signal))
-		signal = SIGKILL;
-	if (process_signal(process, signal, &error) < 0)
+	status = signal == SIGTERM ? process_terminate(process, &error) : process_signal(process, signal, &error);
+	if (status < 0)
 		rpc_fail(call, &error);
 	else
 		ttrpc_call_reply(call, NULL);
