@@ -23,6 +23,8 @@
 #define GRACE (500 * LOOP_MILLISECOND)
 /* How long the connections of its streams may take to arrive (behaviour.md section 9). */
 #define ARRIVAL (300 * LOOP_MILLISECOND)
+/* How long a process whose holder has gone may take to end by itself. */
+#define HANGUP (5 * LOOP_SECOND)
 /* How long output that nobody has read outlives the answer to WaitProcess. */
 #define LINGER (30 * LOOP_SECOND)
 
@@ -117,6 +119,52 @@ void process_output_read(struct process *process)
 		forget_when_done(process);
 }
 
+/* Holding ------------------------------------------------------------------------------------------------------- */
+
+/* A process leads a session and a process group of its own; as long as it isn't reaped that number is no other's. */
+static void signal_group(const struct process *process, int signal)
+{
+	if (process_alive(process) && kill(-process->pid, signal) < 0)
+		log_debug("signal %d to the group of %s: %s", signal, process->exec_id, strerror(errno));
+}
+
+static void hangup_expired(struct loop_timer *timer)
+{
+	signal_group(container_of(timer, struct process, hangup), SIGKILL);
+}
+
+static void holder_left(void *owner)
+{
+	struct process *process = owner;
+
+	if (process->holds || !process_alive(process))
+		return;
+	log_debug("%s/%s is hung up", process->container->id, process->exec_id);
+	signal_group(process, SIGHUP);
+	signal_group(process, SIGCONT);
+	loop_timer_set(&agent_of(process)->loop, &process->hangup, HANGUP, hangup_expired);
+}
+
+void process_hold(struct process *process, struct ttrpc_call *call)
+{
+	if (process->state == PROCESS_EXITED)
+		ttrpc_call_reply(call, NULL);
+	else
+		call_queue_add(&process->holds, call, process, holder_left);
+}
+
+static void answer_holds(struct process *process)
+{
+	while (process->holds)
+		ttrpc_call_reply(call_queue_take(&process->holds), NULL);
+}
+
+void process_unhold(struct process *process)
+{
+	input_abandon(&process->stdin_stream);
+	answer_holds(process);
+}
+
 static void grace_expired(struct loop_timer *timer)
 {
 	struct process *process = container_of(timer, struct process, grace);
@@ -141,6 +189,7 @@ void process_exited(struct process *process, int status)
 	process->state = PROCESS_EXITED;
 	process->status = status;
 	log_debug("%s/%s exited with %d", process->container->id, process->exec_id, status);
+	answer_holds(process);
 	if (!drained(process))
 		loop_timer_set(&agent_of(process)->loop, &process->grace, GRACE, grace_expired);
 	tell_exit(process);
@@ -386,7 +435,9 @@ void process_free(struct process *process)
 		ttrpc_call_fail(call_queue_take(&process->waits), TTRPC_INTERNAL, "Invalid container id");
 	loop_timer_clear(loop, &process->grace);
 	loop_timer_clear(loop, &process->linger);
+	answer_holds(process);
 	loop_timer_clear(loop, &process->arrival);
+	loop_timer_clear(loop, &process->hangup);
 	fd_close(&process->pidfd);
 	free(process->exec_id);
 	free(process);

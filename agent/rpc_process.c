@@ -16,17 +16,31 @@
 
 #define SIGNAL_TIMEOUT (10 * LOOP_SECOND)
 
+void rpc_exec(struct ttrpc_call *call, struct container *container, const char *exec_id, const Grpc__Process *process,
+	      const char *tool, struct stream_numbers numbers)
+{
+	struct exec_description *exec = arena_alloc(&call->arena, sizeof(*exec));
+
+	if (!exec) {
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	if (*exec_id == '\0') {
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no exec id");
+		return;
+	}
+	*exec = (struct exec_description){.id = exec_id, .process = process, .tool = tool, .numbers = numbers};
+	container_exec(container, call, exec);
+}
+
 void rpc_exec_process(struct ttrpc_call *call)
 {
 	const Grpc__ExecProcessRequest *request = (const void *)call->request;
 	struct container *container = rpc_find_container(call, request->container_id);
 
-	if (!container)
-		return;
-	if (*request->exec_id == '\0')
-		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no exec id");
-	else
-		container_exec(container, call, request);
+	if (container)
+		rpc_exec(call, container, request->exec_id, request->process, NULL,
+			 (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port});
 }
 
 /* Signals to all ----------------------------------------------------------------------------------------------- */
