@@ -87,10 +87,11 @@ static bool ends_told(const struct process *process)
  * using it. */
 static void forget_when_done(struct process *process)
 {
-	if (!process->waited || process == process->container->init)
+	bool done = process->waited && drained(process) && ends_told(process);
+
+	if ((!process->waited && !process->unattended) || process == process->container->init)
 		return;
-	loop_timer_set(&agent_of(process)->loop, &process->linger, drained(process) && ends_told(process) ? 0 : LINGER,
-		       linger_expired);
+	loop_timer_set(&agent_of(process)->loop, &process->linger, done ? 0 : LINGER, linger_expired);
 }
 
 static bool exit_is_final(const struct process *process)
@@ -133,16 +134,23 @@ static void hangup_expired(struct loop_timer *timer)
 	signal_group(container_of(timer, struct process, hangup), SIGKILL);
 }
 
-static void holder_left(void *owner)
+static void hang_up(struct process *process)
 {
-	struct process *process = owner;
-
-	if (process->holds || !process_alive(process))
-		return;
 	log_debug("%s/%s is hung up", process->container->id, process->exec_id);
 	signal_group(process, SIGHUP);
 	signal_group(process, SIGCONT);
 	loop_timer_set(&agent_of(process)->loop, &process->hangup, HANGUP, hangup_expired);
+}
+
+static void holder_left(void *owner)
+{
+	struct process *process = owner;
+
+	if (process->holds || process->state == PROCESS_EXITED)
+		return;
+	process->hung_up = true;
+	if (process->state == PROCESS_RUNNING)
+		hang_up(process);
 }
 
 void process_hold(struct process *process, struct ttrpc_call *call)
@@ -161,6 +169,7 @@ static void answer_holds(struct process *process)
 
 void process_unhold(struct process *process)
 {
+	process->unattended = true;
 	input_abandon(&process->stdin_stream);
 	answer_holds(process);
 }
@@ -262,6 +271,8 @@ static void report_ready(struct loop_source *source, uint32_t events)
 	case LAUNCH_EXECED:
 		process->state = process->state == PROCESS_CREATED ? PROCESS_RUNNING : process->state;
 		close_launch(process);
+		if (process->hung_up)
+			hang_up(process);
 		process->launched(process, NULL);
 		break;
 	case LAUNCH_FAILED:

@@ -61,6 +61,8 @@ struct process {
 	struct queued_call *waits;
 	struct queued_call *holds; /* whoever made these goes: so does the process */
 	struct loop_timer hangup;  /* until SIGKILL follows SIGHUP */
+	bool hung_up;		   /* by a holder that went during the launch */
+	bool unattended;	   /* nobody need ask for its exit */
 	const struct exec_description *description; /* of an exec, as long as `call` waits for its launch */
 	struct ttrpc_call *call; /* the CreateContainer, StartContainer or ExecProcess that waits for `launched` */
 };
@@ -95,7 +97,7 @@ void process_wait(struct process *process, struct ttrpc_call *call);
  * along: its process group gets SIGHUP, and a few seconds later SIGKILL. */
 void process_hold(struct process *process, struct ttrpc_call *call);
 
-/* Answers every HoldProcess; stdin is nobody's then, but stays open. */
+/* Answers every HoldProcess; stdin is nobody's then, but stays open, and an exec is forgotten some time after its end. */
 void process_unhold(struct process *process);
 
 /* kill(2) on the process itself, never on another that has got its pid. One that is gone already is no error. */
