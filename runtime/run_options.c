@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
-#include "runtime/environment.h"
 #include "runtime/name.h"
 
 /* What popt fills; checked and turned into numbers afterwards. */
@@ -74,6 +73,31 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 	return 0;
 }
 
+/* NAME=VALUE as it is; NAME alone takes our own value, or is left out where we have none. */
+static int take_environment(struct run_options *options, const char **given, struct error *error)
+{
+	size_t count = 0;
+
+	while (given && given[count])
+		count++;
+	options->environment = calloc(count + 1, sizeof(char *));
+	if (!options->environment)
+		return error_errno(error, ENOMEM, "options");
+	for (size_t i = 0; i < count; i++) {
+		const char *value = strchr(given[i], '=') ? "" : getenv(given[i]);
+		char *entry;
+
+		if (given[i][0] == '\0' || given[i][0] == '=')
+			return error_set(error, EINVAL, "--env: '%s' has no name", given[i]);
+		if (!value)
+			continue;
+		if (asprintf(&entry, "%s%s%s", given[i], strchr(given[i], '=') ? "" : "=", value) < 0)
+			return error_errno(error, ENOMEM, "options");
+		options->environment[options->environment_count++] = entry;
+	}
+	return 0;
+}
+
 static int take_memory(struct run_options *options, const char *text, struct error *error)
 {
 	if (text && quantity_parse_memory(text, &options->memory, error) < 0)
@@ -87,7 +111,7 @@ static int take_memory(struct run_options *options, const char *text, struct err
 
 static int check(struct run_options *options, const struct raw_options *raw, struct error *error)
 {
-	int status = environment_take(&options->environment, &options->environment_count, raw->environment, error);
+	int status = take_environment(options, raw->environment, error);
 
 	if (status == 0)
 		status = take_memory(options, raw->memory, error);
@@ -174,7 +198,9 @@ static void free_raw(struct raw_options *raw)
 
 void run_options_free(struct run_options *options)
 {
-	environment_free(options->environment, options->environment_count);
+	for (size_t i = 0; i < options->environment_count; i++)
+		free(options->environment[i]);
+	free(options->environment);
 	if (options->parser)
 		free_raw(options->parser);
 	*options = (struct run_options){0};
