@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
-#include "runtime/environment.h"
 #include "runtime/name.h"
 
 /* What popt fills; checked and turned into numbers afterwards. */
@@ -18,7 +17,7 @@ struct raw_options {
 	poptContext context;
 };
 
-static int parse_io(const char *text, enum io_way *io, struct error *error)
+int io_way_parse(const char *text, enum io_way *io, struct error *error)
 {
 	if (strcmp(text, "streams") == 0)
 		*io = IO_STREAMS;
@@ -75,6 +74,16 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 	return 0;
 }
 
+static int take_environment(struct run_options *options, const struct raw_options *raw, struct error *error)
+{
+	int status = 0;
+
+	for (const char **entry = raw->environment; entry && *entry && status == 0; entry++)
+		if (environment_add(&options->environment, *entry, error) < 0)
+			status = error_wrap(error, "--env");
+	return status;
+}
+
 static int take_machine(struct run_options *options, const char *name, struct error *error)
 {
 	options->machine = machine_type_find(name);
@@ -96,7 +105,7 @@ static int take_memory(struct run_options *options, const char *text, struct err
 
 static int check(struct run_options *options, const struct raw_options *raw, struct error *error)
 {
-	int status = environment_take(&options->environment, &options->environment_count, raw->environment, error);
+	int status = take_environment(options, raw, error);
 
 	if (status == 0)
 		status = take_machine(options, raw->machine, error);
@@ -109,7 +118,7 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 	if (status == 0 && raw->accel)
 		status = accel_parse(raw->accel, &options->accel, error);
 	if (status == 0 && raw->io)
-		status = parse_io(raw->io, &options->io, error);
+		status = io_way_parse(raw->io, &options->io, error);
 	if (status == 0 && options->name && !name_valid(options->name))
 		status = error_set(error, EINVAL, "--name: '%s' is no name: " NAME_RULE, options->name);
 	if (status == 0 && *options->directory != '/')
@@ -185,7 +194,7 @@ static void free_raw(struct raw_options *raw)
 
 void run_options_free(struct run_options *options)
 {
-	environment_free(options->environment, options->environment_count);
+	environment_free(&options->environment);
 	if (options->parser)
 		free_raw(options->parser);
 	*options = (struct run_options){0};
