@@ -18,7 +18,7 @@ struct raw_options {
 	poptContext context;
 };
 
-static int parse_io(const char *text, enum io_way *io, struct error *error)
+int io_way_parse(const char *text, enum io_way *io, struct error *error)
 {
 	if (strcmp(text, "streams") == 0)
 		*io = IO_STREAMS;
@@ -109,7 +109,7 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 	if (status == 0 && raw->accel)
 		status = accel_parse(raw->accel, &options->accel, error);
 	if (status == 0 && raw->io)
-		status = parse_io(raw->io, &options->io, error);
+		status = io_way_parse(raw->io, &options->io, error);
 	if (status == 0 && options->name && !name_valid(options->name))
 		status = error_set(error, EINVAL, "--name: '%s' is no name: " NAME_RULE, options->name);
 	if (status == 0 && *options->directory != '/')

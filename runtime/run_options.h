@@ -18,6 +18,9 @@
 
 enum io_way { IO_STREAMS, IO_CALLS };
 
+/* "streams" or "calls". 0 or -EINVAL. */
+int io_way_parse(const char *text, enum io_way *io, struct error *error);
+
 struct run_options {
 	bool interactive, terminal, read_only, verbose;
 	bool detached;	  /* nobody stays attached */
