@@ -1,4 +1,4 @@
-/* Lists of environment variables: what `--env` and its like give. */
+/* Variables for the container: `--env-file` and `--env`, as docker has them. */
 #ifndef NACRE_RUNTIME_ENVIRONMENT_H
 #define NACRE_RUNTIME_ENVIRONMENT_H
 
@@ -6,9 +6,18 @@
 
 #include "lib/error.h"
 
-/* Makes a list of NAME=VALUE of `given` (NULL-terminated, or NULL): as they are, or NAME alone with our own value, left
- * out where we have none. To be freed with environment_free(), also after an error. 0, or -EINVAL or -ENOMEM. */
-int environment_take(char ***list, size_t *count, const char *const *given, struct error *error);
-void environment_free(char **list, size_t count);
+struct environment {
+	char **list; /* NAME=VALUE, NULL-terminated; of its own */
+	size_t count;
+};
+
+/* Adds one, in the place of an earlier one of the same name: NAME=VALUE as it is; NAME alone takes our own value, or
+ * nothing is added where we have none. 0, or -EINVAL (no name), -ENOMEM. */
+int environment_add(struct environment *environment, const char *text, struct error *error);
+
+/* Adds the lines of a file: empty ones and those that begin with '#' are left out, blanks before a name too; what comes
+ * behind '=' is the value to the end of the line. 0 or -errno, with file and line in `error`. */
+int environment_add_file(struct environment *environment, const char *path, struct error *error);
+void environment_free(struct environment *environment);
 
 #endif

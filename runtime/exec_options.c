@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
-#include "runtime/environment.h"
 #include "runtime/name.h"
 
 struct raw_options {
@@ -53,9 +52,13 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 
 static int check(struct exec_options *options, const struct raw_options *raw, struct error *error)
 {
-	int status = environment_take(&options->environment, &options->environment_count, raw->environment, error);
+	int status = 0;
 
-	if (status == 0 && raw->io)
+	for (const char **given = raw->environment; status == 0 && given && *given; given++)
+		status = environment_add(&options->environment, *given, error);
+	if (status < 0)
+		return error_wrap(error, "--env");
+	if (raw->io)
 		status = io_way_parse(raw->io, &options->io, error);
 	if (status == 0)
 		status = detach_keys_parse(&options->keys, raw->keys, error);
@@ -117,7 +120,7 @@ static void free_raw(struct raw_options *raw)
 
 void exec_options_free(struct exec_options *options)
 {
-	environment_free(options->environment, options->environment_count);
+	environment_free(&options->environment);
 	if (options->parser)
 		free_raw(options->parser);
 	*options = (struct exec_options){0};

@@ -7,14 +7,14 @@
 
 #include "lib/error.h"
 #include "runtime/detach_keys.h"
+#include "runtime/environment.h"
 #include "runtime/run_options.h"
 
 struct exec_options {
 	bool interactive, terminal, detached;
 	const char *directory; /* cwd; NULL: the container's */
 	const char *user;      /* NULL: the container's */
-	char **environment;    /* NAME=VALUE; allocated here, count below */
-	size_t environment_count;
+	struct environment environment;
 	enum io_way io;
 	struct detach_keys keys;
 	const char *name;     /* of the container */

@@ -81,7 +81,7 @@ static int build_environment(Grpc__Process *process, const struct exec_options *
 			     struct arena *arena, struct error *error)
 {
 	const char *term = getenv("TERM");
-	char **list = arena_array(arena, process->n_env + options->environment_count + 2, sizeof(char *));
+	char **list = arena_array(arena, process->n_env + options->environment.count + 2, sizeof(char *));
 
 	if (!list)
 		return error_errno(error, ENOMEM, "the command's environment");
@@ -95,8 +95,8 @@ static int build_environment(Grpc__Process *process, const struct exec_options *
 		set_variable(process, arena_printf(arena, "TERM=%s", term ? term : "xterm"));
 	if (arena->exhausted)
 		return error_errno(error, ENOMEM, "the command's environment");
-	for (size_t i = 0; i < options->environment_count; i++)
-		set_variable(process, options->environment[i]);
+	for (size_t i = 0; i < options->environment.count; i++)
+		set_variable(process, options->environment.list[i]);
 	return 0;
 }
 

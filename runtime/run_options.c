@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
-#include "runtime/environment.h"
 #include "runtime/name.h"
 
 /* What popt fills; checked and turned into numbers afterwards. */
@@ -75,6 +74,15 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 	return 0;
 }
 
+static int take_environment(struct run_options *options, const char **given, struct error *error)
+{
+	int status = 0;
+
+	for (; status == 0 && given && *given; given++)
+		status = environment_add(&options->environment, *given, error);
+	return status < 0 ? error_wrap(error, "--env") : 0;
+}
+
 static int take_machine(struct run_options *options, const char *name, struct error *error)
 {
 	options->machine = machine_type_find(name);
@@ -96,7 +104,7 @@ static int take_memory(struct run_options *options, const char *text, struct err
 
 static int check(struct run_options *options, const struct raw_options *raw, struct error *error)
 {
-	int status = environment_take(&options->environment, &options->environment_count, raw->environment, error);
+	int status = take_environment(options, raw->environment, error);
 
 	if (status == 0)
 		status = take_machine(options, raw->machine, error);
@@ -185,7 +193,7 @@ static void free_raw(struct raw_options *raw)
 
 void run_options_free(struct run_options *options)
 {
-	environment_free(options->environment, options->environment_count);
+	environment_free(&options->environment);
 	if (options->parser)
 		free_raw(options->parser);
 	*options = (struct run_options){0};

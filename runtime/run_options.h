@@ -8,6 +8,7 @@
 
 #include "lib/error.h"
 #include "runtime/accel.h"
+#include "runtime/environment.h"
 #include "runtime/machine_type.h"
 #include "runtime/quantity.h"
 
@@ -31,8 +32,7 @@ struct run_options {
 	const char *user;      /* NULL: root */
 	const struct machine_type *machine;
 	const char *kernel, *image;
-	char **environment; /* NAME=VALUE; allocated here, count below */
-	size_t environment_count;
+	struct environment environment;
 	uint64_t memory; /* bytes, whole MiB */
 	unsigned cpus;
 	unsigned timeout; /* seconds until the guest must be ready */

@@ -119,10 +119,10 @@ static void combined(void **state)
 			       "--help"),
 			 0);
 	assert_true(options.interactive && options.terminal && options.read_only);
-	assert_int_equal(options.environment_count, 3);
-	assert_string_equal(options.environment[0], "A=1");
-	assert_string_equal(options.environment[1], "B=2");
-	assert_string_equal(options.environment[2], "PASSED_ON=yes");
+	assert_int_equal(options.environment.count, 3);
+	assert_string_equal(options.environment.list[0], "A=1");
+	assert_string_equal(options.environment.list[1], "B=2");
+	assert_string_equal(options.environment.list[2], "PASSED_ON=yes");
 	assert_int_equal(options.memory, 98 * MEBIBYTE); /* rounded up */
 	assert_int_equal(options.cpus, 2);
 	assert_int_equal(options.io, IO_CALLS);
