@@ -33,7 +33,8 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MEMORY is in MiB, VM_APPEND more for the
-# kernel's command line, the arguments more for QEMU. (maxcpus: see runtime/vmm.c.)
+# kernel's command line, VM_IMAGE another initramfs, VM_SERIAL what QEMU has behind the console (a log file), and the
+# arguments more for QEMU. (maxcpus: see runtime/vmm.c.)
 vm_start()
 {
 	local memory=${VM_MEMORY:-256}
@@ -46,9 +47,9 @@ vm_start()
 		qemu-system-x86_64 -M microvm,acpi=off,pit=on,pic=on,rtc=on,memory-backend=ram -accel tcg -cpu max \
 		-smp 1,maxcpus=2 -m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$build/vmlinuz-microvm" -initrd "$build/initramfs.cpio" \
+		-kernel "$build/vmlinuz-microvm" -initrd "${VM_IMAGE:-$build/initramfs.cpio}" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
-		-serial "file:$AGENT_DIR/console.log" \
+		-serial "${VM_SERIAL:-file:$AGENT_DIR/console.log}" \
 		-chardev "socket,id=vsock,path=$AGENT_DIR/vhost.sock" -device vhost-user-vsock-device,chardev=vsock \
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \
 		-device virtio-blk-device,drive=root "$@" >"$AGENT_DIR/proxy.log" 2>&1 3>&- &
