@@ -9,5 +9,6 @@ struct command {
 };
 
 int command_run(int argc, const char *argv[]);
+int command_build_image(int argc, const char *argv[]);
 
 #endif

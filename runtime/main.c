@@ -9,6 +9,7 @@
 
 static const struct command commands[] = {
 	{"run", "boot a VM and run a container in it", command_run},
+	{"build-image", "make a guest image with files of your own", command_build_image},
 };
 
 static int help(FILE *file, int status)
@@ -20,7 +21,7 @@ static int help(FILE *file, int status)
 	      "Commands:\n",
 	      file);
 	for (size_t i = 0; i < array_size(commands); i++)
-		fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].summary);
+		fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n"
 	      "nacre COMMAND --help tells more; nacre --version tells the version.\n",
 	      file);

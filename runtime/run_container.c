@@ -16,9 +16,6 @@
 #define ENTROPY_SIZE 64
 #define VM_END_MILLISECONDS 1000
 #define END_TIMEOUT (5 * LOOP_SECOND)
-/* So many times SIGINT or SIGTERM, and we end without the container's consent: as docker. */
-#define INSISTED_ENOUGH 3
-
 #define GUEST_FOLDER "/run/kata-containers/%s/%s"
 
 /* The guest has no clock finer than a second, and little entropy of its own. */
@@ -51,6 +48,27 @@ static int prepare_guest(struct run *run, struct error *error)
 	return status < 0 ? error_wrap(error, "create the sandbox") : 0;
 }
 
+/* To the log, and to whoever is attached; further output waits until all of these have taken it. */
+static void streams_output(void *data, unsigned stream, const void *bytes, size_t length)
+{
+	struct run *run = data;
+
+	output_log_write(&run->log, stream, bytes, length);
+	clients_tell_output(&run->clients, stream, bytes, length);
+	if (clients_pending(&run->clients))
+		for (unsigned i = 0; i < STREAMS_OUTPUTS; i++)
+			streams_hold(&run->streams, i, true);
+}
+
+static void streams_wanted(void *data, bool wanted)
+{
+	struct run *run = data;
+
+	run->input_wanted = wanted;
+	if (wanted)
+		run_feed(run);
+}
+
 static int open_streams(struct run *run, void (*changed)(void *data), struct error *error)
 {
 	const struct streams_options options = {
@@ -59,6 +77,8 @@ static int open_streams(struct run *run, void (*changed)(void *data), struct err
 		.interactive = run->options->interactive,
 		.terminal = run->options->terminal,
 		.by_calls = run->options->io == IO_CALLS,
+		.output = streams_output,
+		.wanted = streams_wanted,
 		.changed = changed,
 		.data = run,
 	};
@@ -66,7 +86,20 @@ static int open_streams(struct run *run, void (*changed)(void *data), struct err
 	return streams_open(&run->streams, &options, run->directory.path, error);
 }
 
-/* How the image becomes the root: mounted read-only, and an overlay over it in the guest's memory where the container
+/* One storage, its driver, source and file system type constants. */
+static void set_storage(Grpc__Storage *storage, const char *driver, const char *source, const char *type,
+			char *mount_point, char **options, size_t count)
+{
+	*storage = (Grpc__Storage)GRPC__STORAGE__INIT;
+	storage->driver = (char *)driver;
+	storage->source = (char *)source;
+	storage->fstype = (char *)type;
+	storage->mount_point = mount_point;
+	storage->options = options;
+	storage->n_options = count;
+}
+
+/* How the disk becomes the root: mounted read-only, and an overlay over it in the guest's memory where the container
  * may write. The last one is where the root is. */
 static size_t build_storages(const struct run *run, Grpc__Storage storages[2], struct arena *arena)
 {
@@ -76,25 +109,16 @@ static size_t build_storages(const struct run *run, Grpc__Storage storages[2], s
 	char **image_options = arena_array(arena, 1, sizeof(char *));
 	char **overlay_options = arena_array(arena, 2, sizeof(char *));
 
-	if (!image_options || !overlay_options)
+	char *source = arena_alloc(arena, MACHINE_ADDRESS_SIZE);
+
+	if (!image_options || !overlay_options || !source)
 		return 0;
+	machine_type_address(run->options->machine, run->image.type != NULL, 0, source);
 	image_options[0] = (char *)"ro";
 	overlay_options[0] = arena_printf(arena, "lowerdir=" GUEST_FOLDER, name, "image");
 	overlay_options[1] = (char *)"io.katacontainers.fs-opt.overlay-rw";
-	storages[0] = (Grpc__Storage)GRPC__STORAGE__INIT;
-	storages[0].driver = (char *)"mmioblk";
-	storages[0].source = (char *)"/dev/vda";
-	storages[0].fstype = (char *)"erofs";
-	storages[0].mount_point = image;
-	storages[0].options = image_options;
-	storages[0].n_options = 1;
-	storages[1] = (Grpc__Storage)GRPC__STORAGE__INIT;
-	storages[1].driver = (char *)"overlayfs";
-	storages[1].source = (char *)"overlay";
-	storages[1].fstype = (char *)"overlay";
-	storages[1].mount_point = root;
-	storages[1].options = overlay_options;
-	storages[1].n_options = 2;
+	set_storage(&storages[0], run->options->machine->storage_driver, source, "erofs", image, image_options, 1);
+	set_storage(&storages[1], "overlayfs", "overlay", "overlay", root, overlay_options, 2);
 	return run->options->read_only ? 1 : 2;
 }
 
@@ -112,11 +136,12 @@ static int send_container(struct run *run, struct arena *arena, struct error *er
 		.directory = options->directory,
 		.user = &run->user,
 		.term = getenv("TERM"),
+		.rows = run->rows,
+		.columns = run->columns,
 	};
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
 	Grpc__Storage storages[2], *list[] = {&storages[0], &storages[1]};
 
-	terminal_size(&description.rows, &description.columns);
 	request.container_id = run->directory.name;
 	request.exec_id = run->directory.name;
 	request.storages = list;
@@ -184,16 +209,6 @@ static void streams_changed(void *data)
 	run->lost = session_start(&run->session, "WaitProcess", &request.base, exit_answered, run) < 0;
 }
 
-/* Nobody reads our output any more: the container's is over too. Otherwise (a full disk) it is an error. */
-static int explain_broken(struct run *run, int *status, struct error *error)
-{
-	int number = streams_broken(&run->streams);
-
-	if (number == EPIPE)
-		*status = EXIT_BY_SIGNAL + SIGPIPE;
-	return error_errno(error, number, "write the container's output");
-}
-
 /* The connection and the VM end together, and the one may be noticed before the other. */
 static bool machine_has_ended(struct run *run)
 {
@@ -202,16 +217,14 @@ static bool machine_has_ended(struct run *run)
 	return run->machine.ended;
 }
 
-static int await_exit(struct run *run, int *status, struct error *error)
+int run_container_await(struct run *run, struct error *error)
 {
-	while (!run->cancelled && !run->machine.ended && !run->lost && !streams_broken(&run->streams)) {
-		if (run->exited && streams_written(&run->streams))
+	while (!run->cancelled && !run->machine.ended && !run->lost) {
+		if (run->exited)
 			return run->exit_code & 0xff;
 		if (loop_step(&run->loop) < 0)
 			return error_errno(error, EIO, "event loop");
 	}
-	if (streams_broken(&run->streams))
-		return explain_broken(run, status, error);
 	if (run->cancelled)
 		return error_set(error, ECANCELED, "interrupted");
 	if (machine_has_ended(run))
@@ -219,7 +232,7 @@ static int await_exit(struct run *run, int *status, struct error *error)
 	return error_set(error, EIO, "wait for the container: %s", run->session.error.text);
 }
 
-static int start_all(struct run *run, int *status, struct error *error)
+int run_container_start(struct run *run, int *status, struct error *error)
 {
 	int result = prepare_guest(run, error);
 
@@ -231,56 +244,15 @@ static int start_all(struct run *run, int *status, struct error *error)
 	result = create_container(run, error);
 	if (result == 0)
 		timeline_note(&run->timeline, "the container is created");
-	if (result == 0 && run->options->terminal && run->options->interactive)
-		result = terminal_make_raw(&run->terminal, STDIN_FILENO, error);
 	if (result == 0)
 		result = start_container(run, error);
-	if (result < 0)
+	if (result < 0) {
 		*status = status_of_refusal(run, result);
-	return result;
-}
-
-int run_container(struct run *run, int *status, struct error *error)
-{
-	int result = start_all(run, status, error);
-
-	if (result < 0)
 		return result;
+	}
 	timeline_note(&run->timeline, "the container runs");
 	run->running = true;
-	run_resize(run);
-	result = streams_start(&run->streams, &run->session, error);
-	if (result == 0)
-		result = status_write(&run->directory, "running", error);
-	if (result == 0)
-		result = await_exit(run, status, error);
-	if (result >= 0)
-		timeline_note(&run->timeline, "the container exited with %d", result);
-	return result;
-}
-
-void run_forward(struct run *run, int number)
-{
-	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
-
-	if ((number == SIGINT || number == SIGTERM) && ++run->insisted >= INSISTED_ENOUGH) {
-		run->interrupted = number;
-		run->cancelled = true;
-		return;
-	}
-	request.container_id = run->directory.name;
-	request.signal = (uint32_t)number;
-	session_start(&run->session, "SignalProcess", &request.base, NULL, NULL);
-}
-
-void run_resize(struct run *run)
-{
-	Grpc__TtyWinResizeRequest request = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
-
-	if (!run->running || !run->options->terminal || !terminal_size(&request.row, &request.column))
-		return;
-	request.container_id = run->directory.name;
-	session_start(&run->session, "TtyWinResize", &request.base, NULL, NULL);
+	return 0;
 }
 
 static void end_expired(struct loop_timer *timer)

@@ -53,8 +53,9 @@ static int start_machine(struct run *run, struct error *error)
 {
 	const struct vmm_options options = {
 		.program = run->locations.vmm,
+		.type = run->options->machine,
 		.kernel = run->locations.kernel,
-		.image = run->locations.image,
+		.image = &run->image,
 		.directory = &run->directory,
 		.disk = PACK_IMAGE,
 		.accel = run->accel,
@@ -65,8 +66,8 @@ static int start_machine(struct run *run, struct error *error)
 	int status = machine_start(&run->machine, &run->loop, run->locations.proxy, &options, error);
 
 	if (status == 0)
-		timeline_note(&run->timeline, "VM %s started (%s, %llu MiB, %u CPU%s)", run->directory.name,
-			      accel_name(run->accel), (unsigned long long)(run->options->memory / MEBIBYTE),
+		timeline_note(&run->timeline, "VM %s started (%s, %s, %llu MiB, %u CPU%s)", run->directory.name,
+			      run->options->machine->name, accel_name(run->accel), (unsigned long long)(run->options->memory / MEBIBYTE),
 			      run->options->cpus, run->options->cpus > 1 ? "s" : "");
 	return status;
 }
@@ -100,7 +101,8 @@ static int await_agent(struct run *run, struct error *error)
 {
 	Grpc__CheckRequest request = GRPC__CHECK_REQUEST__INIT;
 	struct life_watch watch = {.run = run};
-	int status = session_open(&run->session, &run->loop, &run->machine, &run->cancelled, error);
+	int status = session_open(&run->session, &run->loop, run->directory.path, &run->machine, &run->cancelled,
+				  error);
 
 	if (status < 0)
 		return status;
@@ -134,7 +136,7 @@ int run_boot(struct run *run, struct error *error)
 	if (status == 0)
 		status = start_and_await(run, error);
 	if (status < 0 && kvm_failed(run)) {
-		timeline_say("%s under KVM: starting it again under TCG",
+		timeline_tell(&run->timeline, "%s under KVM: starting it again under TCG",
 			     run->silent ? "no sign of life from the guest in 10 s" : "the VM ended at once");
 		session_close(&run->session);
 		machine_stop(&run->machine);

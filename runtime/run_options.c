@@ -11,8 +11,8 @@
 
 /* What popt fills; checked and turned into numbers afterwards. */
 struct raw_options {
-	int interactive, terminal, read_only, remove, verbose, help;
-	char *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io;
+	int interactive, terminal, read_only, remove, detached, verbose, help;
+	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io, *machine;
 	const char **environment;
 	poptContext context;
 };
@@ -34,6 +34,9 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 	struct poptOption table[] = {
 		{"interactive", 'i', POPT_ARG_NONE, &raw->interactive, 0, "pass stdin on to the container", NULL},
 		{"tty", 't', POPT_ARG_NONE, &raw->terminal, 0, "give the container a terminal", NULL},
+		{"detach", 'd', POPT_ARG_NONE, &raw->detached, 0, "leave it running, and print its name", NULL},
+		{"detach-keys", 0, POPT_ARG_STRING, &raw->keys, 0, "to leave a terminal (default: ctrl-p,ctrl-q)",
+		 "KEYS"},
 		{"name", 0, POPT_ARG_STRING, &raw->name, 0, "of the container and its VM (default: made up)", "NAME"},
 		{"env", 'e', POPT_ARG_ARGV, &raw->environment, 0, "set a variable; without VALUE, pass it on",
 		 "NAME[=VALUE]"},
@@ -43,9 +46,10 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 		{"memory", 'm', POPT_ARG_STRING, &raw->memory, 0, "the VM's memory (default: 256M)", "SIZE"},
 		{"cpus", 0, POPT_ARG_STRING, &raw->cpus, 0, "the VM's processors (default: 1)", "N"},
 		{"read-only", 0, POPT_ARG_NONE, &raw->read_only, 0, "a root file system that can't be written", NULL},
-		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "remove the container afterwards (always so for now)", NULL},
+		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "keep nothing of the container afterwards", NULL},
+		{"machine", 0, POPT_ARG_STRING, &raw->machine, 0, "what the VM is like (default: microvm)", "microvm|q35"},
 		{"kernel", 0, POPT_ARG_STRING, &raw->kernel, 0, "the guest's kernel (or set NACRE_KERNEL)", "FILE"},
-		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's initramfs (or set NACRE_IMAGE)", "FILE"},
+		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's image (or set NACRE_IMAGE)", "FILE"},
 		{"accel", 0, POPT_ARG_STRING, &raw->accel, 0, "how the VM runs (default: auto)", "kvm|tcg|auto"},
 		{"io", 0, POPT_ARG_STRING, &raw->io, 0, "how streams travel (default: streams)", "calls|streams"},
 		{"timeout", 0, POPT_ARG_STRING, &raw->timeout, 0, "until the VM must answer (default: 60)", "SECONDS"},
@@ -95,6 +99,14 @@ static int take_environment(struct run_options *options, const char **given, str
 	return 0;
 }
 
+static int take_machine(struct run_options *options, const char *name, struct error *error)
+{
+	options->machine = machine_type_find(name);
+	if (!options->machine)
+		return error_set(error, EINVAL, "--machine: '%s' is not " MACHINE_TYPE_NAMES, name);
+	return 0;
+}
+
 static int take_memory(struct run_options *options, const char *text, struct error *error)
 {
 	if (text && quantity_parse_memory(text, &options->memory, error) < 0)
@@ -110,6 +122,8 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 {
 	int status = take_environment(options, raw->environment, error);
 
+	if (status == 0)
+		status = take_machine(options, raw->machine, error);
 	if (status == 0)
 		status = take_memory(options, raw->memory, error);
 	if (status == 0 && raw->cpus)
@@ -146,6 +160,9 @@ static void take_raw(struct run_options *options, struct raw_options *raw)
 		.interactive = raw->interactive,
 		.terminal = raw->terminal,
 		.read_only = raw->read_only,
+		.detached = raw->detached,
+		.remove = raw->remove,
+		.keys = raw->keys,
 		.verbose = raw->verbose,
 		.help = raw->help,
 		.name = raw->name,
@@ -178,8 +195,9 @@ int run_options_parse(struct run_options *options, int argc, const char *argv[],
 
 static void free_raw(struct raw_options *raw)
 {
-	char *const strings[] = {raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
-				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io};
+	char *const strings[] = {raw->keys, raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
+				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io,
+				 raw->machine};
 
 	for (size_t i = 0; i < array_size(strings); i++)
 		free(strings[i]);

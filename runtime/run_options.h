@@ -8,6 +8,7 @@
 
 #include "lib/error.h"
 #include "runtime/accel.h"
+#include "runtime/machine_type.h"
 #include "runtime/quantity.h"
 
 #define MEMORY_DEFAULT (256 * MEBIBYTE)
@@ -19,9 +20,13 @@ enum io_way { IO_STREAMS, IO_CALLS };
 
 struct run_options {
 	bool interactive, terminal, read_only, verbose;
+	bool detached;	  /* nobody stays attached */
+	bool remove;	  /* nothing is kept after the exit */
+	const char *keys; /* to detach; NULL: the default */
 	const char *name;      /* NULL: made up */
 	const char *directory; /* cwd */
 	const char *user;      /* NULL: root */
+	const struct machine_type *machine;
 	const char *kernel, *image;
 	char **environment; /* NAME=VALUE; allocated here, count below */
 	size_t environment_count;

@@ -15,21 +15,26 @@ static void woken(struct loop_timer *timer)
 	(void)timer;
 }
 
+static bool machine_ended(const struct session *session)
+{
+	return session->machine && session->machine->ended;
+}
+
 /* The proxy makes its sockets when it starts, which is a moment after it was started. */
-static int connect_agent(struct session *session, struct error *error)
+static int connect_agent(struct session *session, const char *directory, struct error *error)
 {
 	struct loop_timer pause = {0};
 	int fd = -EIO;
 
 	for (int i = 0; i < CONNECT_ATTEMPTS; i++) {
-		fd = proxy_connect_agent(session->machine->directory->path, error);
-		if (fd >= 0 || (error->number != ENOENT && error->number != ECONNREFUSED))
+		fd = proxy_connect_agent(directory, error);
+		if (fd >= 0 || !session->machine || (error->number != ENOENT && error->number != ECONNREFUSED))
 			return fd;
 		loop_timer_set(session->loop, &pause, CONNECT_PAUSE, woken);
-		while (pause.deadline != 0 && !session->machine->ended && !*session->cancelled)
+		while (pause.deadline != 0 && !machine_ended(session) && !*session->cancelled)
 			loop_step(session->loop);
 		loop_timer_clear(session->loop, &pause);
-		if (session->machine->ended)
+		if (machine_ended(session))
 			return machine_explain_end(session->machine, error);
 		if (*session->cancelled)
 			return error_set(error, ECANCELED, "interrupted");
@@ -37,13 +42,13 @@ static int connect_agent(struct session *session, struct error *error)
 	return fd;
 }
 
-int session_open(struct session *session, struct loop *loop, const struct machine *machine, const bool *cancelled,
-		 struct error *error)
+int session_open(struct session *session, struct loop *loop, const char *directory, const struct machine *machine,
+		 const bool *cancelled, struct error *error)
 {
 	int fd;
 
 	*session = (struct session){.loop = loop, .machine = machine, .cancelled = cancelled};
-	fd = connect_agent(session, error);
+	fd = connect_agent(session, directory, error);
 	if (fd < 0)
 		return fd;
 	session->client = ttrpc_client_new(loop, fd);
@@ -63,10 +68,10 @@ static void call_answered(void *data, const struct ttrpc_result *result)
 /* A broken connection is most often the VM's end, which is about to be noticed. */
 static int explain(const struct session *session, const char *method, struct error *error)
 {
-	if (!session->machine->ended && session->code == TTRPC_UNAVAILABLE &&
+	if (session->machine && !session->machine->ended && session->code == TTRPC_UNAVAILABLE &&
 	    child_ended(&session->machine->proxy, VM_END_MILLISECONDS))
 		loop_step(session->loop);
-	if (session->machine->ended)
+	if (machine_ended(session))
 		return machine_explain_end(session->machine, error);
 	if (session->code == TTRPC_DEADLINE_EXCEEDED)
 		return error_set(error, ETIMEDOUT, "%s: no answer from the agent", method);
@@ -83,12 +88,12 @@ int session_call_service(struct session *session, const ProtobufCServiceDescript
 	status = ttrpc_client_call(session->client, service, method, request, timeout, call_answered, session);
 	if (status < 0)
 		return error_errno(error, -status, "call %s", method);
-	while (!session->answered && !session->machine->ended && !*session->cancelled)
+	while (!session->answered && !machine_ended(session) && !*session->cancelled)
 		if (loop_step(session->loop) < 0)
 			break;
 	if (session->answered && session->code == TTRPC_OK)
 		return 0;
-	if (!session->answered && !session->machine->ended)
+	if (!session->answered && !machine_ended(session))
 		return error_set(error, ECANCELED, "interrupted");
 	return explain(session, method, error);
 }

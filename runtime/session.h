@@ -10,7 +10,7 @@
 
 struct session {
 	struct loop *loop;
-	const struct machine *machine; /* its end ends the wait */
+	const struct machine *machine; /* its end ends the wait; NULL where the VM is somebody else's */
 	const bool *cancelled;	       /* set by somebody in the loop: ends the wait */
 	struct ttrpc_client *client;
 	bool answered; /* of the call that is waited for */
@@ -20,13 +20,15 @@ struct session {
 
 #define SESSION_CALL_TIMEOUT (60 * LOOP_SECOND)
 
-/* Connects to the proxy, waiting for its socket, and prepares. 0 or -errno. */
-int session_open(struct session *session, struct loop *loop, const struct machine *machine, const bool *cancelled,
-		 struct error *error);
+/* Connects to the proxy's agent.sock in the run directory `directory`, and prepares. With a `machine` of our own, which
+ * has only just been started, waits for the socket; without one (NULL), the VM is another process's, and has to be there.
+ * 0 or -errno. */
+int session_open(struct session *session, struct loop *loop, const char *directory, const struct machine *machine,
+		 const bool *cancelled, struct error *error);
 
 /* Calls a method of the agent (or of `service`), and runs the loop until it is answered. The answer's contents don't
  * matter. 0, or -errno: EREMOTEIO for the agent's refusal, whose status is in session->code then; ECANCELED; EIO where
- * the VM has ended; ETIMEDOUT. `timeout` is in nanoseconds. */
+ * our VM has ended; ETIMEDOUT. `timeout` is in nanoseconds. */
 int session_call(struct session *session, const char *method, const ProtobufCMessage *request, uint64_t timeout,
 		 struct error *error);
 int session_call_service(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -42,7 +41,8 @@ static void set_texts(json_t *object, const char *key, const char *const *list)
 int status_write_config(const struct run_directory *directory, const struct run_options *options,
 			const struct locations *locations, struct error *error)
 {
-	json_t *object = json_pack("{s:b, s:b, s:b, s:I, s:i}", "interactive", options->interactive, "terminal",
+	json_t *object = json_pack("{s:b, s:b, s:b, s:b, s:b, s:I, s:i}", "detached",
+				   options->detached, "remove", options->remove, "interactive", options->interactive, "terminal",
 				   options->terminal, "readOnly", options->read_only, "memory",
 				   (json_int_t)options->memory, "cpus", (int)options->cpus);
 
@@ -51,18 +51,37 @@ int status_write_config(const struct run_directory *directory, const struct run_
 	set_texts(object, "command", options->command);
 	set_text(object, "workdir", options->directory);
 	set_text(object, "user", options->user);
+	set_text(object, "machine", options->machine->name);
 	set_text(object, "kernel", locations->kernel);
 	set_text(object, "image", locations->image);
-	return write_json(directory, "config.json", object, error);
+	return write_json(directory, STATUS_CONFIG_FILE, object, error);
 }
 
-int status_write(const struct run_directory *directory, const char *state, struct error *error)
+static void set_moment(json_t *object, const char *key, int64_t moment)
 {
-	json_t *object = json_pack("{s:s, s:s, s:i, s:I}", "name", directory->name, "state", state, "pid",
-				   (int)getpid(), "time", (json_int_t)time(NULL));
-	char number[32];
-	int status = write_json(directory, "status.json", object, error);
+	char text[MOMENT_SIZE];
 
+	moment_format(moment, text);
+	if (*text)
+		set_text(object, key, text);
+}
+
+int status_write(const struct run_directory *directory, const struct status *status, struct error *error)
+{
+	json_t *object = json_pack("{s:s, s:s, s:i}", "name", directory->name, "state", status->state, "pid",
+				   (int)getpid());
+	char number[32];
+	int result;
+
+	set_moment(object, "created", status->created);
+	set_moment(object, "started", status->started);
+	set_moment(object, "finished", status->finished);
+	if (status->finished)
+		json_object_set_new(object, "exitCode", json_integer(status->exit_code));
+	if (status->log_lost)
+		json_object_set_new(object, "logLost", json_integer((json_int_t)status->log_lost));
+	set_text(object, "error", status->error);
+	result = write_json(directory, STATUS_FILE, object, error);
 	snprintf(number, sizeof(number), "%d\n", (int)getpid());
-	return status < 0 ? status : run_directory_write(directory, "nacre.pid", number, error);
+	return result < 0 ? result : run_directory_write(directory, "monitor.pid", number, error);
 }

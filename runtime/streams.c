@@ -1,4 +1,4 @@
-/* The streams of a container. */
+/* The streams of a process. */
 #include "runtime/streams.h"
 
 #include <errno.h>
@@ -11,34 +11,31 @@
 #include "lib/fd.h"
 #include "proxy/client.h"
 
-static void changed(struct streams *streams)
+/* The agent takes an empty exec_id for the container's first process. */
+static char *exec_id(const struct streams *streams)
 {
-	streams->options.changed(streams->options.data);
+	return (char *)(streams->options.exec ? streams->options.exec : "");
 }
 
 /* Output ------------------------------------------------------------------------------------------------------- */
 
 static void output_resume(struct stream_output *output);
 
+static void output_arrived(struct stream_output *output, const void *bytes, size_t length)
+{
+	struct streams *streams = output->streams;
+
+	streams->options.output(streams->options.data, (unsigned)(output - streams->outputs), bytes, length);
+}
+
 static void output_end(struct stream_output *output)
 {
-	loop_remove(output->streams->options.loop, &output->source);
+	struct streams *streams = output->streams;
+
+	loop_remove(streams->options.loop, &output->source);
 	fd_close(&output->fd);
 	output->ended = true;
-	changed(output->streams);
-}
-
-static void output_drained(struct outlet *outlet)
-{
-	struct stream_output *output = container_of(outlet, struct stream_output, outlet);
-
-	output_resume(output);
-	changed(output->streams);
-}
-
-static void output_broke(struct outlet *outlet)
-{
-	changed(container_of(outlet, struct stream_output, outlet)->streams);
+	streams->options.changed(streams->options.data);
 }
 
 static void output_readable(struct loop_source *source, uint32_t events)
@@ -50,13 +47,10 @@ static void output_readable(struct loop_source *source, uint32_t events)
 	(void)events;
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (count <= 0) {
+	if (count <= 0)
 		output_end(output);
-		return;
-	}
-	outlet_write(&output->outlet, data, (size_t)count);
-	if (outlet_pending(&output->outlet))
-		loop_remove(output->streams->options.loop, source);
+	else
+		output_arrived(output, data, (size_t)count);
 }
 
 static void output_answered(void *data, const struct ttrpc_result *result)
@@ -69,7 +63,7 @@ static void output_answered(void *data, const struct ttrpc_result *result)
 		output_end(output);
 		return;
 	}
-	outlet_write(&output->outlet, response->data.data, response->data.len);
+	output_arrived(output, response->data.data, response->data.len);
 	output_resume(output);
 }
 
@@ -78,6 +72,7 @@ static void output_ask(struct stream_output *output)
 	Grpc__ReadStreamRequest request = GRPC__READ_STREAM_REQUEST__INIT;
 
 	request.container_id = (char *)output->streams->options.container;
+	request.exec_id = exec_id(output->streams);
 	request.len = STREAMS_CHUNK;
 	if (session_start(output->streams->session, output->method, &request.base, output_answered, output) < 0)
 		output_end(output);
@@ -88,7 +83,7 @@ static void output_ask(struct stream_output *output)
 /* Reads on, where nothing is in the way. */
 static void output_resume(struct stream_output *output)
 {
-	if (output->ended || outlet_pending(&output->outlet))
+	if (output->ended || output->held || !output->streams->session)
 		return;
 	if (output->fd < 0 && !output->asking)
 		output_ask(output);
@@ -97,7 +92,36 @@ static void output_resume(struct stream_output *output)
 		output_end(output);
 }
 
+void streams_hold(struct streams *streams, unsigned stream, bool held)
+{
+	struct stream_output *output = &streams->outputs[stream];
+
+	output->held = held;
+	if (held)
+		loop_remove(streams->options.loop, &output->source);
+	else
+		output_resume(output);
+}
+
 /* Input -------------------------------------------------------------------------------------------------------- */
+
+static bool input_has_room(const struct stream_input *input)
+{
+	return input->streams->options.by_calls ? input->writes < STREAMS_WRITES_MOST
+						: !outlet_pending(&input->outlet);
+}
+
+/* Tells the caller, where it has changed, whether we take more. */
+static void input_update(struct stream_input *input)
+{
+	const struct streams_options *options = &input->streams->options;
+	bool wanted = input->open && !input->ended && input_has_room(input);
+
+	if (wanted == input->wanted)
+		return;
+	input->wanted = wanted;
+	options->wanted(options->data, wanted);
+}
 
 static void input_answered(void *data, const struct ttrpc_result *result)
 {
@@ -106,9 +130,8 @@ static void input_answered(void *data, const struct ttrpc_result *result)
 	input->writes--;
 	/* The process has closed its stdin, or is gone: nobody reads. */
 	if (result->code != TTRPC_OK)
-		inlet_close(&input->inlet);
-	else
-		inlet_want(&input->inlet, true);
+		input->open = false;
+	input_update(input);
 }
 
 static void input_close_by_call(struct stream_input *input)
@@ -116,6 +139,7 @@ static void input_close_by_call(struct stream_input *input)
 	Grpc__CloseStdinRequest request = GRPC__CLOSE_STDIN_REQUEST__INIT;
 
 	request.container_id = (char *)input->streams->options.container;
+	request.exec_id = exec_id(input->streams);
 	session_start(input->streams->session, "CloseStdin", &request.base, NULL, NULL);
 }
 
@@ -124,14 +148,13 @@ static void input_write_by_call(struct stream_input *input, const void *data, si
 	Grpc__WriteStreamRequest request = GRPC__WRITE_STREAM_REQUEST__INIT;
 
 	request.container_id = (char *)input->streams->options.container;
+	request.exec_id = exec_id(input->streams);
 	request.data.data = (uint8_t *)data;
 	request.data.len = length;
-	if (session_start(input->streams->session, "WriteStdin", &request.base, input_answered, input) < 0) {
-		inlet_close(&input->inlet);
-		return;
-	}
-	if (++input->writes >= STREAMS_WRITES_MOST)
-		inlet_want(&input->inlet, false);
+	if (session_start(input->streams->session, "WriteStdin", &request.base, input_answered, input) < 0)
+		input->open = false;
+	else
+		input->writes++;
 }
 
 static void input_drained(struct outlet *outlet)
@@ -140,33 +163,37 @@ static void input_drained(struct outlet *outlet)
 
 	if (input->ended)
 		shutdown(outlet->fd, SHUT_WR);
-	else
-		inlet_want(&input->inlet, true);
+	input_update(input);
 }
 
 static void input_broke(struct outlet *outlet)
 {
-	inlet_close(&container_of(outlet, struct stream_input, outlet)->inlet);
+	struct stream_input *input = container_of(outlet, struct stream_input, outlet);
+
+	input->open = false;
+	input_update(input);
 }
 
-static void input_arrived(struct inlet *inlet, const void *data, size_t length)
+static void input_end(struct stream_input *input)
 {
-	struct stream_input *input = container_of(inlet, struct stream_input, inlet);
-
-	input->ended = length == 0;
-	if (input->streams->options.by_calls) {
-		if (input->ended)
-			input_close_by_call(input);
-		else
-			input_write_by_call(input, data, length);
-		return;
-	}
-	if (!input->ended)
-		outlet_write(&input->outlet, data, length);
-	if (outlet_pending(&input->outlet))
-		inlet_want(inlet, false);
-	else if (input->ended)
+	input->ended = true;
+	if (input->streams->options.by_calls)
+		input_close_by_call(input);
+	else if (!outlet_pending(&input->outlet))
 		shutdown(input->outlet.fd, SHUT_WR);
+}
+
+void streams_input(struct streams *streams, const void *bytes, size_t length)
+{
+	struct stream_input *input = &streams->input;
+
+	if (length == 0)
+		input_end(input);
+	else if (streams->options.by_calls)
+		input_write_by_call(input, bytes, length);
+	else
+		outlet_write(&input->outlet, bytes, length);
+	input_update(input);
 }
 
 /* All of them -------------------------------------------------------------------------------------------------- */
@@ -192,20 +219,19 @@ static int connect_all(struct streams *streams, const char *directory, struct er
 int streams_open(struct streams *streams, const struct streams_options *options, const char *directory,
 		 struct error *error)
 {
-	static const char *const methods[] = {"ReadStdout", "ReadStderr"};
+	static const char *const methods[STREAMS_OUTPUTS] = {"ReadStdout", "ReadStderr"};
 
-	*streams = (struct streams){.options = *options, .output_count = options->terminal ? 1 : 2};
+	*streams = (struct streams){.options = *options, .output_count = options->terminal ? 1 : STREAMS_OUTPUTS};
 	streams->input.streams = streams;
-	inlet_open(&streams->input.inlet, options->loop, STDIN_FILENO, input_arrived);
-	for (unsigned i = 0; i < streams->output_count; i++) {
+	streams->input.outlet.drained = input_drained;
+	streams->input.outlet.broke = input_broke;
+	for (unsigned i = 0; i < STREAMS_OUTPUTS; i++) {
 		struct stream_output *output = &streams->outputs[i];
 
 		output->streams = streams;
 		output->method = methods[i];
 		output->fd = output->source.fd = -1;
-		outlet_open_shared(&output->outlet, options->loop, i == 0 ? STDOUT_FILENO : STDERR_FILENO);
-		output->outlet.drained = output_drained;
-		output->outlet.broke = output_broke;
+		output->ended = i >= streams->output_count;
 	}
 	if (options->by_calls)
 		return 0;
@@ -214,17 +240,15 @@ int streams_open(struct streams *streams, const struct streams_options *options,
 
 int streams_start(struct streams *streams, struct session *session, struct error *error)
 {
-	streams->session = session;
-	streams->input.outlet.drained = input_drained;
-	streams->input.outlet.broke = input_broke;
 	if (ttrpc_client_broken(session->client))
 		return error_set(error, EPIPE, "the connection to the agent is broken");
+	streams->session = session;
 	for (unsigned i = 0; i < streams->output_count; i++)
 		output_resume(&streams->outputs[i]);
-	if (streams->options.interactive)
-		inlet_want(&streams->input.inlet, true);
-	else if (streams->options.by_calls && !streams->options.terminal)
+	streams->input.open = streams->options.interactive;
+	if (!streams->options.interactive && streams->options.by_calls && !streams->options.terminal)
 		input_close_by_call(&streams->input);
+	input_update(&streams->input);
 	return 0;
 }
 
@@ -236,32 +260,14 @@ bool streams_ended(const struct streams *streams)
 	return true;
 }
 
-bool streams_written(const struct streams *streams)
-{
-	for (unsigned i = 0; i < streams->output_count; i++)
-		if (outlet_pending(&streams->outputs[i].outlet))
-			return false;
-	return streams_ended(streams);
-}
-
-int streams_broken(const struct streams *streams)
-{
-	for (unsigned i = 0; i < streams->output_count; i++)
-		if (streams->outputs[i].outlet.broken)
-			return streams->outputs[i].outlet.broken;
-	return 0;
-}
-
 void streams_close(struct streams *streams)
 {
 	if (!streams->options.loop)
 		return;
-	inlet_close(&streams->input.inlet);
 	outlet_close(&streams->input.outlet);
 	for (unsigned i = 0; i < streams->output_count; i++) {
 		loop_remove(streams->options.loop, &streams->outputs[i].source);
 		fd_close(&streams->outputs[i].fd);
-		outlet_close(&streams->outputs[i].outlet);
 	}
 	streams->options.loop = NULL;
 }

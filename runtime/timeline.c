@@ -1,4 +1,4 @@
-/* Lines on stderr. */
+/* Lines on stderr, or for somebody else's. */
 #include "runtime/timeline.h"
 
 #include <stdarg.h>
@@ -7,19 +7,24 @@
 
 #include "lib/loop.h"
 
-/* In one write, so that lines of several writers don't mix. A raw terminal doesn't return the carriage itself. */
-static void print(const char *prefix, const char *format, va_list arguments)
-{
-	char text[2048];
+#define LINE_SIZE 2048
 
-	vsnprintf(text, sizeof(text), format, arguments);
-	dprintf(STDERR_FILENO, "nacre: %s%s%s\n", prefix, text, isatty(STDERR_FILENO) ? "\r" : "");
+/* In one write, so that lines of several writers don't mix. A raw terminal doesn't return the carriage itself. */
+static void print(const struct timeline *timeline, const char *prefix, const char *format, va_list arguments)
+{
+	char line[LINE_SIZE];
+	int length = snprintf(line, sizeof(line), "%s", prefix);
+
+	vsnprintf(line + length, sizeof(line) - (size_t)length, format, arguments);
+	if (timeline && timeline->print)
+		timeline->print(timeline->data, line);
+	else
+		dprintf(STDERR_FILENO, "nacre: %s%s\n", line, isatty(STDERR_FILENO) ? "\r" : "");
 }
 
 void timeline_start(struct timeline *timeline, bool verbose)
 {
-	timeline->verbose = verbose;
-	timeline->start = loop_now();
+	*timeline = (struct timeline){.verbose = verbose, .start = loop_now()};
 }
 
 void timeline_note(const struct timeline *timeline, const char *format, ...)
@@ -32,7 +37,16 @@ void timeline_note(const struct timeline *timeline, const char *format, ...)
 		return;
 	snprintf(prefix, sizeof(prefix), "%7.3f s  ", (double)passed / LOOP_SECOND);
 	va_start(arguments, format);
-	print(prefix, format, arguments);
+	print(timeline, prefix, format, arguments);
+	va_end(arguments);
+}
+
+void timeline_tell(const struct timeline *timeline, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print(timeline, "", format, arguments);
 	va_end(arguments);
 }
 
@@ -41,6 +55,6 @@ void timeline_say(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	print("", format, arguments);
+	print(NULL, "", format, arguments);
 	va_end(arguments);
 }

@@ -8,7 +8,7 @@ setup_file()
 	export TOP ROOT
 	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	ROOT=$TOP/build/rootfs-busybox
-	export PATH=$TOP/build:$PATH XDG_RUNTIME_DIR=$BATS_FILE_TMPDIR
+	export PATH=$TOP/build:$PATH NACRE_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
 	# What a directory holds, to see that it is never changed.
 	export ROOT_BEFORE
 	ROOT_BEFORE=$(cd "$ROOT" && find . -printf '%p %m %s %T@\n' | sort | sha256sum)
@@ -16,7 +16,7 @@ setup_file()
 
 setup()
 {
-	# Run directories are below /run for root: names of our own tell them from others'.
+	# A name of our own tells our processes from others'.
 	name=test-$BATS_TEST_NUMBER-$$
 }
 
@@ -44,12 +44,12 @@ fails()
 # No process of a VM is left, nor its run directory.
 nothing_left()
 {
-	! pgrep -f "nacre-proxy.*/$1( |/|$)" && ! pgrep -f "qemu-system.*/$1/" && [[ ! -e /run/nacre/$1 ]]
+	! pgrep -f "nacre-proxy.*/$1( |/|$)" && ! pgrep -f "qemu-system.*/$1/" && [[ ! -e $NACRE_RUNTIME_DIR/$1 ]]
 }
 
 @test "streams are apart, and the exit status is the command's" {
 	for io in streams calls; do
-		run --separate-stderr bash -c "echo hello | nacre run -i --io $io '$ROOT' -- sh -c 'read x; echo got \$x; echo err >&2; exit 7'"
+		run --separate-stderr bash -c "echo hello | nacre run --rm -i --io $io '$ROOT' -- sh -c 'read x; echo got \$x; echo err >&2; exit 7'"
 		[[ $status -eq 7 && $output == "got hello" && $stderr == err ]]
 	done
 }
@@ -59,7 +59,7 @@ nothing_left()
 	seq 10000 >"$BATS_TEST_TMPDIR/want"
 	for ((i = 0; i < ${times:-3}; i++)); do
 		local status=0
-		nacre run "$ROOT" -- sh -c 'seq 10000 & seq 10000 >&2; wait; exit 5' >"$BATS_TEST_TMPDIR/out" \
+		nacre run --rm "$ROOT" -- sh -c 'seq 10000 & seq 10000 >&2; wait; exit 5' >"$BATS_TEST_TMPDIR/out" \
 			2>"$BATS_TEST_TMPDIR/err" || status=$?
 		[[ $status -eq 5 ]]
 		cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/out"
@@ -70,22 +70,22 @@ nothing_left()
 @test "64 MiB go in and come back, both ways" {
 	head -c $((64 << 20)) /dev/urandom >"$BATS_TEST_TMPDIR/blob"
 	for io in streams calls; do
-		[[ $(nacre run -i --io $io "$ROOT" -- cat <"$BATS_TEST_TMPDIR/blob" | sha256sum) == \
+		[[ $(nacre run --rm -i --io $io "$ROOT" -- cat <"$BATS_TEST_TMPDIR/blob" | sha256sum) == \
 			$(sha256sum <"$BATS_TEST_TMPDIR/blob") ]]
 	done
 }
 
 @test "a terminal: job control, interrupt, and a size that follows" {
-	python3 "$BATS_TEST_DIRNAME/terminal.py" nacre run -it "$ROOT"
+	python3 "$BATS_TEST_DIRNAME/terminal.py" nacre run --rm -it "$ROOT"
 }
 
 @test "options are docker's" {
-	run nacre run --name "$name" -e x=1 --env y=2 -w /tmp -u 1000:1000 --memory 128m --cpus 2 "$ROOT" -- \
+	run nacre run --rm --name "$name" -e x=1 --env y=2 -w /tmp -u 1000:1000 --memory 128m --cpus 2 "$ROOT" -- \
 		sh -c 'echo $x $y $(pwd) $(id -u):$(id -g) $(nproc) $(hostname); touch /written && echo bad'
 	[[ ${lines[0]} == "1 2 /tmp 1000:1000 2 $name" ]]
-	run nacre run "$ROOT" -- sh -c 'touch /written && echo written'
+	run nacre run --rm "$ROOT" -- sh -c 'touch /written && echo written'
 	[[ $output == written ]]
-	run nacre run --read-only "$ROOT" -- touch /written
+	run nacre run --rm --read-only "$ROOT" -- touch /written
 	[[ $status -ne 0 && $output == *"Read-only file system"* ]]
 }
 
@@ -95,7 +95,7 @@ nothing_left()
 
 @test "a signal reaches the container, and is the status where it ends it" {
 	: >"$BATS_TEST_TMPDIR/out"
-	env --default-signal=INT nacre run --name "$name" "$ROOT" -- \
+	env --default-signal=INT nacre run --rm --name "$name" "$ROOT" -- \
 		sh -c 'trap "echo caught; exit 3" TERM; echo ready; while :; do sleep 1 & wait; done' \
 		>"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	local status=0
@@ -170,7 +170,7 @@ hidden()
 
 @test "a name in use is refused, and its owner lives on" {
 	: >"$BATS_TEST_TMPDIR/out"
-	nacre run -i --name "$name" "$ROOT" -- sh -c 'echo ready; read x; exit 4' \
+	nacre run --rm -i --name "$name" "$ROOT" -- sh -c 'echo ready; read x; exit 4' \
 		< <(tail -f /dev/null) >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	pid=$!
 	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
@@ -184,24 +184,31 @@ hidden()
 dies()
 {
 	: >"$BATS_TEST_TMPDIR/out"
-	nacre run --name "$name" "$ROOT" -- sh -c 'echo ready; sleep 1000' >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-	local proxy vmm status=0
+	nacre run --rm --name "$name" "$ROOT" -- sh -c 'echo ready; sleep 1000' >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local monitor proxy vmm status=0
 	pid=$!
 	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
-	proxy=$(cat "/run/nacre/$name/proxy.pid")
-	vmm=$(cat "/run/nacre/$name/vmm.pid")
+	monitor=$(cat "$NACRE_RUNTIME_DIR/$name/monitor.pid")
+	proxy=$(cat "$NACRE_RUNTIME_DIR/$name/proxy.pid")
+	vmm=$(cat "$NACRE_RUNTIME_DIR/$name/vmm.pid")
 	case $1 in
 	nacre) kill -KILL $pid ;;
+	monitor) kill -KILL "$monitor" ;;
 	proxy) kill -KILL "$proxy" ;;
 	vmm) kill -KILL "$vmm" ;;
 	esac
 	wait $pid || status=$?
 	[[ $1 == nacre || $status -eq 125 ]]
+	timeout 20 tail --pid="$monitor" -f /dev/null
 	timeout 20 tail --pid="$proxy" -f /dev/null
 	timeout 20 tail --pid="$vmm" -f /dev/null
 }
 
-@test "whoever dies, nothing is left running: nacre" { dies nacre; }
+@test "whoever dies, nothing is left running: nacre" {
+	dies nacre
+	nothing_left "$name"
+}
+@test "whoever dies, nothing is left running: the monitor" { dies monitor; }
 @test "whoever dies, nothing is left running: nacre-proxy" {
 	dies proxy
 	nothing_left "$name"

@@ -41,6 +41,14 @@ func process(options *processOptions) object {
 	}
 }
 
+// blockDriver is the agent's driver for a device by its path, or by its place on the PCI buses ("02/00").
+func blockDriver(source string) string {
+	if strings.HasPrefix(source, "/") {
+		return "mmioblk"
+	}
+	return "blk"
+}
+
 // storages put a block device with erofs below an overlay, as `nacre run` does.
 func storages(options *processOptions, root string) []object {
 	if options.image == "" {
@@ -48,7 +56,7 @@ func storages(options *processOptions, root string) []object {
 	}
 	image := "/run/kata-containers/" + options.id + "/image"
 	return []object{
-		{"driver": "mmioblk", "source": options.image, "fstype": "erofs", "options": []string{"ro"}, "mount_point": image},
+		{"driver": blockDriver(options.image), "source": options.image, "fstype": "erofs", "options": []string{"ro"}, "mount_point": image},
 		{
 			"driver": "overlayfs", "source": "overlay", "fstype": "overlay", "mount_point": root,
 			"options": []string{"lowerdir=" + image, "io.katacontainers.fs-opt.overlay-rw"},

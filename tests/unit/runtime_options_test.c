@@ -1,4 +1,4 @@
-// uses: runtime/run_options.c runtime/quantity.c runtime/name.c runtime/accel.c lib/error.c lib/loop.c
+// uses: runtime/run_options.c runtime/machine_type.c runtime/quantity.c runtime/name.c runtime/accel.c lib/error.c lib/loop.c
 /* The options of `nacre run`: what they become, and how wrong ones are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,6 +96,7 @@ static void defaults(void **state)
 	assert_string_equal(options.directory, "/");
 	assert_int_equal(options.memory, MEMORY_DEFAULT);
 	assert_int_equal(options.cpus, 1);
+	assert_string_equal(options.machine->name, "microvm");
 	assert_int_equal(options.timeout, TIMEOUT_DEFAULT);
 	assert_int_equal(options.accel, ACCEL_AUTO);
 	assert_int_equal(options.io, IO_STREAMS);
@@ -158,7 +159,7 @@ static void refused(void **state)
 		{"--memory=16M", "too small"}, {"--memory=x", "no amount"},    {"--cpus=0", "--cpus"},
 		{"--accel=xen", "--accel"},    {"--io=pipes", "--io"},	       {"--timeout=0", "--timeout"},
 		{"--name=x", "no name"},       {"--workdir=tmp", "absolute"},  {"--env==x", "no name"},
-		{"--frob", "--frob"},	       {"-Z", "-Z"},
+		{"--frob", "--frob"},	       {"-Z", "-Z"},		       {"--machine=pc", "--machine"},
 	};
 	struct run_options options;
 	struct error error;

@@ -1,0 +1,429 @@
+/* The monitor's end of attach.sock. */
+#include "runtime/clients.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "proxy/unix_socket.h"
+
+#define FLUSH_TIMEOUT (10 * LOOP_SECOND)
+
+struct client {
+	struct clients *clients;
+	unsigned number;
+	int fd; /* read here; the outlet has a copy, as a loop watches a descriptor once */
+	struct loop_source source;
+	struct outlet outlet;
+	struct buffer received; /* a frame that isn't complete */
+	struct buffer input;	/* stdin that nobody has taken yet */
+	bool input_ended;
+	bool greeted; /* has said HELLO */
+	bool starter; /* gets notes */
+	bool wants_output;
+	bool must_stay; /* its end is the container's */
+	bool gone;	/* freed as soon as nobody is looking */
+};
+
+/* Coming and going ---------------------------------------------------------------------------------------------- */
+
+static void free_client(struct client *client)
+{
+	loop_remove(client->clients->loop, &client->source);
+	outlet_close(&client->outlet);
+	fd_close(&client->fd);
+	buffer_free(&client->received);
+	buffer_free(&client->input);
+	free(client);
+}
+
+/* Outside of any walk over the list. */
+static void sweep(struct loop_timer *timer)
+{
+	struct clients *clients = container_of(timer, struct clients, sweeper);
+	unsigned kept = 0, count = clients->count;
+	bool abandoned = false;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct client *client = clients->list[i];
+
+		if (!client->gone) {
+			clients->list[kept++] = client;
+			continue;
+		}
+		abandoned |= client->must_stay;
+		free_client(client);
+	}
+	clients->count = kept;
+	if (abandoned)
+		clients->events->abandoned(clients->data);
+	if (!clients_pending(clients))
+		clients->events->drained(clients->data);
+}
+
+static void leave(struct client *client)
+{
+	if (client->gone)
+		return;
+	client->gone = true;
+	loop_remove(client->clients->loop, &client->source);
+	loop_timer_set(client->clients->loop, &client->clients->sweeper, 0, sweep);
+}
+
+static void outlet_drained(struct outlet *outlet)
+{
+	struct clients *clients = container_of(outlet, struct client, outlet)->clients;
+
+	if (!clients_pending(clients))
+		clients->events->drained(clients->data);
+}
+
+static void outlet_broke(struct outlet *outlet)
+{
+	leave(container_of(outlet, struct client, outlet));
+}
+
+static void client_readable(struct loop_source *source, uint32_t events);
+
+static struct client *add(struct clients *clients, int fd)
+{
+	struct client *client = clients->count < CLIENTS_MOST ? calloc(1, sizeof(*client)) : NULL;
+	int copy = client ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+	if (copy < 0) {
+		free(client);
+		close(fd);
+		return NULL;
+	}
+	client->clients = clients;
+	client->number = ++clients->last;
+	client->fd = fd;
+	client->source.fd = -1;
+	outlet_open_socket(&client->outlet, clients->loop, copy);
+	client->outlet.drained = outlet_drained;
+	client->outlet.broke = outlet_broke;
+	buffer_init(&client->received, FRAME_BUFFER_LIMIT);
+	buffer_init(&client->input, FRAME_CREDIT);
+	if (loop_add(clients->loop, &client->source, fd, EPOLLIN, client_readable) < 0) {
+		free_client(client);
+		return NULL;
+	}
+	clients->list[clients->count++] = client;
+	return client;
+}
+
+/* To a client --------------------------------------------------------------------------------------------------- */
+
+/* A header, an optional number, and bytes, as one write where the socket takes it. */
+static void tell(struct client *client, enum frame_type type, const uint32_t *number, const void *bytes, size_t length)
+{
+	uint8_t start[FRAME_NUMBERS_SIZE];
+	size_t size = FRAME_HEADER_SIZE;
+
+	if (client->gone)
+		return;
+	if (number)
+		size = frame_of_numbers(start, type, 1, *number, 0);
+	frame_header(start, type, size - FRAME_HEADER_SIZE + length);
+	outlet_write(&client->outlet, start, size);
+	if (length > 0)
+		outlet_write(&client->outlet, bytes, length);
+}
+
+/* What has happened already. */
+static void tell_state(struct client *client)
+{
+	struct clients *clients = client->clients;
+
+	if (clients->started)
+		tell(client, FRAME_STARTED, &clients->flags, clients->name, strlen(clients->name));
+	if (clients->exited)
+		tell(client, FRAME_EXIT, &clients->status, NULL, 0);
+	if (clients->failed)
+		tell(client, FRAME_FAILED, &clients->status, clients->text, strlen(clients->text));
+}
+
+static void tell_all(struct clients *clients, enum frame_type type, const char *text)
+{
+	const uint32_t *number = type == FRAME_STARTED ? &clients->flags : &clients->status;
+
+	for (unsigned i = 0; i < clients->count; i++)
+		if (clients->list[i]->greeted)
+			tell(clients->list[i], type, number, text, text ? strlen(text) : 0);
+}
+
+void clients_tell_started(struct clients *clients, const char *name, uint32_t flags)
+{
+	clients->started = true;
+	clients->flags = flags;
+	strncpy(clients->name, name, sizeof(clients->name) - 1);
+	tell_all(clients, FRAME_STARTED, clients->name);
+}
+
+void clients_tell_exit(struct clients *clients, int status)
+{
+	clients->exited = true;
+	clients->status = (uint32_t)status;
+	tell_all(clients, FRAME_EXIT, NULL);
+}
+
+void clients_tell_failed(struct clients *clients, int status, const char *text)
+{
+	clients->failed = true;
+	clients->status = (uint32_t)status;
+	strncpy(clients->text, text, sizeof(clients->text) - 1);
+	tell_all(clients, FRAME_FAILED, clients->text);
+}
+
+void clients_tell_output(struct clients *clients, unsigned stream, const void *bytes, size_t length)
+{
+	for (unsigned i = 0; i < clients->count; i++)
+		if (clients->list[i]->wants_output)
+			tell(clients->list[i], stream == 0 ? FRAME_STDOUT : FRAME_STDERR, NULL, bytes, length);
+}
+
+void clients_tell_note(struct clients *clients, const char *line)
+{
+	for (unsigned i = 0; i < clients->count; i++)
+		if (clients->list[i]->starter)
+			tell(clients->list[i], FRAME_NOTE, NULL, line, strlen(line));
+}
+
+void clients_answer(struct clients *clients, unsigned client, int number, const char *text)
+{
+	uint32_t code = (uint32_t)number;
+
+	for (unsigned i = 0; i < clients->count; i++)
+		if (clients->list[i]->number == client)
+			tell(clients->list[i], FRAME_ANSWER, &code, text, strlen(text));
+}
+
+bool clients_pending(const struct clients *clients)
+{
+	for (unsigned i = 0; i < clients->count; i++)
+		if (!clients->list[i]->gone && outlet_pending(&clients->list[i]->outlet))
+			return true;
+	return false;
+}
+
+/* From a client ------------------------------------------------------------------------------------------------- */
+
+static int take_hello(struct client *client, const struct frame *frame)
+{
+	if (client->greeted)
+		return -EPROTO;
+	client->greeted = true;
+	client->wants_output = frame_number(frame, 0) & FRAME_WANTS_OUTPUT;
+	tell_state(client);
+	return 0;
+}
+
+/* The buffer's limit is the credit: what doesn't fit wasn't the client's to send. */
+static int take_stdin(struct client *client, const struct frame *frame)
+{
+	if (client->input_ended || buffer_append(&client->input, frame->body, frame->length) < 0)
+		return -EPROTO;
+	client->clients->events->input(client->clients->data);
+	return 0;
+}
+
+static int take_stdin_end(struct client *client, const struct frame *frame)
+{
+	(void)frame;
+	client->input_ended = true;
+	client->clients->events->input(client->clients->data);
+	return 0;
+}
+
+static int take_resize(struct client *client, const struct frame *frame)
+{
+	client->clients->events->resize(client->clients->data, frame_number(frame, 0), frame_number(frame, 1));
+	return 0;
+}
+
+static int take_signal(struct client *client, const struct frame *frame)
+{
+	client->clients->events->signal(client->clients->data, client->number, (int)frame_number(frame, 0));
+	return 0;
+}
+
+static int take_stop(struct client *client, const struct frame *frame)
+{
+	client->clients->events->stop(client->clients->data, frame_number(frame, 0));
+	return 0;
+}
+
+static int take_end(struct client *client, const struct frame *frame)
+{
+	(void)frame;
+	client->clients->events->end(client->clients->data);
+	return 0;
+}
+
+static int take_detach(struct client *client, const struct frame *frame)
+{
+	(void)frame;
+	client->must_stay = false;
+	return 0;
+}
+
+static int take(struct client *client, const struct frame *frame)
+{
+	static int (*const takers[])(struct client *client, const struct frame *frame) = {
+		[FRAME_HELLO] = take_hello,   [FRAME_STDIN] = take_stdin, [FRAME_STDIN_END] = take_stdin_end,
+		[FRAME_RESIZE] = take_resize, [FRAME_SIGNAL] = take_signal, [FRAME_STOP] = take_stop,
+		[FRAME_END] = take_end,	      [FRAME_DETACH] = take_detach,
+	};
+
+	if (!client->greeted && frame->type != FRAME_HELLO)
+		return -EPROTO;
+	return takers[frame->type](client, frame);
+}
+
+static void client_readable(struct loop_source *source, uint32_t events)
+{
+	struct client *client = container_of(source, struct client, source);
+	size_t room = FRAME_BUFFER_LIMIT - buffer_length(&client->received);
+	uint8_t *to = buffer_reserve(&client->received, room);
+	ssize_t count = to ? recv(client->fd, to, room, MSG_DONTWAIT) : 0;
+	struct frame frame;
+	int status;
+
+	(void)events;
+	if (count < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (count <= 0) {
+		leave(client);
+		return;
+	}
+	buffer_commit(&client->received, (size_t)count);
+	for (status = frame_parse(&client->received, 1, &frame); status > 0;
+	     status = frame_parse(&client->received, 1, &frame)) {
+		status = take(client, &frame);
+		if (status < 0)
+			break;
+		buffer_consume(&client->received, frame_size(&frame));
+	}
+	if (status < 0)
+		leave(client);
+}
+
+bool clients_next_input(struct clients *clients, const void **bytes, size_t *length)
+{
+	for (unsigned i = 0; i < clients->count; i++) {
+		unsigned turn = (clients->turn + i) % clients->count;
+		struct client *client = clients->list[turn];
+		size_t held = buffer_length(&client->input);
+
+		if (client->gone || (held == 0 && (!client->input_ended || clients->detached)))
+			continue;
+		clients->turn = turn;
+		*bytes = buffer_bytes(&client->input);
+		*length = held < FRAME_MOST ? held : FRAME_MOST;
+		return true;
+	}
+	return false;
+}
+
+void clients_input_taken(struct clients *clients, size_t length)
+{
+	struct client *client = clients->list[clients->turn];
+	uint32_t credit = (uint32_t)length;
+
+	clients->turn++;
+	if (length == 0)
+		return;
+	buffer_consume(&client->input, length);
+	tell(client, FRAME_CREDIT_BACK, &credit, NULL, 0);
+}
+
+/* All of them ---------------------------------------------------------------------------------------------------- */
+
+void clients_init(struct clients *clients, struct loop *loop, const struct clients_events *events, void *data)
+{
+	*clients = (struct clients){.loop = loop, .events = events, .data = data, .listener = -1};
+	clients->source.fd = -1;
+}
+
+int clients_add_starter(struct clients *clients, int fd, bool detached, struct error *error)
+{
+	struct client *client = add(clients, fd);
+
+	if (!client)
+		return error_errno(error, ENOMEM, "the starter's connection");
+	client->starter = client->greeted = true;
+	client->wants_output = client->must_stay = !detached;
+	clients->detached = detached;
+	return 0;
+}
+
+static void accept_client(struct loop_source *source, uint32_t events)
+{
+	struct clients *clients = container_of(source, struct clients, source);
+	int fd = accept4(clients->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (unix_peer_allowed(fd))
+		add(clients, fd);
+	else
+		close(fd);
+}
+
+int clients_listen(struct clients *clients, const char *path, struct error *error)
+{
+	int status;
+
+	clients->listener = unix_listen(path, error);
+	if (clients->listener < 0)
+		return clients->listener;
+	status = loop_add(clients->loop, &clients->source, clients->listener, EPOLLIN, accept_client);
+	return status < 0 ? error_errno(error, -status, "watch %s", path) : 0;
+}
+
+static void flush_expired(struct loop_timer *timer)
+{
+	(void)timer;
+}
+
+/* Whether there is somebody to wait for. */
+static bool flushing(const struct clients *clients, bool expired)
+{
+	for (unsigned i = 0; i < clients->count; i++) {
+		const struct client *client = clients->list[i];
+
+		if (!client->gone && outlet_pending(&client->outlet) && (!expired || client->must_stay))
+			return true;
+	}
+	return false;
+}
+
+void clients_flush(struct clients *clients)
+{
+	struct loop_timer timer = {0};
+
+	loop_timer_set(clients->loop, &timer, FLUSH_TIMEOUT, flush_expired);
+	while (flushing(clients, timer.deadline == 0))
+		if (loop_step(clients->loop) < 0)
+			break;
+	loop_timer_clear(clients->loop, &timer);
+}
+
+void clients_close(struct clients *clients)
+{
+	if (!clients->loop)
+		return;
+	for (unsigned i = 0; i < clients->count; i++)
+		free_client(clients->list[i]);
+	clients->count = 0;
+	loop_timer_clear(clients->loop, &clients->sweeper);
+	loop_remove(clients->loop, &clients->source);
+	fd_close(&clients->listener);
+	clients->loop = NULL;
+}

@@ -1,0 +1,136 @@
+/* What the clients of a running container want: bytes, sizes, signals, its end. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "lib/cleanup.h"
+#include "runtime/run_private.h"
+
+#define NEVER UINT32_MAX
+#define SIGNAL_HIGHEST 64
+/* After SIGKILL, so long until the VM is ended instead. */
+#define KILL_PATIENCE (10 * LOOP_SECOND)
+
+static void drained(void *data)
+{
+	struct run *run = data;
+
+	for (unsigned i = 0; run->running && i < STREAMS_OUTPUTS; i++)
+		streams_hold(&run->streams, i, false);
+}
+
+void run_feed(struct run *run)
+{
+	const void *bytes;
+	size_t length;
+
+	while (run->input_wanted && clients_next_input(&run->clients, &bytes, &length)) {
+		streams_input(&run->streams, bytes, length);
+		clients_input_taken(&run->clients, length);
+	}
+}
+
+static void input(void *data)
+{
+	run_feed(data);
+}
+
+static void resize(void *data, unsigned rows, unsigned columns)
+{
+	Grpc__TtyWinResizeRequest request = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
+	struct run *run = data;
+
+	run->rows = rows;
+	run->columns = columns;
+	if (!run->running || !run->options->terminal)
+		return;
+	request.container_id = run->directory.name;
+	request.row = rows;
+	request.column = columns;
+	session_start(&run->session, "TtyWinResize", &request.base, NULL, NULL);
+}
+
+/* Sends it. `answered` as for session_start(). */
+static int send_signal(struct run *run, int number, ttrpc_answered answered, void *data)
+{
+	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+
+	request.container_id = run->directory.name;
+	request.signal = (uint32_t)number;
+	return session_start(&run->session, "SignalProcess", &request.base, answered, data);
+}
+
+struct asked_signal {
+	struct run *run;
+	unsigned client;
+};
+
+static void signal_answered(void *data, const struct ttrpc_result *result)
+{
+	struct asked_signal *asked = data;
+
+	clients_answer(&asked->run->clients, asked->client, result->code == TTRPC_OK ? 0 : EREMOTEIO,
+		       result->code == TTRPC_OK ? "" : result->message);
+	free(asked);
+}
+
+static void ask_signal(void *data, unsigned client, int number)
+{
+	struct asked_signal *asked = calloc(1, sizeof(*asked));
+	struct run *run = data;
+
+	if (asked)
+		*asked = (struct asked_signal){.run = run, .client = client};
+	if (!run->running)
+		clients_answer(&run->clients, client, ESRCH, "the container isn't running");
+	else if (number < 1 || number > SIGNAL_HIGHEST)
+		clients_answer(&run->clients, client, EINVAL, "there is no such signal");
+	else if (!asked || send_signal(run, number, signal_answered, asked) < 0)
+		clients_answer(&run->clients, client, ENOMEM, "the signal could not be sent");
+	else
+		return;
+	free(asked);
+}
+
+static void end(void *data)
+{
+	((struct run *)data)->cancelled = true;
+}
+
+static void kill_expired(struct loop_timer *timer)
+{
+	end(container_of(timer, struct run, stop));
+}
+
+static void term_expired(struct loop_timer *timer)
+{
+	struct run *run = container_of(timer, struct run, stop);
+
+	if (!run->running)
+		return;
+	send_signal(run, SIGKILL, NULL, NULL);
+	loop_timer_set(&run->loop, &run->stop, KILL_PATIENCE, kill_expired);
+}
+
+static void stop(void *data, unsigned seconds)
+{
+	struct run *run = data;
+
+	if (!run->running) {
+		end(run);
+		return;
+	}
+	send_signal(run, SIGTERM, NULL, NULL);
+	if (seconds != NEVER)
+		loop_timer_set(&run->loop, &run->stop, seconds * LOOP_SECOND, term_expired);
+}
+
+const struct clients_events run_control = {
+	.input = input,
+	.drained = drained,
+	.resize = resize,
+	.signal = ask_signal,
+	.stop = stop,
+	.end = end,
+	.abandoned = end,
+};
