@@ -33,7 +33,8 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
-# VM_APPEND more for the kernel's command line, the arguments more for QEMU. (maxcpus: see runtime/vmm.c.)
+# VM_IMAGE the initramfs, VM_APPEND more for the kernel's command line, the arguments more for QEMU. (maxcpus: see
+# runtime/vmm.c.)
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
@@ -51,7 +52,7 @@ vm_start()
 		qemu-system-x86_64 -M "$machine,memory-backend=ram" -accel tcg -cpu max \
 		-smp 1,maxcpus=2 -m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$build/vmlinuz-$kernel" -initrd "$build/initramfs.cpio" \
+		-kernel "$build/vmlinuz-$kernel" -initrd "${VM_IMAGE:-$build/initramfs.cpio}" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 $append agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
 		-serial "file:$AGENT_DIR/console.log" \
 		-chardev "socket,id=vsock,path=$AGENT_DIR/vhost.sock" -device "vhost-user-vsock-$bus,chardev=vsock" \
