@@ -14,11 +14,11 @@ setup_file()
 	# Made in another order than here, by who gives nothing to others.
 	(umask 077 && cd "$TOP" && find . -path ./build -prune -o -path ./.git -prune -o -type f -print | sort -r |
 		cpio -pd --quiet "$OTHER")
-	# Parts come from the cache, and in no other folder is anything of the images under test.
 	if [[ ${NACRE_TEST_FULL:-} ]]; then
+		local cache=${XDG_CACHE_HOME:-$HOME/.cache}/nacre
 		export XDG_CACHE_HOME=$BATS_FILE_TMPDIR/cache
 		mkdir -p "$XDG_CACHE_HOME/nacre"
-		ln -s "${CACHE_BEFORE:-$HOME/.cache}/nacre/source" "${CACHE_BEFORE:-$HOME/.cache}/nacre/apt" "$XDG_CACHE_HOME/nacre/"
+		ln -s "$cache/source" "$cache/apt" "$XDG_CACHE_HOME/nacre/"
 	fi
 	(umask 077 && cd "$OTHER" && TZ=Asia/Tokyo TMPDIR=$BATS_FILE_TMPDIR make -j"$(nproc)" programs images \
 		${NACRE_TEST_FULL:+kernel} >"$BATS_FILE_TMPDIR/log" 2>&1 3>&-) || { tail -n 30 "$BATS_FILE_TMPDIR/log"; false; }
