@@ -216,9 +216,6 @@ fragments = $(sort $(patsubst %,kernel-config/%.config,base virtio arch-$(ARCH) 
 
 kernel: $(B)/vmlinuz-microvm $(B)/vmlinuz-full ## the guest kernels, build/vmlinuz-PROFILE, and build/modules-full
 
-# Order-only: one kernel at a time, each takes all processors.
-$(B)/vmlinuz-full: | $(B)/vmlinuz-microvm
-
 define kernel_profile
 $(B)/vmlinuz-$1: scripts/build-kernel $2 .config
 	$$(Q)scripts/build-kernel $(ARCH) $$@ $2
