@@ -147,6 +147,9 @@ static int resolve_user(struct user *user, int root, const char *name, char logi
 	if (!all_digits(name)) {
 		if (find_user(user, root, name, NULL, login))
 			return 0;
+		if (root < 0)
+			return error_set(error, ENOENT, "user '%s': names can't be looked up in the image of a file "
+					 "system, only numbers can be given", name);
 		return error_set(error, ENOENT, "no user '%s' in the root file system's /etc/passwd", name);
 	}
 	if (!parse_id(name, &number))
