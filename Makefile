@@ -294,7 +294,7 @@ $(B)/rootfs-busybox/.complete: rootfs/make-container-root $(B)/busybox-container
 # sanitizers need it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TEST_CFLAGS := -std=gnu11 -g -O1 $(SANITIZE) -Wall -Wextra -Werror
-TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt -larchive
+TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt -larchive -lmd
 UNIT_TESTS := $(patsubst tests/unit/%.c,build/tests/%,$(wildcard tests/unit/*_test.c))
 TEST_GEN_OBJECTS := $(patsubst $(GEN)/%.c,build/san/gen/%.o,$(GEN_SOURCES))
 
