@@ -21,7 +21,7 @@ teardown_file() { remove_all; }
 
 @test "nobody waits for its end: no file of ours is held open" {
 	# The pipe ends although the container runs on.
-	[[ $(timeout 60 nacre run -d --name free "$ROOT" -- sleep 1000 3>&1 2>&1 | cat) == free ]]
+	is free bash -c 'set -o pipefail; nacre run -d --name free "$ROOT" -- sleep 1000 3>&1 2>&1 | timeout 60 cat'
 	nacre rm -f free
 }
 
