@@ -2,7 +2,11 @@
 #include "agent/storage_list.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "lib/cleanup.h"
 
 static const char *const *copy_texts(struct arena *arena, char **texts, size_t count)
 {
@@ -98,20 +102,29 @@ void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, si
 		storage_uses_drop(uses, storages[i]->mount_point);
 }
 
+/* Unmounts those that we have mounted, the last one first. */
+static void undo(const struct storage_list *list, const bool *ours, size_t count)
+{
+	while (count-- > 0)
+		if (ours[count])
+			storage_unmount(list->requests[count].mount_point, NULL);
+}
+
 int storage_list_mount(const void *argument, struct job_result *result)
 {
 	const struct storage_list *list = argument;
+	cleanup_free bool *ours = calloc(list->count + 1, sizeof(*ours));
 
+	if (!ours)
+		return error_errno(&result->error, ENOMEM, "mount storages");
 	for (size_t i = 0; i < list->count; i++) {
 		int status = storage_mount(&list->requests[i], &result->error);
 
 		if (status < 0) {
-			const char *failed = list->requests[i].mount_point;
-
-			while (i > 0)
-				storage_unmount(list->requests[--i].mount_point, NULL);
-			return error_wrap(&result->error, "storage %s", failed);
+			undo(list, ours, i);
+			return error_wrap(&result->error, "storage %s", list->requests[i].mount_point);
 		}
+		ours[i] = status == 0;
 	}
 	return 0;
 }

@@ -10,7 +10,6 @@
 
 #include "lib/cleanup.h"
 
-#define KERNEL_NAME "vmlinuz-microvm"
 #define IMAGE_NAME "initramfs.cpio"
 
 #if defined(__x86_64__)
@@ -98,13 +97,14 @@ static int find_program(char path[PATH_MAX], const char *name, const char *packa
 	return error_set(error, ENOENT, "%s is not installed (on Debian: apt-get install %s)", name, package);
 }
 
-int locate_all(struct locations *locations, const char *kernel, const char *image, struct error *error)
+int locate_all(struct locations *locations, const char *kernel_name, const char *kernel, const char *image,
+	       struct error *error)
 {
 	char folder[PATH_MAX];
 	int status = own_folder(folder, error);
 
 	if (status == 0)
-		status = find_part(locations->kernel, "kernel", kernel, "NACRE_KERNEL", folder, KERNEL_NAME, error);
+		status = find_part(locations->kernel, "kernel", kernel, "NACRE_KERNEL", folder, kernel_name, error);
 	if (status == 0)
 		status = find_part(locations->image, "image", image, "NACRE_IMAGE", folder, IMAGE_NAME, error);
 	if (status == 0)

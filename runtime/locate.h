@@ -15,7 +15,9 @@ struct locations {
 };
 
 /* Fills them. `kernel` and `image` are what the user named, or NULL: then NACRE_KERNEL and NACRE_IMAGE count, then the
- * folder of this program (a build folder), then share/nacre beside it (an installed one). 0, or -ENOENT with a hint. */
-int locate_all(struct locations *locations, const char *kernel, const char *image, struct error *error);
+ * folder of this program (a build folder), then share/nacre beside it (an installed one), where the kernel's file is
+ * `kernel_name`. 0, or -ENOENT with a hint. */
+int locate_all(struct locations *locations, const char *kernel_name, const char *kernel, const char *image,
+	       struct error *error);
 
 #endif

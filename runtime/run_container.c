@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "runtime/process_file.h"
 #include "runtime/run_private.h"
 #include "runtime/spec.h"
 #include "runtime/status.h"
@@ -99,7 +100,7 @@ static void set_storage(Grpc__Storage *storage, const char *driver, const char *
 	storage->n_options = count;
 }
 
-/* How the image becomes the root: mounted read-only, and an overlay over it in the guest's memory where the container
+/* How the disk becomes the root: mounted read-only, and an overlay over it in the guest's memory where the container
  * may write. The last one is where the root is. */
 static size_t build_storages(const struct run *run, Grpc__Storage storages[2], struct arena *arena)
 {
@@ -108,13 +109,15 @@ static size_t build_storages(const struct run *run, Grpc__Storage storages[2], s
 	char *image = run->options->read_only ? root : arena_printf(arena, GUEST_FOLDER, name, "image");
 	char **image_options = arena_array(arena, 1, sizeof(char *));
 	char **overlay_options = arena_array(arena, 2, sizeof(char *));
+	char *source = arena_alloc(arena, MACHINE_ADDRESS_SIZE);
 
-	if (!image_options || !overlay_options)
+	if (!image_options || !overlay_options || !source)
 		return 0;
+	machine_type_address(run->options->machine, run->image.type != NULL, 0, source);
 	image_options[0] = (char *)"ro";
 	overlay_options[0] = arena_printf(arena, "lowerdir=" GUEST_FOLDER, name, "image");
 	overlay_options[1] = (char *)"io.katacontainers.fs-opt.overlay-rw";
-	set_storage(&storages[0], "mmioblk", "/dev/vda", "erofs", image, image_options, 1);
+	set_storage(&storages[0], run->options->machine->storage_driver, source, "erofs", image, image_options, 1);
 	set_storage(&storages[1], "overlayfs", "overlay", "overlay", root, overlay_options, 2);
 	return run->options->read_only ? 1 : 2;
 }
@@ -128,8 +131,8 @@ static int send_container(struct run *run, struct arena *arena, struct error *er
 		.read_only = options->read_only,
 		.terminal = options->terminal,
 		.command = options->command,
-		.environment = options->environment,
-		.environment_count = options->environment_count,
+		.environment = options->environment.list,
+		.environment_count = options->environment.count,
 		.directory = options->directory,
 		.user = &run->user,
 		.term = getenv("TERM"),
@@ -149,6 +152,8 @@ static int send_container(struct run *run, struct arena *arena, struct error *er
 	request.stdin_port = run->streams.ports[0];
 	request.stdout_port = run->streams.ports[1];
 	request.stderr_port = run->streams.ports[2];
+	if (process_file_write(&run->directory, request.oci->process, error) < 0)
+		return -error->number;
 	return session_call(&run->session, "CreateContainer", &request.base, SESSION_CALL_TIMEOUT, error);
 }
 

@@ -53,8 +53,9 @@ static int start_machine(struct run *run, struct error *error)
 {
 	const struct vmm_options options = {
 		.program = run->locations.vmm,
+		.type = run->options->machine,
 		.kernel = run->locations.kernel,
-		.image = run->locations.image,
+		.image = &run->image,
 		.directory = &run->directory,
 		.disk = PACK_IMAGE,
 		.accel = run->accel,
@@ -65,8 +66,8 @@ static int start_machine(struct run *run, struct error *error)
 	int status = machine_start(&run->machine, &run->loop, run->locations.proxy, &options, error);
 
 	if (status == 0)
-		timeline_note(&run->timeline, "VM %s started (%s, %llu MiB, %u CPU%s)", run->directory.name,
-			      accel_name(run->accel), (unsigned long long)(run->options->memory / MEBIBYTE),
+		timeline_note(&run->timeline, "VM %s started (%s, %s, %llu MiB, %u CPU%s)", run->directory.name,
+			      run->options->machine->name, accel_name(run->accel), (unsigned long long)(run->options->memory / MEBIBYTE),
 			      run->options->cpus, run->options->cpus > 1 ? "s" : "");
 	return status;
 }

@@ -12,12 +12,12 @@
 /* What popt fills; checked and turned into numbers afterwards. */
 struct raw_options {
 	int interactive, terminal, read_only, remove, detached, verbose, help;
-	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io;
+	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io, *machine;
 	const char **environment;
 	poptContext context;
 };
 
-static int parse_io(const char *text, enum io_way *io, struct error *error)
+int io_way_parse(const char *text, enum io_way *io, struct error *error)
 {
 	if (strcmp(text, "streams") == 0)
 		*io = IO_STREAMS;
@@ -47,8 +47,9 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 		{"cpus", 0, POPT_ARG_STRING, &raw->cpus, 0, "the VM's processors (default: 1)", "N"},
 		{"read-only", 0, POPT_ARG_NONE, &raw->read_only, 0, "a root file system that can't be written", NULL},
 		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "keep nothing of the container afterwards", NULL},
+		{"machine", 0, POPT_ARG_STRING, &raw->machine, 0, "what the VM is like (default: microvm)", "microvm|q35"},
 		{"kernel", 0, POPT_ARG_STRING, &raw->kernel, 0, "the guest's kernel (or set NACRE_KERNEL)", "FILE"},
-		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's initramfs (or set NACRE_IMAGE)", "FILE"},
+		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's image (or set NACRE_IMAGE)", "FILE"},
 		{"accel", 0, POPT_ARG_STRING, &raw->accel, 0, "how the VM runs (default: auto)", "kvm|tcg|auto"},
 		{"io", 0, POPT_ARG_STRING, &raw->io, 0, "how streams travel (default: streams)", "calls|streams"},
 		{"timeout", 0, POPT_ARG_STRING, &raw->timeout, 0, "until the VM must answer (default: 60)", "SECONDS"},
@@ -73,28 +74,21 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 	return 0;
 }
 
-/* NAME=VALUE as it is; NAME alone takes our own value, or is left out where we have none. */
-static int take_environment(struct run_options *options, const char **given, struct error *error)
+static int take_environment(struct run_options *options, const struct raw_options *raw, struct error *error)
 {
-	size_t count = 0;
+	int status = 0;
 
-	while (given && given[count])
-		count++;
-	options->environment = calloc(count + 1, sizeof(char *));
-	if (!options->environment)
-		return error_errno(error, ENOMEM, "options");
-	for (size_t i = 0; i < count; i++) {
-		const char *value = strchr(given[i], '=') ? "" : getenv(given[i]);
-		char *entry;
+	for (const char **entry = raw->environment; entry && *entry && status == 0; entry++)
+		if (environment_add(&options->environment, *entry, error) < 0)
+			status = error_wrap(error, "--env");
+	return status;
+}
 
-		if (given[i][0] == '\0' || given[i][0] == '=')
-			return error_set(error, EINVAL, "--env: '%s' has no name", given[i]);
-		if (!value)
-			continue;
-		if (asprintf(&entry, "%s%s%s", given[i], strchr(given[i], '=') ? "" : "=", value) < 0)
-			return error_errno(error, ENOMEM, "options");
-		options->environment[options->environment_count++] = entry;
-	}
+static int take_machine(struct run_options *options, const char *name, struct error *error)
+{
+	options->machine = machine_type_find(name);
+	if (!options->machine)
+		return error_set(error, EINVAL, "--machine: '%s' is not " MACHINE_TYPE_NAMES, name);
 	return 0;
 }
 
@@ -111,8 +105,10 @@ static int take_memory(struct run_options *options, const char *text, struct err
 
 static int check(struct run_options *options, const struct raw_options *raw, struct error *error)
 {
-	int status = take_environment(options, raw->environment, error);
+	int status = take_environment(options, raw, error);
 
+	if (status == 0)
+		status = take_machine(options, raw->machine, error);
 	if (status == 0)
 		status = take_memory(options, raw->memory, error);
 	if (status == 0 && raw->cpus)
@@ -122,7 +118,7 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 	if (status == 0 && raw->accel)
 		status = accel_parse(raw->accel, &options->accel, error);
 	if (status == 0 && raw->io)
-		status = parse_io(raw->io, &options->io, error);
+		status = io_way_parse(raw->io, &options->io, error);
 	if (status == 0 && options->name && !name_valid(options->name))
 		status = error_set(error, EINVAL, "--name: '%s' is no name: " NAME_RULE, options->name);
 	if (status == 0 && *options->directory != '/')
@@ -184,8 +180,8 @@ int run_options_parse(struct run_options *options, int argc, const char *argv[],
 
 static void free_raw(struct raw_options *raw)
 {
-	char *const strings[] = {raw->keys, raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
-				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io};
+	char *const strings[] = {raw->keys,   raw->name, raw->directory, raw->user,  raw->kernel, raw->image,
+				 raw->memory, raw->cpus, raw->timeout,	 raw->accel, raw->io,	  raw->machine};
 
 	for (size_t i = 0; i < array_size(strings); i++)
 		free(strings[i]);
@@ -198,9 +194,7 @@ static void free_raw(struct raw_options *raw)
 
 void run_options_free(struct run_options *options)
 {
-	for (size_t i = 0; i < options->environment_count; i++)
-		free(options->environment[i]);
-	free(options->environment);
+	environment_free(&options->environment);
 	if (options->parser)
 		free_raw(options->parser);
 	*options = (struct run_options){0};

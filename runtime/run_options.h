@@ -8,6 +8,8 @@
 
 #include "lib/error.h"
 #include "runtime/accel.h"
+#include "runtime/environment.h"
+#include "runtime/machine_type.h"
 #include "runtime/quantity.h"
 
 #define MEMORY_DEFAULT (256 * MEBIBYTE)
@@ -17,6 +19,9 @@
 
 enum io_way { IO_STREAMS, IO_CALLS };
 
+/* "streams" or "calls". 0 or -EINVAL. */
+int io_way_parse(const char *text, enum io_way *io, struct error *error);
+
 struct run_options {
 	bool interactive, terminal, read_only, verbose;
 	bool detached;	  /* nobody stays attached */
@@ -25,9 +30,9 @@ struct run_options {
 	const char *name;      /* NULL: made up */
 	const char *directory; /* cwd */
 	const char *user;      /* NULL: root */
+	const struct machine_type *machine;
 	const char *kernel, *image;
-	char **environment; /* NAME=VALUE; allocated here, count below */
-	size_t environment_count;
+	struct environment environment;
 	uint64_t memory; /* bytes, whole MiB */
 	unsigned cpus;
 	unsigned timeout; /* seconds until the guest must be ready */

@@ -7,6 +7,7 @@
 
 #include "runtime/clients.h"
 #include "runtime/exit_status.h"
+#include "runtime/image.h"
 #include "runtime/locate.h"
 #include "runtime/machine.h"
 #include "runtime/output_log.h"
@@ -25,6 +26,7 @@ struct run {
 	struct timeline timeline;
 	/* Found by the command, before there is a monitor. */
 	struct locations locations;
+	struct image image;
 	int root; /* ROOTFS */
 	struct user user;
 	enum accel accel;

@@ -60,6 +60,7 @@ int status_write_config(const struct run_directory *directory, const struct run_
 	set_texts(object, "command", options->command);
 	set_text(object, "workdir", options->directory);
 	set_text(object, "user", options->user);
+	set_text(object, "machine", options->machine->name);
 	set_text(object, "kernel", locations->kernel);
 	set_text(object, "image", locations->image);
 	return write_json(directory, STATUS_CONFIG_FILE, object, error);

@@ -1,12 +1,7 @@
-/* QEMU's arguments.
- *
- * A microvm without PCI and ACPI: QEMU puts its virtio-mmio devices on the kernel's command line. The old timer,
- * interrupt controller and clock stay: without the timer a kernel that finds no kvmclock never calibrates its TSC, and
- * without the clock it waits a second for it. Memory is a shared memfd, because the vsock device (nacre-proxy, by
- * vhost-user) maps it.
- */
+/* QEMU's arguments. Memory is a shared memfd, because the vsock device (nacre-proxy, by vhost-user) maps it. */
 #include "runtime/vmm.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +10,7 @@
 
 #define ARGUMENTS_MAX 64
 #define STREAM_PORT "1027"
+#define QUOTED_SIZE (2 * PATH_MAX)
 
 struct arguments {
 	struct arena *arena;
@@ -26,7 +22,7 @@ static void add(struct arguments *arguments, const char *format, ...) __attribut
 
 static void add(struct arguments *arguments, const char *format, ...)
 {
-	char text[4096];
+	char text[QUOTED_SIZE + 256];
 	va_list values;
 
 	va_start(values, format);
@@ -35,27 +31,35 @@ static void add(struct arguments *arguments, const char *format, ...)
 	arguments->list[arguments->count++] = arena_strdup(arguments->arena, text);
 }
 
-/* The path of a file in the run directory, for use in an option's value: its commas doubled. */
-static const char *quoted(const struct arguments *arguments, const struct run_directory *directory, const char *name)
+/* A path of less than PATH_MAX bytes, for use in an option's value: its commas doubled. */
+static const char *quoted_path(const struct arguments *arguments, const char *path)
 {
-	char path[RUN_FILE_SIZE], text[2 * RUN_FILE_SIZE];
+	char text[QUOTED_SIZE];
+	const char *copy;
 	size_t length = 0;
 
-	run_directory_file(directory, name, path);
-	for (const char *byte = path; *byte; byte++) {
+	for (const char *byte = path; *byte && length < sizeof(text) - 2; byte++) {
 		if (*byte == ',')
 			text[length++] = ',';
 		text[length++] = *byte;
 	}
 	text[length] = '\0';
-	name = arena_strdup(arguments->arena, text);
-	return name ? name : "";
+	copy = arena_strdup(arguments->arena, text);
+	return copy ? copy : "";
+}
+
+/* The same for a file in the run directory. */
+static const char *quoted(const struct arguments *arguments, const struct run_directory *directory, const char *name)
+{
+	char path[RUN_FILE_SIZE];
+
+	return quoted_path(arguments, run_directory_file(directory, name, path));
 }
 
 static void add_machine(struct arguments *arguments, const struct vmm_options *options)
 {
 	add(arguments, "-machine");
-	add(arguments, "microvm,acpi=off,pit=on,pic=on,rtc=on,isa-serial=off,memory-backend=ram");
+	add(arguments, "%s,memory-backend=ram", options->type->options);
 	add(arguments, "-accel");
 	add(arguments, "%s", accel_name(options->accel));
 	add(arguments, "-cpu");
@@ -72,24 +76,68 @@ static void add_machine(struct arguments *arguments, const struct vmm_options *o
 	add(arguments, "%lluM", (unsigned long long)(options->memory >> 20));
 	add(arguments, "-object");
 	add(arguments, "memory-backend-memfd,id=ram,size=%lluM,share=on", (unsigned long long)(options->memory >> 20));
-	add(arguments, "-global");
-	add(arguments, "virtio-mmio.force-legacy=false");
+	if (options->type->global) {
+		add(arguments, "-global");
+		add(arguments, "%s", options->type->global);
+	}
+}
+
+/* Where the kernel finds its root; nothing for an initramfs. */
+static const char *root_words(const struct arguments *arguments, const struct image *image)
+{
+	const char *words;
+
+	if (!image->type)
+		return "";
+	if (*image->verity)
+		words = arena_printf(arguments->arena,
+				     " root=/dev/dm-0 ro rootfstype=%s init=/init dm-mod.create=\"%s\"", image->type,
+				     image->verity);
+	else
+		words = arena_printf(arguments->arena, " root=/dev/vda ro rootfstype=%s init=/init", image->type);
+	return words ? words : "";
 }
 
 static void add_kernel(struct arguments *arguments, const struct vmm_options *options)
 {
 	add(arguments, "-kernel");
 	add(arguments, "%s", options->kernel);
-	add(arguments, "-initrd");
-	add(arguments, "%s", options->image);
+	if (!options->image->type) {
+		add(arguments, "-initrd");
+		add(arguments, "%s", options->image->path);
+	}
 	add(arguments, "-append");
 	/* QEMU's emulator translates a page of code again for each address at which it is mapped, and walks all of that
 	 * for every byte which is then stored to the page: after some thousand processes at random addresses, clearing a
 	 * page can take a minute. Fixed addresses keep it constant. An emulated guest is for trying things out. */
 	add(arguments,
-	    "console=hvc0 reboot=t panic=-1 nacre.exit=reboot agent.passfd_listener_port=" STREAM_PORT " %s%s",
+	    "console=hvc0 %s agent.passfd_listener_port=" STREAM_PORT " %s%s%s", options->type->append,
 	    options->verbose ? "loglevel=6 agent.log=info" : "quiet agent.log=warn",
-	    options->accel == ACCEL_KVM ? "" : " norandmaps");
+	    options->accel == ACCEL_KVM ? "" : " norandmaps", root_words(arguments, options->image));
+}
+
+static void add_backend(struct arguments *arguments, const char *node, const char *quoted_file)
+{
+	add(arguments, "-blockdev");
+	add(arguments, "driver=file,node-name=%s,read-only=on,filename=%s", node, quoted_file);
+	add(arguments, "-device");
+}
+
+/* The guest's own root comes first, so that it is /dev/vda. */
+static void add_disks(struct arguments *arguments, const struct vmm_options *options)
+{
+	const struct machine_type *type = options->type;
+
+	if (options->image->type) {
+		add_backend(arguments, "image", quoted_path(arguments, options->image->path));
+		add(arguments, "%s,drive=image", type->block);
+	}
+	if (type->pci) {
+		add(arguments, "-device");
+		add(arguments, "pcie-root-port,id=port0,addr=%#x,chassis=1", machine_type_slot(0));
+	}
+	add_backend(arguments, "root", quoted(arguments, options->directory, options->disk));
+	add(arguments, "%s,drive=root%s", type->block, type->pci ? ",bus=port0" : "");
 }
 
 static void add_devices(struct arguments *arguments, const struct vmm_options *options)
@@ -97,20 +145,16 @@ static void add_devices(struct arguments *arguments, const struct vmm_options *o
 	add(arguments, "-chardev");
 	add(arguments, "socket,id=vsock,path=%s", quoted(arguments, options->directory, VMM_VHOST_SOCKET));
 	add(arguments, "-device");
-	add(arguments, "vhost-user-vsock-device,chardev=vsock");
-	add(arguments, "-blockdev");
-	add(arguments, "driver=file,node-name=root,read-only=on,filename=%s",
-	    quoted(arguments, options->directory, options->disk));
-	add(arguments, "-device");
-	add(arguments, "virtio-blk-device,drive=root");
+	add(arguments, "%s,chardev=vsock", options->type->vsock);
+	add_disks(arguments, options);
 	add(arguments, "-chardev");
 	add(arguments, "file,id=console,path=%s", quoted(arguments, options->directory, VMM_CONSOLE));
 	add(arguments, "-device");
-	add(arguments, "virtio-serial-device,max_ports=1");
+	add(arguments, "%s,max_ports=1", options->type->serial);
 	add(arguments, "-device");
 	add(arguments, "virtconsole,chardev=console");
 	add(arguments, "-device");
-	add(arguments, "virtio-rng-device");
+	add(arguments, "%s", options->type->random);
 	add(arguments, "-qmp");
 	add(arguments, "unix:%s,server=on,wait=off", quoted(arguments, options->directory, "qmp.sock"));
 }

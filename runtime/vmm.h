@@ -1,4 +1,4 @@
-/* The VMM's command line: QEMU with a microvm. */
+/* The VMM's command line: QEMU's. */
 #ifndef NACRE_RUNTIME_VMM_H
 #define NACRE_RUNTIME_VMM_H
 
@@ -7,6 +7,8 @@
 
 #include "lib/arena.h"
 #include "runtime/accel.h"
+#include "runtime/image.h"
+#include "runtime/machine_type.h"
 #include "runtime/run_directory.h"
 
 #define VMM_VHOST_SOCKET "vhost.sock"
@@ -15,9 +17,11 @@
 
 struct vmm_options {
 	const char *program; /* QEMU */
-	const char *kernel, *image;
+	const struct machine_type *type;
+	const char *kernel;
+	const struct image *image; /* where it is a disk, it becomes the first one */
 	const struct run_directory *directory;
-	const char *disk; /* an image in the run directory, which becomes /dev/vda, read-only */
+	const char *disk; /* the container's first one: an image in the run directory, read-only */
 	enum accel accel; /* KVM or TCG */
 	uint64_t memory;  /* bytes */
 	unsigned cpus;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -46,27 +47,66 @@ static void drain(int fd)
 		;
 }
 
-int device_wait(const char *path, uint64_t timeout, struct error *error)
+/* What is waited for: a file below /dev, or what is at a place of the PCI buses, whose file it becomes. */
+struct wanted {
+	const struct pci_path *pci; /* or NULL */
+	char path[DEVICE_PATH_SIZE];
+};
+
+static bool is_there(struct wanted *wanted)
+{
+	char name[PCI_NAME_SIZE];
+
+	if (wanted->pci && pci_path_find_disk(wanted->pci, "/sys/devices", name) < 0)
+		return false;
+	if (wanted->pci)
+		snprintf(wanted->path, sizeof(wanted->path), "/dev/%s", name);
+	return is_block_device(wanted->path);
+}
+
+/* `what` is for the message. */
+static int wait_for(struct wanted *wanted, const char *what, uint64_t timeout, struct error *error)
 {
 	uint64_t deadline = loop_now() + timeout;
 	cleanup_close int events = -1;
 
-	if (strncmp(path, "/dev/", 5) != 0 || path[5] == '\0' || strchr(path + 5, '/'))
-		return error_set(error, EINVAL, "'%.80s' is no block device's path", path);
-	if (is_block_device(path))
+	if (is_there(wanted))
 		return 0;
 	events = open_events(error);
 	if (events < 0)
 		return events;
-	while (!is_block_device(path)) {
+	while (!is_there(wanted)) {
 		struct pollfd waiting = {.fd = events, .events = POLLIN};
 		uint64_t now = loop_now();
 
 		if (now >= deadline)
 			return error_set(error, ETIMEDOUT, "Timeout after %llus waiting for uevent of %s",
-					 (unsigned long long)(timeout / LOOP_SECOND), path);
+					 (unsigned long long)(timeout / LOOP_SECOND), what);
 		poll(&waiting, 1, (int)((deadline - now) / LOOP_MILLISECOND) + 1);
 		drain(events);
 	}
 	return 0;
+}
+
+int device_wait(const char *path, uint64_t timeout, struct error *error)
+{
+	struct wanted wanted = {0};
+
+	if (strncmp(path, "/dev/", 5) != 0 || path[5] == '\0' || strchr(path + 5, '/') ||
+	    snprintf(wanted.path, sizeof(wanted.path), "%s", path) >= (int)sizeof(wanted.path))
+		return error_set(error, EINVAL, "'%.80s' is no block device's path", path);
+	return wait_for(&wanted, path, timeout, error);
+}
+
+int device_wait_pci(const char *pci_path, uint64_t timeout, char path[DEVICE_PATH_SIZE], struct error *error)
+{
+	struct pci_path pci;
+	struct wanted wanted = {.pci = &pci};
+	int status = pci_path_parse(&pci, pci_path, error);
+
+	if (status == 0)
+		status = wait_for(&wanted, pci_path, timeout, error);
+	if (status == 0)
+		memcpy(path, wanted.path, DEVICE_PATH_SIZE);
+	return status;
 }

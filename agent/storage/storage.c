@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,14 +77,37 @@ static int mount_flags(const char *source, const char *target, const char *type,
 	return 0;
 }
 
-/* Mounts `source` as the request says, with these options. What fails half-way is taken down, and nothing else. */
+static void close_mounts(FILE **file)
+{
+	if (*file)
+		endmntent(*file);
+}
+
+/* Whether the uppermost mount there is a file system of this type. */
+static bool is_mounted(const char *mount_point, const char *type)
+{
+	FILE *file __attribute__((cleanup(close_mounts))) = setmntent("/proc/self/mounts", "re");
+	const struct mntent *entry;
+	bool same = false;
+
+	while (file && (entry = getmntent(file)))
+		if (strcmp(entry->mnt_dir, mount_point) == 0)
+			same = strcmp(entry->mnt_type, type) == 0;
+	return same;
+}
+
+/* Mounts `source` as the request says, with these options; 1 where it is there already. What fails half-way is taken
+ * down, and nothing else. */
 static int mount_source(const struct storage_request *request, const char *source, const struct mount_options *options,
 			struct error *error)
 {
 	bool bind = strcmp(request->fstype, "bind") == 0 || (options->flags & MS_BIND), mounted;
 	struct mount_options all = *options;
-	int status = make_mount_point(request, bind, error);
+	int status;
 
+	if (!bind && !(options->flags & MS_REMOUNT) && is_mounted(request->mount_point, request->fstype))
+		return 1;
+	status = make_mount_point(request, bind, error);
 	if (status < 0)
 		return status;
 	if (bind)
@@ -111,12 +135,25 @@ static int mount_as_asked(const struct storage_request *request, struct error *e
 
 /* Drivers ------------------------------------------------------------------------------------------------------ */
 
-/* mmioblk, and blk where the source is a device's path. */
-static int mount_block(const struct storage_request *request, struct error *error)
+static int mount_mmio_block(const struct storage_request *request, struct error *error)
 {
 	int status = device_wait(request->source, request->hotplug_timeout, error);
 
 	return status < 0 ? status : mount_as_asked(request, error);
+}
+
+/* blk: the source is a device's file, as for mmioblk, or its place on the PCI buses. */
+static int mount_block(const struct storage_request *request, struct error *error)
+{
+	struct storage_request found = *request;
+	char path[DEVICE_PATH_SIZE];
+	int status;
+
+	if (*request->source == '/')
+		return mount_mmio_block(request, error);
+	status = device_wait_pci(request->source, request->hotplug_timeout, path, error);
+	found.source = path;
+	return status < 0 ? status : mount_as_asked(&found, error);
 }
 
 /* The folders of a writable overlay, in the container's own. */
@@ -231,8 +268,11 @@ static int mount_ephemeral(const struct storage_request *request, struct error *
 		return result;
 	if (stat(request->mount_point, &status) < 0 || chown(request->mount_point, (uid_t)-1, (gid_t)group) < 0 ||
 	    chmod(request->mount_point, (status.st_mode & 07777) | S_ISGID) < 0) {
-		result = error_errno(error, errno, "give %s to group %ld", request->mount_point, group);
-		umount2(request->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
+		int number = errno;
+
+		if (result == 0)
+			umount2(request->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
+		return error_errno(error, number, "give %s to group %ld", request->mount_point, group);
 	}
 	return result;
 }
@@ -261,7 +301,7 @@ static const struct {
 	int (*mount)(const struct storage_request *request, struct error *error);
 } drivers[] = {
 	{"blk", mount_block},	      {"ephemeral", mount_ephemeral}, {"local", make_local},
-	{"mmioblk", mount_block},     {"overlayfs", mount_overlay},   {"virtio-fs", mount_virtiofs},
+	{"mmioblk", mount_mmio_block},     {"overlayfs", mount_overlay},   {"virtio-fs", mount_virtiofs},
 };
 
 const char *const storage_driver_names[] = {"blk", "ephemeral", "local", "mmioblk", "overlayfs", "virtio-fs", NULL};

@@ -28,7 +28,8 @@ struct storage_request {
 	bool fs_group_on_root_mismatch; /* only where the root's group or mode isn't right yet */
 };
 
-/* Mounts one. 0 or -errno: EINVAL for what can't be, ETIMEDOUT for a device that didn't come. */
+/* Mounts one. 0; 1 where a file system of that type is mounted there already, which is left as it is (a remount is done);
+ * -errno: EINVAL for what can't be, ETIMEDOUT for a device that didn't come. */
 int storage_mount(const struct storage_request *request, struct error *error);
 
 /* Unmounts what is at `mount_point`, as often as it is mounted there, and removes the folder if it is empty. Nothing

@@ -145,7 +145,12 @@ def attach(name, root):
     must(terminal.status(), 9)
 
 
-if sys.argv[1] == "--attach":
-    attach(sys.argv[2], sys.argv[3])
-else:
-    once(sys.argv[1:])
+def main():
+    if sys.argv[1] == "--attach":
+        attach(sys.argv[2], sys.argv[3])
+    else:
+        once(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"os"
+	"strings"
+)
 
 // What a Kata runtime sends for an ordinary container: an OCI specification like Docker's, without the namespaces and
 // resources which such a runtime takes out (a network namespace, device rules).
@@ -41,6 +44,14 @@ func process(options *processOptions) object {
 	}
 }
 
+// blockDriver is the agent's driver for a device by its path, or by its place on the PCI buses ("02/00").
+func blockDriver(source string) string {
+	if strings.HasPrefix(source, "/") {
+		return "mmioblk"
+	}
+	return "blk"
+}
+
 // storages put a block device with erofs below an overlay, as `nacre run` does.
 func storages(options *processOptions, root string) []object {
 	if options.image == "" {
@@ -48,7 +59,7 @@ func storages(options *processOptions, root string) []object {
 	}
 	image := "/run/kata-containers/" + options.id + "/image"
 	return []object{
-		{"driver": "mmioblk", "source": options.image, "fstype": "erofs", "options": []string{"ro"}, "mount_point": image},
+		{"driver": blockDriver(options.image), "source": options.image, "fstype": "erofs", "options": []string{"ro"}, "mount_point": image},
 		{
 			"driver": "overlayfs", "source": "overlay", "fstype": "overlay", "mount_point": root,
 			"options": []string{"lowerdir=" + image, "io.katacontainers.fs-opt.overlay-rw"},
@@ -75,7 +86,7 @@ func containerRequest(options *processOptions) object {
 			"Hostname": options.id,
 			"Mounts":   mounts(),
 			"Linux": object{
-				"CgroupsPath": "/nacre-tests/" + options.id,
+				"CgroupsPath": "/" + cgroupParent() + "/" + options.id,
 				"Namespaces":  []object{{"Type": "mount"}, {"Type": "ipc"}, {"Type": "uts"}},
 				"MaskedPaths": []string{
 					"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
@@ -93,4 +104,12 @@ func containerRequest(options *processOptions) object {
 // execRequest has no capabilities, as the Go runtime sends none: the process gets the container's.
 func execRequest(options *processOptions) object {
 	return object{"container_id": options.id, "exec_id": options.execID, "process": process(options)}
+}
+
+// cgroupParent is below which cgroup containers get theirs: on a shared machine each run of the tests has its own.
+func cgroupParent() string {
+	if name := os.Getenv("NACRE_TEST_CGROUP"); name != "" {
+		return name
+	}
+	return "nacre-tests"
 }

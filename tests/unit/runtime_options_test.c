@@ -1,4 +1,5 @@
-// uses: runtime/run_options.c runtime/quantity.c runtime/name.c runtime/accel.c lib/error.c lib/loop.c
+// uses: runtime/run_options.c runtime/environment.c runtime/machine_type.c runtime/quantity.c runtime/name.c
+// uses: runtime/accel.c lib/error.c lib/loop.c
 /* The options of `nacre run`: what they become, and how wrong ones are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,6 +97,7 @@ static void defaults(void **state)
 	assert_string_equal(options.directory, "/");
 	assert_int_equal(options.memory, MEMORY_DEFAULT);
 	assert_int_equal(options.cpus, 1);
+	assert_string_equal(options.machine->name, "microvm");
 	assert_int_equal(options.timeout, TIMEOUT_DEFAULT);
 	assert_int_equal(options.accel, ACCEL_AUTO);
 	assert_int_equal(options.io, IO_STREAMS);
@@ -117,10 +119,10 @@ static void combined(void **state)
 			       "--help"),
 			 0);
 	assert_true(options.interactive && options.terminal && options.read_only);
-	assert_int_equal(options.environment_count, 3);
-	assert_string_equal(options.environment[0], "A=1");
-	assert_string_equal(options.environment[1], "B=2");
-	assert_string_equal(options.environment[2], "PASSED_ON=yes");
+	assert_int_equal(options.environment.count, 3);
+	assert_string_equal(options.environment.list[0], "A=1");
+	assert_string_equal(options.environment.list[1], "B=2");
+	assert_string_equal(options.environment.list[2], "PASSED_ON=yes");
 	assert_int_equal(options.memory, 98 * MEBIBYTE); /* rounded up */
 	assert_int_equal(options.cpus, 2);
 	assert_int_equal(options.io, IO_CALLS);
@@ -158,7 +160,7 @@ static void refused(void **state)
 		{"--memory=16M", "too small"}, {"--memory=x", "no amount"},    {"--cpus=0", "--cpus"},
 		{"--accel=xen", "--accel"},    {"--io=pipes", "--io"},	       {"--timeout=0", "--timeout"},
 		{"--name=x", "no name"},       {"--workdir=tmp", "absolute"},  {"--env==x", "no name"},
-		{"--frob", "--frob"},	       {"-Z", "-Z"},
+		{"--frob", "--frob"},	       {"-Z", "-Z"},		       {"--machine=pc", "--machine"},
 	};
 	struct run_options options;
 	struct error error;

@@ -1,4 +1,4 @@
-// uses: agent/storage/storage.c agent/storage/options.c agent/storage/device.c agent/storage/fs_group.c
+// uses: agent/storage/storage.c agent/storage/options.c agent/storage/device.c agent/storage/pci_path.c agent/storage/fs_group.c
 // uses: lib/path.c lib/error.c lib/loop.c
 /* Storage drivers for real, in a mount namespace with a /run of its own. Needs root; skips otherwise. */
 #include <stdarg.h>
@@ -168,6 +168,50 @@ static void a_device_that_does_not_come_is_waited_for_and_no_longer(void **state
 	assert_int_equal(storage_mount(&request, &error), -EINVAL);
 }
 
+static void a_place_on_the_pci_buses_is_waited_for_too(void **state)
+{
+	struct storage_request request = {
+		.driver = "blk", .source = "1f/1f/1f", .fstype = "erofs", .mount_point = POINT, .container_id = "c1",
+		.hotplug_timeout = 100 * LOOP_MILLISECOND, WORDS("ro"),
+	};
+
+	(void)state;
+	assert_int_equal(storage_mount(&request, &error), -ETIMEDOUT);
+	assert_non_null(strstr(error.text, "1f/1f/1f"));
+	assert_false(exists(POINT));
+	request.source = "1f/../1f";
+	assert_int_equal(storage_mount(&request, &error), -EINVAL);
+}
+
+static void what_is_mounted_already_is_left_as_it_is(void **state)
+{
+	struct storage_request request = {
+		.driver = "ephemeral", .source = "tmpfs", .fstype = "tmpfs", .mount_point = POINT, .container_id = "c1",
+		WORDS("size=1m"),
+	};
+	struct statvfs status;
+
+	(void)state;
+	assert_int_equal(storage_mount(&request, &error), 0);
+	write_file(POINT "/kept", "x");
+	assert_int_equal(storage_mount(&request, &error), 1);
+	assert_true(exists(POINT "/kept"));
+	/* A remount is no second mount. */
+	request.options = (const char *const[]){"remount", "size=2m"};
+	request.option_count = 2;
+	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_true(exists(POINT "/kept"));
+	assert_int_equal(statvfs(POINT, &status), 0);
+	assert_int_equal(status.f_blocks * status.f_frsize, 2 << 20);
+	/* Another type is. */
+	request = (struct storage_request){
+		.driver = "virtio-fs", .source = "proc", .fstype = "proc", .mount_point = POINT, .container_id = "c1",
+	};
+	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_false(exists(POINT "/kept"));
+	assert_int_equal(storage_unmount(POINT, &error), 0);
+}
+
 static void an_overlay_gets_its_upper_folders(void **state)
 {
 	struct storage_request request = {
@@ -245,6 +289,8 @@ int main(void)
 		TEST(local_makes_a_folder_with_mode_and_group),
 		TEST(a_file_is_bound_to_a_file),
 		TEST(a_device_that_does_not_come_is_waited_for_and_no_longer),
+		TEST(a_place_on_the_pci_buses_is_waited_for_too),
+		TEST(what_is_mounted_already_is_left_as_it_is),
 		TEST(an_overlay_gets_its_upper_folders),
 		TEST(an_unknown_driver_is_named),
 		TEST(a_group_gets_everything_but_what_links_lead_to),
