@@ -177,10 +177,10 @@ $(B)/libnacre.a: $(LIB_OBJECTS) $(GEN_OBJECTS)
 $(B)/libproxy.a: $(filter-out %/main.o,$(PROXY_OBJECTS))
 	$(archive)
 
-# The unstripped program stays beside the stripped one, as NAME.debug.
+# The unstripped program stays beside the stripped one, as NAME.debug, and NAME.map tells what was linked.
 define link
 @echo "  LINK     $@"
-$(Q)$(MUSL_CC) $(CFLAGS) $(LDFLAGS) -o $@.debug $^ $(LIBS)
+$(Q)$(MUSL_CC) $(CFLAGS) $(LDFLAGS) -Wl,-Map=$@.map -o $@.debug $^ $(LIBS)
 $(Q)$(STRIP) --strip-all -R .comment -o $@ $@.debug
 endef
 
@@ -216,9 +216,6 @@ fragments = $(sort $(patsubst %,kernel-config/%.config,base virtio arch-$(ARCH) 
 
 kernel: $(B)/vmlinuz-microvm $(B)/vmlinuz-full ## the guest kernels, build/vmlinuz-PROFILE, and build/modules-full
 
-# Order-only: one kernel at a time, each takes all processors.
-$(B)/vmlinuz-full: | $(B)/vmlinuz-microvm
-
 define kernel_profile
 $(B)/vmlinuz-$1: scripts/build-kernel $2 .config
 	$$(Q)scripts/build-kernel $(ARCH) $$@ $2
@@ -226,18 +223,63 @@ endef
 $(eval $(call kernel_profile,microvm,$(call fragments,microvm,$(filter-out FULL_%,$(KERNEL_OPTIONS)))))
 $(eval $(call kernel_profile,full,$(call fragments,full,$(patsubst FULL_%,%,$(KERNEL_OPTIONS)))))
 
-image: $(B)/initramfs.cpio ## the guest image, build/initramfs.cpio
+image: $(B)/initramfs.cpio ## the guest image that `nacre run` boots, build/initramfs.cpio
 
-$(B)/busybox-image: scripts/build-busybox rootfs/busybox-image.config $(SYSROOT_STAMP)
-	$(Q)scripts/build-busybox $(ARCH) rootfs/busybox-image.config $@
+IMAGES := $(B)/initramfs.cpio $(B)/initramfs-full.cpio \
+	$(foreach kind,erofs ext4,$(foreach variant,microvm full,$(B)/image-$(variant).$(kind)))
 
-$(B)/busybox-container: scripts/build-busybox rootfs/busybox-container.config $(SYSROOT_STAMP)
-	$(Q)scripts/build-busybox $(ARCH) rootfs/busybox-container.config $@
+images: $(IMAGES) ## all guest images: initramfs, erofs, ext4, each as microvm and full
 
-$(B)/initramfs.cpio: rootfs/make-cpio rootfs/initramfs.list $(wildcard rootfs/etc/*) $(B)/nacre-agent \
-		$(if $(CONFIG_IMAGE_BUSYBOX),$(B)/busybox-image) .config
-	@echo "  CPIO     $@"
-	$(Q)rootfs/make-cpio --set build=$(B) --set busybox=$(or $(CONFIG_IMAGE_BUSYBOX),n) rootfs/initramfs.list $@
+# Each program that an image takes, with a NAME.sources.json that says what it was made of.
+BUSYBOXES := $(foreach name,image container full,$(B)/busybox-$(name))
+
+$(BUSYBOXES): $(B)/busybox-%: scripts/build-busybox rootfs/busybox-%.config $(SYSROOT_STAMP)
+	$(Q)scripts/build-busybox $(ARCH) rootfs/busybox-$*.config $@
+
+TOOLS := $(addprefix $(B)/tools/,mke2fs e2fsck resize2fs xtables-legacy-multi)
+$(B)/tools/mke2fs $(B)/tools/e2fsck $(B)/tools/resize2fs &: scripts/build-tool $(SYSROOT_STAMP)
+	$(Q)scripts/build-tool $(ARCH) e2fsprogs $(@D)
+
+$(B)/tools/xtables-legacy-multi: scripts/build-tool $(SYSROOT_STAMP)
+	$(Q)scripts/build-tool $(ARCH) iptables $(@D)
+
+tools: $(TOOLS) ## what the full image has besides, build/tools
+
+$(BUSYBOXES:%=%.sources.json) $(TOOLS:%=%.sources.json): %.sources.json: % scripts/describe-sources
+	$(Q)scripts/describe-sources $@ --sources $*.sources
+
+$(B)/nacre-agent.sources.json: $(B)/nacre-agent scripts/describe-sources
+	$(Q)scripts/describe-sources $@ --nacre --map $<.map $(SYSROOT)
+
+# rootfs/build-image is what `nacre build-image` starts: there is one builder.
+IMAGE_PARTS := $(B)/nacre-agent $(if $(CONFIG_IMAGE_BUSYBOX),$(B)/busybox-image)
+FULL_PARTS := $(B)/nacre-agent $(if $(CONFIG_IMAGE_BUSYBOX),$(B)/busybox-full) $(TOOLS)
+# Made along with the kernel: build/modules-full.
+MODULES := $(if $(CONFIG_KERNEL_FULL_MODULES),$(B)/vmlinuz-full)
+IMAGE_BUILDER := rootfs/build-image $(wildcard rootfs/imagebuilder/*.py rootfs/etc/*) rootfs/image.list .config
+
+define build_image
+@echo "  IMAGE    $@"
+$(Q)rootfs/build-image --parts $(B) --variant $1 --kind $2 $3 $(if $(CONFIG_IMAGE_BUSYBOX),,--set busybox=n) -o $@
+endef
+
+$(B)/initramfs.cpio: $(IMAGE_PARTS) $(IMAGE_PARTS:%=%.sources.json) $(IMAGE_BUILDER)
+	$(call build_image,microvm,cpio)
+
+$(B)/image-microvm.erofs: $(IMAGE_PARTS) $(IMAGE_PARTS:%=%.sources.json) $(IMAGE_BUILDER)
+	$(call build_image,microvm,erofs,--verity)
+
+$(B)/image-microvm.ext4: $(IMAGE_PARTS) $(IMAGE_PARTS:%=%.sources.json) $(IMAGE_BUILDER)
+	$(call build_image,microvm,ext4)
+
+$(B)/initramfs-full.cpio: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
+	$(call build_image,full,cpio)
+
+$(B)/image-full.erofs: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
+	$(call build_image,full,erofs,--verity)
+
+$(B)/image-full.ext4: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
+	$(call build_image,full,ext4)
 
 rootfs: $(B)/rootfs-busybox/.complete ## a container's root file system to try things with, build/rootfs-busybox
 
@@ -318,12 +360,13 @@ compile_commands.json: $(GEN_HEADERS) $(SYSROOT_STAMP) ## for editors and clangd
 		$(ALL_SOURCES) >$@
 
 PREFIX ?= /usr/local
-install: programs kernel image ## to $(DESTDIR)$(PREFIX)
+install: programs kernel image $(IMAGE_PARTS:%=%.sources.json) $(FULL_PARTS:%=%.sources.json) ## to $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
 	install -D -m 755 $(B)/nacre-proxy $(DESTDIR)$(PREFIX)/bin/nacre-proxy
 	install -D -m 755 $(B)/nacre-agent $(DESTDIR)$(PREFIX)/share/nacre/nacre-agent
 	install -D -m 644 $(B)/vmlinuz-microvm $(DESTDIR)$(PREFIX)/share/nacre/vmlinuz-microvm
 	install -D -m 644 $(B)/initramfs.cpio $(DESTDIR)$(PREFIX)/share/nacre/initramfs.cpio
+	scripts/install-builder $(B) $(DESTDIR)$(PREFIX)/share/nacre
 
 clean: ## what was built here (not the cache)
 	rm -rf build compile_commands.json
@@ -338,7 +381,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image rootfs unit-tests test-programs check test-full lint install clean distclean help \
+.PHONY: all programs agent gen kernel image images tools rootfs unit-tests test-programs check test-full lint install clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)

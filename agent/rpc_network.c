@@ -40,9 +40,7 @@ static void start(struct ttrpc_call *call, int status, struct error *error,
 	if (status == 0) {
 		networking->call = call;
 		status = job_start(&networking->job, call->server->loop, "set up the network", NETWORK_TIMEOUT, work,
-				   argument, done);
-		if (status < 0)
-			error_errno(error, -status, "start a job");
+				   argument, done, error);
 	}
 	if (status < 0) {
 		rpc_fail(call, error);

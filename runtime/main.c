@@ -9,6 +9,16 @@
 
 static const struct command commands[] = {
 	{"run", "boot a VM and run a container in it", command_run},
+	{"exec", "run a further command in a container", command_exec},
+	{"ps", "list containers", command_ps},
+	{"attach", "take a running container's terminal or streams", command_attach},
+	{"logs", "show what a container has written", command_logs},
+	{"wait", "wait for containers to end, and print their exit statuses", command_wait},
+	{"kill", "send containers a signal", command_kill},
+	{"stop", "ask containers to end, and then make them", command_stop},
+	{"rm", "remove containers that have ended", command_rm},
+	{"inspect", "show everything about containers, as JSON", command_inspect},
+	{"build-image", "make a guest image with files of your own", command_build_image},
 };
 
 static int help(FILE *file, int status)
@@ -20,7 +30,7 @@ static int help(FILE *file, int status)
 	      "Commands:\n",
 	      file);
 	for (size_t i = 0; i < array_size(commands); i++)
-		fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].summary);
+		fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n"
 	      "nacre COMMAND --help tells more; nacre --version tells the version.\n",
 	      file);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "runtime/process_file.h"
 #include "runtime/run_private.h"
 #include "runtime/status.h"
 
@@ -115,6 +116,8 @@ static int send_container(struct run *run, struct arena *arena, struct error *er
 	request.stdin_port = run->streams.ports[0];
 	request.stdout_port = run->streams.ports[1];
 	request.stderr_port = run->streams.ports[2];
+	if (process_file_write(&run->directory, request.oci->process, error) < 0)
+		return -error->number;
 	return session_call(&run->session, "CreateContainer", &request.base, SESSION_CALL_TIMEOUT, error);
 }
 

@@ -18,7 +18,6 @@ struct raw_options {
 	poptContext context;
 };
 
-static const char *const io_names[] = {[IO_STREAMS] = "streams", [IO_CALLS] = "calls", NULL};
 static const char *const share_names[] = {[SHARE_EROFS] = "erofs", [SHARE_VIRTIOFS] = "virtiofs", NULL};
 static const char *const network_names[] = {[NETWORK_NONE] = "none", [NETWORK_PUBLISHED] = "published",
 					    [NETWORK_USER] = "user", NULL};
@@ -36,6 +35,17 @@ static int parse_name(const char *option, const char *text, const char *const *n
 		snprintf(all + used, sizeof(all) - used, "%s%s", i ? " or " : "", names[i]);
 	}
 	return error_set(error, EINVAL, "%s: '%.80s' is not %s", option, text, all);
+}
+
+int io_way_parse(const char *text, enum io_way *io, struct error *error)
+{
+	static const char *const names[] = {[IO_STREAMS] = "streams", [IO_CALLS] = "calls", NULL};
+	int status = parse_name("--io", text, names, error);
+
+	if (status < 0)
+		return status;
+	*io = (enum io_way)status;
+	return 0;
 }
 
 /* popt only offers its callback-free tables with plain pointers to fill. */
@@ -180,11 +190,7 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 	if (status == 0 && raw->accel)
 		status = accel_parse(raw->accel, &options->accel, error);
 	if (status == 0 && raw->io)
-		status = parse_name("--io", raw->io, io_names, error);
-	if (status > 0) {
-		options->io = (enum io_way)status;
-		status = 0;
-	}
+		status = io_way_parse(raw->io, &options->io, error);
 	if (status == 0 && options->name && !name_valid(options->name))
 		status = error_set(error, EINVAL, "--name: '%s' is no name: " NAME_RULE, options->name);
 	if (status == 0 && options->directory && *options->directory != '/')

@@ -8,8 +8,8 @@
 
 #include "lib/error.h"
 #include "runtime/accel.h"
-#include "runtime/machine_type.h"
 #include "runtime/environment.h"
+#include "runtime/machine_type.h"
 #include "runtime/network.h"
 #include "runtime/quantity.h"
 #include "runtime/volume.h"
@@ -23,6 +23,9 @@ enum io_way { IO_STREAMS, IO_CALLS };
 
 /* How a directory gets into the VM. */
 enum share_way { SHARE_EROFS, SHARE_VIRTIOFS };
+
+/* "streams" or "calls". 0 or -EINVAL. */
+int io_way_parse(const char *text, enum io_way *io, struct error *error);
 
 struct run_options {
 	bool interactive, terminal, read_only, verbose;

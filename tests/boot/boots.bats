@@ -44,7 +44,7 @@ boot()
 	local kernel=$1 machine=$2 image=$3
 
 	shift 3
-	timeout 120 nacre run --verbose --accel tcg --name "boots-$BATS_TEST_NUMBER-$$" --machine "$machine" \
+	timeout 120 nacre run --rm --verbose --accel tcg --name "boots-$BATS_TEST_NUMBER-$$" --machine "$machine" \
 		--kernel "$build/vmlinuz-$kernel" --image "$image" "$ROOT" "$@" 2>"$BATS_TEST_TMPDIR/said"
 }
 
@@ -89,7 +89,7 @@ boots()
 	cp "$build/image-microvm.erofs.verity" "$image.verity"
 	run boot microvm microvm "$image" -- echo ran
 	[[ $status -eq 125 && $output != *ran* ]]
-	grep -q "the VM ended by itself.*Kernel panic" "$BATS_TEST_TMPDIR/said"
+	grep "the VM ended by itself.*Kernel panic" "$BATS_TEST_TMPDIR/said" || { cat "$BATS_TEST_TMPDIR/said"; false; }
 	row microvm microvm erofs+verity "refused: one byte changed" -
 }
 
