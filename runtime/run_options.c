@@ -18,7 +18,6 @@ struct raw_options {
 	poptContext context;
 };
 
-static const char *const io_names[] = {[IO_STREAMS] = "streams", [IO_CALLS] = "calls", NULL};
 static const char *const share_names[] = {[SHARE_EROFS] = "erofs", [SHARE_VIRTIOFS] = "virtiofs", NULL};
 static const char *const network_names[] = {[NETWORK_NONE] = "none", [NETWORK_PUBLISHED] = "published",
 					    [NETWORK_USER] = "user", NULL};
@@ -40,10 +39,13 @@ static int parse_name(const char *option, const char *text, const char *const *n
 
 int io_way_parse(const char *text, enum io_way *io, struct error *error)
 {
-	int way = parse_name("--io", text, io_names, error);
+	static const char *const names[] = {[IO_STREAMS] = "streams", [IO_CALLS] = "calls", NULL};
+	int status = parse_name("--io", text, names, error);
 
-	*io = way < 0 ? IO_STREAMS : (enum io_way)way;
-	return way < 0 ? way : 0;
+	if (status < 0)
+		return status;
+	*io = (enum io_way)status;
+	return 0;
 }
 
 /* popt only offers its callback-free tables with plain pointers to fill. */
@@ -134,6 +136,11 @@ static int take_published(struct run_options *options, const struct raw_options 
 	options->network = (enum network)status;
 	if (options->network == NETWORK_NONE && options->published_count > 0)
 		return error_set(error, EINVAL, "--publish needs a network: not --network none");
+	/* QEMU's stack drops what an isolated guest sends by UDP, answers too (measured, 7.2). */
+	for (size_t i = 0; i < options->published_count && options->network == NETWORK_PUBLISHED; i++)
+		if (options->published[i].udp)
+			return error_set(error, EINVAL, "--publish: a UDP port needs --network user, as no answer gets out "
+					 "otherwise");
 	return 0;
 }
 

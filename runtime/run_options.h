@@ -21,10 +21,11 @@
 
 enum io_way { IO_STREAMS, IO_CALLS };
 
-/* "streams" or "calls". 0 or -EINVAL. */
-int io_way_parse(const char *text, enum io_way *io, struct error *error);
 /* How a directory gets into the VM. */
 enum share_way { SHARE_EROFS, SHARE_VIRTIOFS };
+
+/* "streams" or "calls". 0 or -EINVAL. */
+int io_way_parse(const char *text, enum io_way *io, struct error *error);
 
 struct run_options {
 	bool interactive, terminal, read_only, verbose;

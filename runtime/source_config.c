@@ -1,69 +1,12 @@
 /* The image configuration, out of JSON. */
 #include "runtime/source_config.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/cleanup.h"
-
-#define SIGNAL_MOST 64
-
-static const struct {
-	const char *name;
-	int number;
-} signals[] = {
-	{"ABRT", SIGABRT},   {"ALRM", SIGALRM}, {"BUS", SIGBUS},   {"CHLD", SIGCHLD},	  {"CONT", SIGCONT},
-	{"FPE", SIGFPE},     {"HUP", SIGHUP},	{"ILL", SIGILL},   {"INT", SIGINT},	  {"IO", SIGIO},
-	{"KILL", SIGKILL},   {"PIPE", SIGPIPE}, {"PROF", SIGPROF}, {"PWR", SIGPWR},	  {"QUIT", SIGQUIT},
-	{"SEGV", SIGSEGV},   {"STOP", SIGSTOP}, {"SYS", SIGSYS},   {"TERM", SIGTERM},	  {"TRAP", SIGTRAP},
-	{"TSTP", SIGTSTP},   {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"URG", SIGURG},	  {"USR1", SIGUSR1},
-	{"USR2", SIGUSR2},   {"VTALRM", SIGVTALRM},		   {"WINCH", SIGWINCH}, {"XCPU", SIGXCPU},
-	{"XFSZ", SIGXFSZ},
-};
-
-/* The kernel's first and last real-time signals, as docker counts them. */
-#define RTMIN 34
-#define RTMAX 64
-
-static int realtime_signal(const char *text)
-{
-	bool from_end = strncasecmp(text, "RTMAX", 5) == 0;
-	int number = from_end ? RTMAX : RTMIN;
-	char *end;
-	long offset = 0;
-
-	if (!from_end && strncasecmp(text, "RTMIN", 5) != 0)
-		return -EINVAL;
-	text += 5;
-	if (*text) {
-		if (*text != (from_end ? '-' : '+') || !isdigit((unsigned char)text[1]))
-			return -EINVAL;
-		offset = strtol(text, &end, 10);
-		if (*end || offset < RTMIN - RTMAX || offset > RTMAX - RTMIN)
-			return -EINVAL;
-	}
-	return number + (int)offset;
-}
-
-int image_config_signal(const char *text)
-{
-	char *end;
-	long number = strtol(text, &end, 10);
-
-	if (isdigit((unsigned char)*text))
-		return *end || number < 1 || number > SIGNAL_MOST ? -EINVAL : (int)number;
-	if (strncasecmp(text, "SIG", 3) == 0)
-		text += 3;
-	for (size_t i = 0; i < array_size(signals); i++)
-		if (strcasecmp(text, signals[i].name) == 0)
-			return signals[i].number;
-	return realtime_signal(text);
-}
+#include "runtime/signal_name.h"
 
 char **image_config_list(const json_t *array, size_t *count)
 {
@@ -121,9 +64,9 @@ int image_config_parse(struct image_config *config, const char *text, struct err
 		return error_set(error, EINVAL, "the image's WorkingDir '%.80s' isn't absolute", config->directory);
 	stop = text_of(inner, "StopSignal");
 	if (stop)
-		config->stop_signal = image_config_signal(stop);
+		config->stop_signal = signal_parse(stop, error);
 	if (config->stop_signal < 0)
-		return error_set(error, EINVAL, "the image's StopSignal '%.80s' is no signal", stop);
+		return error_wrap(error, "the image's StopSignal");
 	return take_lists(config, inner, error);
 }
 

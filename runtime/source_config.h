@@ -20,9 +20,6 @@ struct image_config {
 int image_config_parse(struct image_config *config, const char *text, struct error *error);
 void image_config_free(struct image_config *config);
 
-/* The number of "SIGTERM", "TERM", "15" or "SIGRTMIN+3"; -EINVAL for no signal. */
-int image_config_signal(const char *text);
-
 /* An array of strings as a NULL-terminated list in memory of its own, the strings staying in the document; a missing or
  * null array is empty. NULL where something in it isn't a string, or memory is out. *count may be NULL. */
 char **image_config_list(const json_t *array, size_t *count);

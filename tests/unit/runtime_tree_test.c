@@ -1,4 +1,4 @@
-// uses: runtime/source_tree.c runtime/source_path.c runtime/source_digest.c runtime/source_config.c lib/arena.c lib/error.c
+// uses: runtime/source_tree.c runtime/source_path.c runtime/source_digest.c runtime/source_config.c runtime/signal_name.c lib/arena.c lib/error.c
 /* Layers on top of each other, and the names in them. */
 #include <errno.h>
 #include <setjmp.h>
@@ -288,22 +288,6 @@ static void digests(void **state)
 	assert_false(digest_same(&(struct digest){0}, &(struct digest){0}));
 }
 
-static void signals(void **state)
-{
-	(void)state;
-	assert_int_equal(image_config_signal("SIGTERM"), SIGTERM);
-	assert_int_equal(image_config_signal("usr1"), SIGUSR1);
-	assert_int_equal(image_config_signal("9"), 9);
-	assert_int_equal(image_config_signal("SIGRTMIN+3"), 37);
-	assert_int_equal(image_config_signal("RTMAX-1"), 63);
-	assert_true(image_config_signal("") < 0);
-	assert_true(image_config_signal("SIG") < 0);
-	assert_true(image_config_signal("0") < 0);
-	assert_true(image_config_signal("65") < 0);
-	assert_true(image_config_signal("SIGRTMIN-1") < 0);
-	assert_true(image_config_signal("SIGRTMIN+31") < 0);
-}
-
 static void configurations(void **state)
 {
 	static const char *const bad[] = {
@@ -338,7 +322,7 @@ int main(void)
 		IN_A_TREE(later_layers_win), IN_A_TREE(whiteouts), IN_A_TREE(whiteouts_spare_their_own_layer),
 		IN_A_TREE(plain_archives_have_none), IN_A_TREE(hard_links), IN_A_TREE(bad_hard_links),
 		IN_A_TREE(symlinks_stay_inside), IN_A_TREE(refused_names), IN_A_TREE(deep_nesting),
-		cmocka_unit_test(links_in_archives), cmocka_unit_test(digests), cmocka_unit_test(signals),
+		cmocka_unit_test(links_in_archives), cmocka_unit_test(digests), 
 		cmocka_unit_test(configurations),
 	};
 
