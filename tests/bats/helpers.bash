@@ -13,12 +13,13 @@ PATH=$build:$PATH
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
 
-# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. bats waits for whoever has its descriptor 3.
+# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU. bats waits for
+# whoever has its descriptor 3.
 agent_start()
 {
 	export AGENT_ADDRESS AGENT_DIR=$BATS_FILE_TMPDIR
 	if [[ $place == vm ]]; then
-		vm_start
+		vm_start "${VM_ARGUMENTS[@]}"
 	else
 		cp -a "$build/rootfs-busybox" "$AGENT_DIR/rootfs"
 		AGENT_ADDRESS=unix://$AGENT_DIR/agent.sock
@@ -81,6 +82,44 @@ agent_stop()
 agent_ended()
 {
 	timeout 20 tail --pid="$(cat "$AGENT_DIR/agent.pid")" -f /dev/null
+}
+
+# in_guest SCRIPT: runs it by a shell beside the agent, with the agent's mounts; what it prints is ours. In a VM that is the
+# resident container `watcher` (see watch), and the guest's files are below $guest.
+in_guest()
+{
+	if [[ $place == local ]]; then
+		nsenter --mount --target "$(cat "$AGENT_DIR/agent.pid")" -- sh -c "$1"
+	else
+		watched=$((${watched:-0} + 1))
+		agentctl --timeout 60s exec --id watcher --exec-id "w$BATS_TEST_NUMBER.$watched" -- sh -c "$1"
+	fi
+}
+
+# In setup_file, for in_guest: a container which sees the guest's processes and what is mounted on /run.
+watch()
+{
+	export guest=
+	[[ $place == vm ]] || return 0
+	guest=/guest
+	agentctl run --id watcher --image /dev/vda --print -- sleep 1000000 | jq -c '
+		.OCI.Mounts |= map(if .destination == "/proc" then .type = "bind" | .source = "/proc" | .options = ["bind"] else . end)
+		| .OCI.Mounts += [
+			{destination: "/guest/run", type: "bind", source: "/run", options: ["rbind", "rslave"]},
+			{destination: "/guest/sys/fs/cgroup", type: "bind", source: "/sys/fs/cgroup", options: ["rbind", "ro"]}]' \
+		>"$AGENT_DIR/watcher"
+	agentctl run --request "$AGENT_DIR/watcher" --keep --detach
+}
+
+# The guest as it is: the agent's mounts, the cgroups of the tests' containers, what is in /run.
+guest_state()
+{
+	local init=1
+
+	[[ $place == vm ]] || init=$(cat "$AGENT_DIR/agent.pid")
+	in_guest "sed -E 's/^[0-9]+ [0-9]+ [0-9:]+ //' /proc/$init/mountinfo | sort
+		find $guest/sys/fs/cgroup -type d -path '*nacre-tests/*' | sort
+		find $guest/run -xdev | sort"
 }
 
 # Where a container's root comes from, for agentctl.
