@@ -60,7 +60,7 @@ static void undo_creation(struct sandbox *sandbox, const struct error *error)
 					   sandbox->request->n_storages, &ignored);
 	if (status == 0)
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "undo the sandbox", SETUP_TIMEOUT,
-				   sandbox_setup_undo, &list, undone);
+				   sandbox_setup_undo, &list, undone, &ignored);
 	arena_free(&arena);
 	if (status < 0)
 		creation_failed(sandbox, error);
@@ -120,11 +120,9 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 				    sandbox->agent->config.hotplug_timeout, &error);
 	if (status == 0) {
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
-				   sandbox_setup_run, &setup, set_up);
-		if (status < 0) {
+				   sandbox_setup_run, &setup, set_up, &error);
+		if (status < 0)
 			storage_list_forget(&sandbox->storages, request->storages, request->n_storages);
-			error_errno(&error, -status, "start a job");
-		}
 	}
 	arena_free(&arena);
 	if (status < 0) {

@@ -23,6 +23,7 @@ agent_start()
 	else
 		cp -a "$build/rootfs-busybox" "$AGENT_DIR/rootfs"
 		AGENT_ADDRESS=unix://$AGENT_DIR/agent.sock
+		export NACRE_TEST_CGROUP=nacre-tests-$$
 		# shellcheck disable=SC2016
 		guarded unshare --mount --propagation private sh -c \
 			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$1"' "$build/nacre-agent" "$AGENT_ADDRESS" \
@@ -34,8 +35,8 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
-# VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an erofs image to start from in the place
-# of one, VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU. (maxcpus: see
+# VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
+# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU. (maxcpus: see
 # runtime/vmm.c.)
 vm_start()
 {
@@ -47,7 +48,8 @@ vm_start()
 	fi
 	if [[ ${VM_ROOT:-} ]]; then
 		start=(-drive "id=guest,file=$VM_ROOT,format=raw,if=none,readonly=on" -device "virtio-blk-$bus,drive=guest")
-		append+=" root=/dev/vda ro rootfstype=erofs init=/init"
+		append+=" root=/dev/vda ro rootfstype=${VM_ROOT_TYPE:-erofs}"
+		[[ ${VM_ROOT_TYPE:-} ]] || append+=" init=/init"
 	fi
 
 	AGENT_DIR=$BATS_FILE_TMPDIR
@@ -67,6 +69,22 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
+# press_power SOCKET: the power button, by the QMP socket of a q35 machine.
+press_power()
+{
+	python3 - "$1" <<-'EOF'
+		import socket, sys
+		monitor = socket.socket(socket.AF_UNIX)
+		monitor.connect(sys.argv[1])
+		lines = monitor.makefile("rw")
+		lines.readline()
+		for command in ("qmp_capabilities", "system_powerdown"):
+		    lines.write('{"execute": "%s"}\n' % command)
+		    lines.flush()
+		    lines.readline()
+	EOF
+}
+
 # In teardown_file.
 agent_stop()
 {
@@ -76,6 +94,8 @@ agent_stop()
 	kill "$pid" 2>/dev/null || true
 	# Not a child of this shell: setup_file ran in another one.
 	timeout 20 tail --pid="$pid" -f /dev/null
+	# Some of these are links to others, and not every file makes containers.
+	[[ $place == vm ]] || rmdir /sys/fs/cgroup/*/"$NACRE_TEST_CGROUP" 2>/dev/null || true
 }
 
 # The whole machine or agent is to end by itself.
@@ -118,7 +138,7 @@ guest_state()
 
 	[[ $place == vm ]] || init=$(cat "$AGENT_DIR/agent.pid")
 	in_guest "sed -E 's/^[0-9]+ [0-9]+ [0-9:]+ //' /proc/$init/mountinfo | sort
-		find $guest/sys/fs/cgroup -type d -path '*nacre-tests/*' | sort
+		find $guest/sys/fs/cgroup -type d -path '*/${NACRE_TEST_CGROUP:-nacre-tests}/*' | sort
 		find $guest/run -xdev | sort"
 }
 

@@ -83,22 +83,6 @@ image_with_modprobe()
 	export VM_IMAGE=$BATS_TEST_TMPDIR/image.cpio
 }
 
-# press: the power button of a q35 machine.
-press()
-{
-	python3 - "$BATS_TEST_TMPDIR/qmp.sock" <<-'EOF'
-		import socket, sys
-		monitor = socket.socket(socket.AF_UNIX)
-		monitor.connect(sys.argv[1])
-		lines = monitor.makefile("rw")
-		lines.readline()
-		for command in ("qmp_capabilities", "system_powerdown"):
-		    lines.write('{"execute": "%s"}\n' % command)
-		    lines.flush()
-		    lines.readline()
-	EOF
-}
-
 @test "SIGTERM: a container says its last words, its exit is told, and the machine ends" {
 	serve nacre.shell
 	began sh -c "$last_words"
@@ -133,7 +117,7 @@ press()
 	export VM_MACHINE=q35
 	serve "" -qmp "unix:$BATS_TEST_TMPDIR/qmp.sock,server=on,wait=off"
 	began sh -c "$last_words"
-	press
+	press_power "$BATS_TEST_TMPDIR/qmp.sock"
 	ended 7 $'up\nlast words'
 }
 
