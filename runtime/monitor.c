@@ -120,7 +120,7 @@ static void release(struct run *run)
 	streams_close(&run->streams);
 	run->input_wanted = false;
 	machine_stop(&run->machine);
-	child_kill(&run->packer);
+	composition_close(&run->composition);
 	if (run->directory.fd < 0)
 		return;
 	run->status.log_lost = run->log.lost;

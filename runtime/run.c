@@ -2,25 +2,14 @@
 #include "runtime/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "runtime/attach.h"
 #include "runtime/monitor.h"
-#include "runtime/pack.h"
+#include "runtime/stdio.h"
 #include "runtime/terminal.h"
-
-/* So that no file of ours becomes the descriptor 0, 1 or 2. */
-static void fill_standard_descriptors(void)
-{
-	int fd = open("/dev/null", O_RDWR);
-
-	while (fd >= 0 && fd <= STDERR_FILENO)
-		fd = open("/dev/null", O_RDWR);
-	fd_close(&fd);
-}
 
 /* What can be found wrong before anything is made. */
 static int check(struct run *run, struct error *error)
@@ -30,10 +19,7 @@ static int check(struct run *run, struct error *error)
 
 	if (options->terminal && options->interactive && !options->detached && !isatty(STDIN_FILENO))
 		return error_set(error, ENOTTY, "the input device is not a TTY");
-	run->root = pack_open_root(options->root, error);
-	if (run->root < 0)
-		return run->root;
-	status = user_resolve(&run->user, run->root, options->user, error);
+	status = composition_open(&run->composition, options, error);
 	if (status == 0)
 		status = locate_all(&run->locations, options->machine->kernel, options->kernel, options->image, error);
 	if (status == 0)
@@ -46,14 +32,14 @@ static int check(struct run *run, struct error *error)
 int run(const struct run_options *options)
 {
 	struct run run = {
-		.options = options, .root = -1, .directory = {.base = -1, .fd = -1, .lock = -1}, .log = {.fd = -1}};
+		.options = options, .directory = {.base = -1, .fd = -1, .lock = -1}, .log = {.fd = -1}};
 	struct detach_keys keys;
 	const struct attach_options front = {
 		.keys = &keys, .starter = !options->detached, .detached = options->detached};
 	struct error error = {0};
 	int result, socket;
 
-	fill_standard_descriptors();
+	stdio_fill_descriptors();
 	timeline_start(&run.timeline, options->verbose);
 	terminal_size(&run.rows, &run.columns);
 	result = detach_keys_parse(&keys, options->keys, &error);
@@ -61,7 +47,7 @@ int run(const struct run_options *options)
 		result = check(&run, &error);
 	if (result == 0)
 		result = monitor_start(&run, &socket, &error);
-	fd_close(&run.root);
+	composition_close(&run.composition);
 	if (result >= 0)
 		return attach(socket, &front, EXIT_FAULT);
 	timeline_say("%s", error.text);

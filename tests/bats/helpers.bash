@@ -22,6 +22,7 @@ agent_start()
 	else
 		cp -a "$build/rootfs-busybox" "$AGENT_DIR/rootfs"
 		AGENT_ADDRESS=unix://$AGENT_DIR/agent.sock
+		export NACRE_TEST_CGROUP=nacre-tests-$$
 		# shellcheck disable=SC2016
 		guarded unshare --mount --propagation private sh -c \
 			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$1"' "$build/nacre-agent" "$AGENT_ADDRESS" \
@@ -69,6 +70,8 @@ agent_stop()
 	kill "$pid" 2>/dev/null || true
 	# Not a child of this shell: setup_file ran in another one.
 	timeout 20 tail --pid="$pid" -f /dev/null
+	# Some of these are links to others, and not every file makes containers.
+	[[ $place == vm ]] || rmdir /sys/fs/cgroup/*/"$NACRE_TEST_CGROUP" 2>/dev/null || true
 }
 
 # The whole machine or agent is to end by itself.

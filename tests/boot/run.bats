@@ -168,6 +168,37 @@ hidden()
 	nothing_left "$name"
 }
 
+# A QEMU which is KVM's victim, as on machines where /dev/kvm opens and a guest then never runs; TCG works. Machines where
+# KVM isn't chosen are told in /proc/cpuinfo that they could.
+kvm_fails()
+{
+	local qemu broken=$1
+
+	shift
+	qemu=$(command -v "qemu-system-$(uname -m)")
+	cp "$qemu" "$BATS_TEST_TMPDIR/qemu"
+	echo "flags : vmx" >"$BATS_TEST_TMPDIR/cpuinfo"
+	# shellcheck disable=SC2016
+	hidden "$qemu" "#!/bin/sh
+case \"\$*\" in *-accel\ kvm*) echo x >>$BATS_TEST_TMPDIR/tried; $broken ;; esac
+export QEMU_MODULE_DIR=/usr/lib/$(uname -m)-linux-gnu/qemu
+exec $BATS_TEST_TMPDIR/qemu -L /usr/share/qemu \"\$@\"
+" sh -c 'mount --bind "$0" /proc/cpuinfo && exec "$@"' "$BATS_TEST_TMPDIR/cpuinfo" "$@"
+}
+
+@test "a guest that doesn't run under KVM is started again under TCG, with a line that says so" {
+	[[ $(uname -m) == x86_64 ]] || skip "where the choice of KVM is /proc/cpuinfo's as well"
+	run -3 --separate-stderr kvm_fails "exit 1" nacre run --rm --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
+	[[ -e $BATS_TEST_TMPDIR/tried ]] || skip "no virtual CPU runs on /dev/kvm here: KVM isn't tried"
+	[[ $output == out && $stderr == "nacre: the VM ended at once under KVM: starting it again under TCG" ]]
+	run -3 --separate-stderr kvm_fails "exec sleep 1000" nacre run --rm --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
+	[[ $output == out && $stderr == "nacre: no sign of life from the guest in 10 s under KVM: starting it again under TCG" ]]
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/tried") -eq 2 ]]
+	# Who asks for KVM gets KVM, or an error.
+	fails 125 "" kvm_fails "exit 1" nacre run --rm --accel kvm --name "$name" "$ROOT" -- true
+	nothing_left "$name"
+}
+
 @test "a name in use is refused, and its owner lives on" {
 	: >"$BATS_TEST_TMPDIR/out"
 	nacre run --rm -i --name "$name" "$ROOT" -- sh -c 'echo ready; read x; exit 4' \

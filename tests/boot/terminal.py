@@ -89,4 +89,5 @@ def main():
         sys.exit("the exit status is %d, not 9" % status)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -83,10 +83,26 @@ func dialVsock(path string, port uint32) (*net.UnixConn, uint32, error) {
 	return conn, hostPort, nil
 }
 
+// noticedConn tells of writes: a call that isn't waited for is under way once it has been written.
+type noticedConn struct {
+	net.Conn
+	written chan struct{} // holds one
+}
+
+func (conn *noticedConn) Write(data []byte) (int, error) {
+	count, err := conn.Conn.Write(data)
+	select {
+	case conn.written <- struct{}{}:
+	default:
+	}
+	return count, err
+}
+
 // client is one ttrpc connection.
 type client struct {
 	*settings
 	ttrpc *ttrpc.Client
+	conn  *noticedConn
 }
 
 func (settings *settings) connect() (*client, error) {
@@ -94,7 +110,8 @@ func (settings *settings) connect() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{settings, ttrpc.NewClient(conn)}, nil
+	noticed := &noticedConn{conn, make(chan struct{}, 1)}
+	return &client{settings, ttrpc.NewClient(noticed), noticed}, nil
 }
 
 func (client *client) send(name string, request proto.Message) (*dynamicpb.Message, error) {
