@@ -196,7 +196,7 @@ $(B)/nacre: $(RUNTIME_OBJECTS) $(B)/libproxy.a $(B)/libnacre.a
 
 $(B)/nacre-agent: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lprotobuf-c
 $(B)/nacre-proxy: LIBS := -lseccomp -ljansson -lprotobuf-c
-$(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c
+$(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -llzma -lz -lmd
 
 # For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
 build/guarded: tests/guarded.c
@@ -295,7 +295,7 @@ $(B)/rootfs-busybox/.complete: rootfs/make-container-root $(B)/busybox-container
 # sanitizers need it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TEST_CFLAGS := -std=gnu11 -g -O1 $(SANITIZE) -Wall -Wextra -Werror
-TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt
+TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt -larchive
 UNIT_TESTS := $(patsubst tests/unit/%.c,build/tests/%,$(wildcard tests/unit/*_test.c))
 TEST_GEN_OBJECTS := $(patsubst $(GEN)/%.c,build/san/gen/%.o,$(GEN_SOURCES))
 

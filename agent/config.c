@@ -125,7 +125,11 @@ static int read_environment(struct agent_config *config, struct error *error)
 
 static int read_arguments(struct agent_config *config, int argc, char **argv, struct error *error)
 {
-	static const struct option options[] = {{"listen", required_argument, NULL, 'l'}, {0}};
+	static const struct option options[] = {
+		{"listen", required_argument, NULL, 'l'},
+		{"guest", no_argument, NULL, 'g'},
+		{0},
+	};
 	int option, status = 0;
 
 	opterr = 0;
@@ -133,7 +137,7 @@ static int read_arguments(struct agent_config *config, int argc, char **argv, st
 	while (status == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'l')
 			status = set_address(config, optarg, error);
-		else
+		else if (option != 'g') /* that one has been looked for */
 			status = error_set(error, EINVAL, "unknown option or missing value: %s", argv[optind - 1]);
 	}
 	if (status == 0 && optind < argc)
@@ -141,12 +145,23 @@ static int read_arguments(struct agent_config *config, int argc, char **argv, st
 	return status;
 }
 
+/* Before all else: what the options say comes after what the kernel's command line says. */
+static bool has_option(int argc, char **argv, const char *option)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], option) == 0)
+			return true;
+	return false;
+}
+
 int config_load(struct agent_config *config, int argc, char **argv, struct error *error)
 {
+	bool init = getenv("NACRE_GUEST") != NULL;
 	int status = 0;
 
 	*config = (struct agent_config){
-		.guest = getenv("NACRE_GUEST") != NULL,
+		.init = init,
+		.guest = init || has_option(argc, argv, "--guest"),
 		.hotplug_timeout = DEFAULT_HOTPLUG_TIMEOUT * LOOP_SECOND,
 		.log_level = LOG_INFO,
 	};
@@ -157,9 +172,9 @@ int config_load(struct agent_config *config, int argc, char **argv, struct error
 	if (status == 0)
 		status = read_environment(config, error);
 	/* The kernel passes what it doesn't know to PID 1 as arguments, which aren't the agent's. */
-	if (status == 0 && !config->guest)
+	if (status == 0 && !init)
 		status = read_arguments(config, argc, argv, error);
 	if (status == 0 && *config->server_address == '\0')
-		return error_set(error, EINVAL, "no address to listen on: give --listen unix://PATH");
+		return error_set(error, EINVAL, "no address to listen on: give --listen unix://PATH, or --guest");
 	return status;
 }

@@ -9,7 +9,8 @@
 #include "lib/log.h"
 
 struct agent_config {
-	bool guest;		      /* under a supervisor that is PID 1 of a machine */
+	bool init;		      /* under a supervisor that is PID 1 of a machine */
+	bool guest;		      /* that, or --guest: in a machine of its own with another PID 1 */
 	char server_address[128];     /* "vsock://-1:1024" or "unix://PATH" */
 	uint32_t streams_port;	      /* vsock port of stream connections; 0: none */
 	uint32_t container_pipe_size; /* bytes of an output pipe; 0: the kernel's default */

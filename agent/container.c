@@ -172,11 +172,9 @@ static int mount_storages(struct container *container, struct error *error)
 		process_await_streams(container->init, streams_arrived);
 	} else if (status == 0) {
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
-				   &list, storages_ready);
-		if (status < 0) {
+				   &list, storages_ready, error);
+		if (status < 0)
 			storage_list_forget(&container->sandbox->storages, request->storages, request->n_storages);
-			error_errno(error, -status, "start a job");
-		}
 	}
 	arena_free(&arena);
 	return status;
@@ -201,8 +199,8 @@ static int check_request(struct sandbox *sandbox, const Grpc__CreateContainerReq
 	for (struct container *container = sandbox->containers; container; container = container->next)
 		if (strcmp(container->id, request->container_id) == 0)
 			return error_set(error, EEXIST, "container %s exists already", request->container_id);
-	if (sandbox->destroying)
-		return error_set(error, EBUSY, "the sandbox is being destroyed");
+	if (sandbox->destroying || sandbox->stopping)
+		return error_set(error, EBUSY, "the sandbox is being %s", sandbox->stopping ? "stopped" : "destroyed");
 	return 0;
 }
 
@@ -334,20 +332,21 @@ static void exec_launched(struct process *process, const struct error *error)
 
 static int launch_exec(struct process *process, struct error *error)
 {
-	const Grpc__ExecProcessRequest *request = (const void *)process->call->request;
+	const struct exec_description *exec = process->description;
 	struct container *container = process->container;
 	const struct plan_exec_parameters parameters = {
 		.id = container->id,
 		.init_pidfd = container->init->pidfd,
 		.cgroup = &container->cgroup,
 		.limits = &container->sandbox->boot_limits,
+		.tool = exec->tool,
 	};
 	struct arena arena;
 	struct plan plan;
 	int status;
 
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
-	status = plan_exec(&plan, &arena, request->process, container->request->oci, &parameters, error);
+	status = plan_exec(&plan, &arena, exec->process, container->request->oci, &parameters, error);
 	if (status == 0)
 		status = process_launch(process, &plan, exec_launched, error);
 	arena_free(&arena);
@@ -374,19 +373,19 @@ static void exec_cancelled(struct ttrpc_call *call)
 		process_free(process);
 }
 
-void container_exec(struct container *container, struct ttrpc_call *call, const Grpc__ExecProcessRequest *request)
+void container_exec(struct container *container, struct ttrpc_call *call, const struct exec_description *exec)
 {
-	struct process *process = container_find_process(container, request->exec_id);
+	struct process *process = container_find_process(container, exec->id);
 
 	if (process && process->waited && process != container->init) {
 		process_free(process);
 		process = NULL;
 	}
 	if (process) {
-		ttrpc_call_fail(call, TTRPC_INTERNAL, "exec_id '%.80s' already exists", request->exec_id);
+		ttrpc_call_fail(call, TTRPC_INTERNAL, "exec_id '%.80s' already exists", exec->id);
 		return;
 	}
-	if (!request->process) {
+	if (!exec->process) {
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no process");
 		return;
 	}
@@ -394,12 +393,13 @@ void container_exec(struct container *container, struct ttrpc_call *call, const 
 		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s isn't running", container->id);
 		return;
 	}
-	process = process_new(container, request->exec_id);
+	process = process_new(container, exec->id);
 	if (!process) {
 		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	process->numbers = (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port};
+	process->numbers = exec->numbers;
+	process->description = exec;
 	process->call = call;
 	call->handler_data = process;
 	call->cancelled = exec_cancelled;

@@ -60,8 +60,16 @@ void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Gr
 /* Answers StartContainer. */
 void container_start(struct container *container, struct ttrpc_call *call);
 
-/* Answers ExecProcess. */
-void container_exec(struct container *container, struct ttrpc_call *call, const Grpc__ExecProcessRequest *request);
+/* What is to be executed: of the call that asks for it, and gone with that. */
+struct exec_description {
+	const char *id;
+	const Grpc__Process *process; /* NULL is refused */
+	const char *tool;	      /* the guest's program to execute; NULL: the container's */
+	struct stream_numbers numbers;
+};
+
+/* Answers ExecProcess and its like. */
+void container_exec(struct container *container, struct ttrpc_call *call, const struct exec_description *exec);
 
 /* Kills and removes everything of it within `timeout` nanoseconds. `removed` as in the structure. */
 void container_remove(struct container *container, uint64_t timeout,

@@ -117,12 +117,9 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 	if (container->storages_mounted)
 		status = storage_list_plan_unmount(&removal.storages, &arena, &container->sandbox->storages,
 						   container->request->storages, container->request->n_storages, error);
-	if (status == 0) {
+	if (status == 0)
 		status = job_start(&container->job, &container->sandbox->agent->loop, "remove a container",
-				   timeout + UNMOUNT_TIME, remove_all, &removal, removal_over);
-		if (status < 0)
-			error_errno(error, -status, "start a job");
-	}
+				   timeout + UNMOUNT_TIME, remove_all, &removal, removal_over, error);
 	arena_free(&arena);
 	return status;
 }

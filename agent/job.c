@@ -75,13 +75,13 @@ static _Noreturn void child(int report, int (*work)(const void *argument, struct
 
 int job_start(struct job *job, struct loop *loop, const char *what, uint64_t timeout,
 	      int (*work)(const void *argument, struct job_result *result), const void *argument,
-	      void (*done)(struct job *job, struct job_result *result))
+	      void (*done)(struct job *job, struct job_result *result), struct error *error)
 {
 	int ends[2], status;
 	pid_t pid = 0;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return -errno;
+		return error_errno(error, errno, "%s: socketpair", what);
 	*job = (struct job){.loop = loop, .report = ends[0], .done = done, .what = what, .source.fd = -1};
 	status = loop_add(loop, &job->source, ends[0], EPOLLIN, report_ready);
 	if (status == 0) {
@@ -95,7 +95,7 @@ int job_start(struct job *job, struct loop *loop, const char *what, uint64_t tim
 	if (status < 0) {
 		loop_remove(loop, &job->source);
 		close(ends[0]);
-		return status;
+		return error_errno(error, -status, "%s: start a job", what);
 	}
 	job->pid = pid;
 	loop_timer_set(loop, &job->deadline, timeout, deadline_passed);

@@ -32,10 +32,11 @@ struct job {
 
 /* Runs `work(argument, result)` in a child. It returns 0 or -errno with result->error filled; descriptors that it puts
  * into result->fds are passed on. `done` is called once from the loop, with descriptors that are its own to close. A
- * child that dies or is late is an error of the job. `timeout` is in nanoseconds. 0, or -errno with nothing started. */
+ * child that dies or is late is an error of the job. `timeout` is in nanoseconds. 0, or -errno with
+ * `error` filled and nothing started. */
 int job_start(struct job *job, struct loop *loop, const char *what, uint64_t timeout,
 	      int (*work)(const void *argument, struct job_result *result), const void *argument,
-	      void (*done)(struct job *job, struct job_result *result));
+	      void (*done)(struct job *job, struct job_result *result), struct error *error);
 
 /* Kills a job that runs; `done` isn't called. */
 void job_cancel(struct job *job);

@@ -46,6 +46,11 @@ static void child_exited(struct supervisor *supervisor, pid_t pid, int status)
 	sandbox_process_exited(&container_of(supervisor, struct agent, supervisor)->sandbox, pid, status);
 }
 
+static void stop_wanted(struct supervisor *supervisor, uint64_t grace)
+{
+	sandbox_stop(&container_of(supervisor, struct agent, supervisor)->sandbox, grace);
+}
+
 /* Where stream connections arrive; empty where there are none. */
 static void streams_address(const struct agent_config *config, char address[ADDRESS_SIZE])
 {
@@ -104,7 +109,7 @@ static int set_up(struct agent *agent, int argc, char **argv, struct error *erro
 	stream_ports_init(&agent->stream_ports, &agent->loop, stream_arrived);
 	sandbox_init(&agent->sandbox, agent);
 	ttrpc_server_init(&agent->server, &agent->loop, rpc_services, agent);
-	status = supervisor_watch(&agent->supervisor, &agent->loop, child_exited);
+	status = supervisor_watch(&agent->supervisor, &agent->loop, child_exited, stop_wanted);
 	if (status < 0)
 		return error_errno(error, -status, "watch the supervisor");
 	return listen_all(agent, error);

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.pb-c.h"
@@ -23,6 +22,8 @@
 #define GRACE (500 * LOOP_MILLISECOND)
 /* How long the connections of its streams may take to arrive (behaviour.md section 9). */
 #define ARRIVAL (300 * LOOP_MILLISECOND)
+/* How long a process whose holder has gone may take to end by itself. */
+#define HANGUP (5 * LOOP_SECOND)
 /* How long output that nobody has read outlives the answer to WaitProcess. */
 #define LINGER (30 * LOOP_SECOND)
 
@@ -85,10 +86,16 @@ static bool ends_told(const struct process *process)
  * using it. */
 static void forget_when_done(struct process *process)
 {
-	if (!process->waited || process == process->container->init)
+	bool done = process->waited && drained(process) && ends_told(process);
+
+	if ((!process->waited && !process->unattended) || process == process->container->init)
 		return;
-	loop_timer_set(&agent_of(process)->loop, &process->linger, drained(process) && ends_told(process) ? 0 : LINGER,
-		       linger_expired);
+	loop_timer_set(&agent_of(process)->loop, &process->linger, done ? 0 : LINGER, linger_expired);
+}
+
+bool process_settled(const struct process *process)
+{
+	return !process_alive(process) && !process->waits && drained(process) && ends_told(process);
 }
 
 static bool exit_is_final(const struct process *process)
@@ -117,6 +124,60 @@ void process_output_read(struct process *process)
 		forget_when_done(process);
 }
 
+/* Holding ------------------------------------------------------------------------------------------------------- */
+
+/* A process leads a session and a process group of its own; as long as it isn't reaped that number is no other's. */
+static void signal_group(const struct process *process, int signal)
+{
+	if (process_alive(process) && kill(-process->pid, signal) < 0)
+		log_debug("signal %d to the group of %s: %s", signal, process->exec_id, strerror(errno));
+}
+
+static void hangup_expired(struct loop_timer *timer)
+{
+	signal_group(container_of(timer, struct process, hangup), SIGKILL);
+}
+
+static void hang_up(struct process *process)
+{
+	log_debug("%s/%s is hung up", process->container->id, process->exec_id);
+	signal_group(process, SIGHUP);
+	signal_group(process, SIGCONT);
+	loop_timer_set(&agent_of(process)->loop, &process->hangup, HANGUP, hangup_expired);
+}
+
+static void holder_left(void *owner)
+{
+	struct process *process = owner;
+
+	if (process->holds || process->state == PROCESS_EXITED)
+		return;
+	process->hung_up = true;
+	if (process->state == PROCESS_RUNNING)
+		hang_up(process);
+}
+
+void process_hold(struct process *process, struct ttrpc_call *call)
+{
+	if (process->state == PROCESS_EXITED)
+		ttrpc_call_reply(call, NULL);
+	else
+		call_queue_add(&process->holds, call, process, holder_left);
+}
+
+static void answer_holds(struct process *process)
+{
+	while (process->holds)
+		ttrpc_call_reply(call_queue_take(&process->holds), NULL);
+}
+
+void process_unhold(struct process *process)
+{
+	process->unattended = true;
+	input_abandon(&process->stdin_stream);
+	answer_holds(process);
+}
+
 static void grace_expired(struct loop_timer *timer)
 {
 	struct process *process = container_of(timer, struct process, grace);
@@ -141,6 +202,7 @@ void process_exited(struct process *process, int status)
 	process->state = PROCESS_EXITED;
 	process->status = status;
 	log_debug("%s/%s exited with %d", process->container->id, process->exec_id, status);
+	answer_holds(process);
 	if (!drained(process))
 		loop_timer_set(&agent_of(process)->loop, &process->grace, GRACE, grace_expired);
 	tell_exit(process);
@@ -213,6 +275,8 @@ static void report_ready(struct loop_source *source, uint32_t events)
 	case LAUNCH_EXECED:
 		process->state = process->state == PROCESS_CREATED ? PROCESS_RUNNING : process->state;
 		close_launch(process);
+		if (process->hung_up)
+			hang_up(process);
 		process->launched(process, NULL);
 		break;
 	case LAUNCH_FAILED:
@@ -351,15 +415,6 @@ int process_release(struct process *process, struct error *error)
 	return status < 0 ? error_errno(error, -status, "start %s", process->exec_id) : 0;
 }
 
-int process_signal(struct process *process, int signal, struct error *error)
-{
-	if (process->pidfd < 0 || process->state == PROCESS_EXITED)
-		return 0;
-	if (syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) < 0 && errno != ESRCH)
-		return error_errno(error, errno, "send signal %d to %s", signal, process->exec_id);
-	return 0;
-}
-
 void process_abandon(struct process *process, const struct error *reason)
 {
 	struct ttrpc_call *call = take_pointer(&process->call);
@@ -386,7 +441,9 @@ void process_free(struct process *process)
 		ttrpc_call_fail(call_queue_take(&process->waits), TTRPC_INTERNAL, "Invalid container id");
 	loop_timer_clear(loop, &process->grace);
 	loop_timer_clear(loop, &process->linger);
+	answer_holds(process);
 	loop_timer_clear(loop, &process->arrival);
+	loop_timer_clear(loop, &process->hangup);
 	fd_close(&process->pidfd);
 	free(process->exec_id);
 	free(process);

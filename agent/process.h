@@ -18,6 +18,7 @@
 #include "lib/loop.h"
 
 struct container;
+struct exec_description;
 
 enum process_state {
 	PROCESS_LAUNCHING, /* the helper works on it */
@@ -58,6 +59,11 @@ struct process {
 	struct loop_timer grace; /* whoever holds its output open has this long */
 	struct loop_timer linger; /* an exec whose exit has been told is forgotten after this */
 	struct queued_call *waits;
+	struct queued_call *holds; /* whoever made these goes: so does the process */
+	struct loop_timer hangup;  /* until SIGKILL follows SIGHUP */
+	bool hung_up;		   /* by a holder that went during the launch */
+	bool unattended;	   /* nobody need ask for its exit */
+	const struct exec_description *description; /* of an exec, as long as `call` waits for its launch */
 	struct ttrpc_call *call; /* the CreateContainer, StartContainer or ExecProcess that waits for `launched` */
 };
 
@@ -87,8 +93,22 @@ void process_output_read(struct process *process);
 /* Answers WaitProcess, now or at its end. */
 void process_wait(struct process *process, struct ttrpc_call *call);
 
+/* Answers HoldProcess at its end, or when process_unhold() is called. A caller that goes before that takes the process
+ * along: its process group gets SIGHUP, and a few seconds later SIGKILL. */
+void process_hold(struct process *process, struct ttrpc_call *call);
+
+/* Answers every HoldProcess; stdin is nobody's then, but stays open, and an exec is forgotten some time after its end. */
+void process_unhold(struct process *process);
+
 /* kill(2) on the process itself, never on another that has got its pid. One that is gone already is no error. */
 int process_signal(struct process *process, int signal, struct error *error);
+
+/* SIGTERM; SIGKILL where the first process of a container, which is that of its pid namespace, has no handler for that one,
+ * as it would never get it. 0 or -errno. */
+int process_terminate(struct process *process, struct error *error);
+
+/* Whether it has ended, and whoever wanted to know what it wrote and how it ended has been told. */
+bool process_settled(const struct process *process);
 
 /* Whether it still has to be waited for: it was made, and its exit hasn't been seen. */
 static inline bool process_alive(const struct process *process)

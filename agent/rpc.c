@@ -6,6 +6,7 @@
 
 #include "agent.pb-c.h"
 #include "agent/agent.h"
+#include "guest.pb-c.h"
 #include "health.pb-c.h"
 #include "lib/cleanup.h"
 
@@ -37,10 +38,18 @@ static const struct ttrpc_method health_methods[] = {
 	{0},
 };
 
+static const struct ttrpc_method guest_methods[] = {
+	{"ExecTool", rpc_exec_tool},
+	{"HoldProcess", rpc_hold_process},
+	{"ReleaseProcess", rpc_release_process},
+	{0},
+};
+
 static const struct ttrpc_service agent_service = {&grpc__agent_service__descriptor, agent_methods};
 static const struct ttrpc_service health_service = {&grpc__health__descriptor, health_methods};
+static const struct ttrpc_service guest_service = {&nacre__guest__descriptor, guest_methods};
 
-const struct ttrpc_service *const rpc_services[] = {&agent_service, &health_service, NULL};
+const struct ttrpc_service *const rpc_services[] = {&agent_service, &health_service, &guest_service, NULL};
 
 static const struct {
 	int number;

@@ -4,11 +4,12 @@
 #ifndef NACRE_AGENT_RPC_H
 #define NACRE_AGENT_RPC_H
 
+#include "agent.pb-c.h"
+#include "agent/process.h"
 #include "lib/error.h"
 #include "lib/ttrpc_server.h"
 
 struct container;
-struct process;
 
 extern const struct ttrpc_service *const rpc_services[];
 
@@ -24,6 +25,10 @@ void rpc_finish(struct ttrpc_call *call, const struct error *error);
  * the request is gone. */
 struct container *rpc_find_container(struct ttrpc_call *call, const char *id);
 struct process *rpc_find_process(struct ttrpc_call *call, const char *container_id, const char *exec_id);
+
+/* Executes what the request describes, which is of the call's arena; answers the call. `tool`: see plan.h. */
+void rpc_exec(struct ttrpc_call *call, struct container *container, const char *exec_id, const Grpc__Process *process,
+	      const char *tool, struct stream_numbers numbers);
 
 /* rpc_health.c */
 void rpc_health_check(struct ttrpc_call *call);
@@ -53,5 +58,9 @@ void rpc_read_stdout(struct ttrpc_call *call);
 void rpc_read_stderr(struct ttrpc_call *call);
 void rpc_write_stdin(struct ttrpc_call *call);
 void rpc_close_stdin(struct ttrpc_call *call);
+/* rpc_tool.c, of the service nacre.Guest */
+void rpc_exec_tool(struct ttrpc_call *call);
+void rpc_hold_process(struct ttrpc_call *call);
+void rpc_release_process(struct ttrpc_call *call);
 
 #endif

@@ -39,8 +39,15 @@ static void remove_cancelled(struct ttrpc_call *call)
 void rpc_remove_container(struct ttrpc_call *call)
 {
 	const Grpc__RemoveContainerRequest *request = (const void *)call->request;
-	struct container *container = rpc_find_container(call, request->container_id);
+	struct sandbox *sandbox = &((struct agent *)call->server->context)->sandbox;
+	struct container *container;
 
+	if (sandbox->stopping && !sandbox_find_container(sandbox, request->container_id, NULL)) {
+		/* The stop removes what has ended, as whoever waited for that end is about to. */
+		ttrpc_call_reply(call, NULL);
+		return;
+	}
+	container = rpc_find_container(call, request->container_id);
 	if (!container)
 		return;
 	container->remove_call = call;

@@ -5,32 +5,14 @@
 #include "agent.pb-c.h"
 #include "agent/agent.h"
 #include "agent/copy_file.h"
-#include "agent/job.h"
 #include "agent/rpc.h"
-#include "lib/cleanup.h"
+#include "agent/rpc_job.h"
 
 #define COPY_TIMEOUT (60 * LOOP_SECOND)
-
-struct copying {
-	struct job job;
-	struct ttrpc_call *call;
-};
 
 static int work(const void *argument, struct job_result *result)
 {
 	return copy_file(argument, &result->error);
-}
-
-static void copied(struct job *job, struct job_result *result)
-{
-	rpc_finish(container_of(job, struct copying, job)->call, &result->error);
-}
-
-static void copy_cancelled(struct ttrpc_call *call)
-{
-	struct copying *copying = call->handler_data;
-
-	job_cancel(&copying->job);
 }
 
 /* Copies what the job reads into memory that it has. */
@@ -58,26 +40,14 @@ static int fill(struct copy_file *copy, struct arena *arena, const Grpc__CopyFil
 
 void rpc_copy_file(struct ttrpc_call *call)
 {
-	struct copying *copying = arena_alloc(&call->arena, sizeof(*copying));
 	struct copy_file copy;
 	struct arena arena;
 	struct error error;
-	int status;
 
 	arena_init(&arena, ARENA_FORK, 2 * TTRPC_BODY_MAX);
-	status = copying ? fill(&copy, &arena, (const void *)call->request, &error) :
-			   error_errno(&error, ENOMEM, "CopyFile");
-	if (status == 0) {
-		copying->call = call;
-		status = job_start(&copying->job, call->server->loop, "copy a file", COPY_TIMEOUT, work, &copy, copied);
-		if (status < 0)
-			error_errno(&error, -status, "start a job");
-	}
-	arena_free(&arena);
-	if (status < 0) {
+	if (fill(&copy, &arena, (const void *)call->request, &error) < 0)
 		rpc_fail(call, &error);
-		return;
-	}
-	call->handler_data = copying;
-	call->cancelled = copy_cancelled;
+	else
+		rpc_run_job(call, "copy a file", COPY_TIMEOUT, work, &copy);
+	arena_free(&arena);
 }

@@ -60,7 +60,7 @@ void rpc_get_guest_details(struct ttrpc_call *call)
 	}
 	response.support_mem_hotplug_probe = request->mem_hotplug_probe && access(MEMORY_PROBE, F_OK) == 0;
 	details.version = (char *)NACRE_VERSION;
-	details.init_daemon = agent->config.guest;
+	details.init_daemon = agent->config.init;
 	details.storage_handlers = (char **)storage_driver_names;
 	while (storage_driver_names[details.n_storage_handlers])
 		details.n_storage_handlers++;

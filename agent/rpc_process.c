@@ -1,93 +1,50 @@
 /* ExecProcess, SignalProcess, WaitProcess, TtyWinResize. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-
-#include <fcntl.h>
 
 #include "agent.pb-c.h"
 #include "agent/agent.h"
 #include "agent/rpc.h"
+#include "agent/rpc_job.h"
 #include "lib/cleanup.h"
-#include "lib/fd.h"
 
 #define SIGNAL_TIMEOUT (10 * LOOP_SECOND)
+
+void rpc_exec(struct ttrpc_call *call, struct container *container, const char *exec_id, const Grpc__Process *process,
+	      const char *tool, struct stream_numbers numbers)
+{
+	struct exec_description *exec = arena_alloc(&call->arena, sizeof(*exec));
+
+	if (!exec) {
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	if (*exec_id == '\0') {
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no exec id");
+		return;
+	}
+	*exec = (struct exec_description){.id = exec_id, .process = process, .tool = tool, .numbers = numbers};
+	container_exec(container, call, exec);
+}
 
 void rpc_exec_process(struct ttrpc_call *call)
 {
 	const Grpc__ExecProcessRequest *request = (const void *)call->request;
 	struct container *container = rpc_find_container(call, request->container_id);
 
-	if (!container)
-		return;
-	if (*request->exec_id == '\0')
-		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no exec id");
-	else
-		container_exec(container, call, request);
+	if (container)
+		rpc_exec(call, container, request->exec_id, request->process, NULL,
+			 (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port});
 }
 
 /* Signals to all ----------------------------------------------------------------------------------------------- */
 
-/* Freezing a cgroup may wait for the kernel: a job. In the call's own arena but for what the child reads. */
-struct signal_all {
-	struct job job;
-	struct ttrpc_call *call;
-};
-
+/* Freezing a cgroup may wait for the kernel: a job. */
 static int signal_all(const void *argument, struct job_result *result)
 {
 	return cgroup_signal_all(argument, SIGKILL, &result->error);
-}
-
-static void signalled_all(struct job *job, struct job_result *result)
-{
-	rpc_finish(container_of(job, struct signal_all, job)->call, &result->error);
-}
-
-static void signal_all_cancelled(struct ttrpc_call *call)
-{
-	struct signal_all *all = call->handler_data;
-
-	job_cancel(&all->job);
-}
-
-static void start_signal_all(struct ttrpc_call *call, struct container *container)
-{
-	struct signal_all *all = arena_alloc(&call->arena, sizeof(*all));
-	int status = -ENOMEM;
-
-	if (all) {
-		all->call = call;
-		status = job_start(&all->job, call->server->loop, "signal a container", SIGNAL_TIMEOUT, signal_all,
-				   &container->cgroup, signalled_all);
-	}
-	if (status < 0) {
-		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "start a job: %s", strerror(-status));
-		return;
-	}
-	call->handler_data = all;
-	call->cancelled = signal_all_cancelled;
-}
-
-/* Whether the process does anything about a signal: blocks, ignores or catches it (proc(5), SigBlk and fellows). */
-static bool minds_signal(pid_t pid, int signal)
-{
-	static const char *const keys[] = {"\nSigBlk:", "\nSigIgn:", "\nSigCgt:"};
-	char path[32], text[4096];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) < 0)
-		return true;
-	for (size_t i = 0; i < array_size(keys); i++) {
-		const char *found = strstr(text, keys[i]);
-
-		if (found && strtoull(found + strlen(keys[i]), NULL, 16) >> (signal - 1) & 1)
-			return true;
-	}
-	return false;
 }
 
 void rpc_signal_process(struct ttrpc_call *call)
@@ -95,7 +52,7 @@ void rpc_signal_process(struct ttrpc_call *call)
 	const Grpc__SignalProcessRequest *request = (const void *)call->request;
 	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 	struct error error;
-	int signal;
+	int signal, status;
 
 	if (!process)
 		return;
@@ -106,14 +63,11 @@ void rpc_signal_process(struct ttrpc_call *call)
 	}
 	/* A container's SIGKILL is for all of it (behaviour.md, SignalProcess). */
 	if (*request->exec_id == '\0' && signal == SIGKILL && process->container->cgroup.tree) {
-		start_signal_all(call, process->container);
+		rpc_run_job(call, "signal a container", SIGNAL_TIMEOUT, signal_all, &process->container->cgroup);
 		return;
 	}
-	/* The first process of a pid namespace gets no signal that it has no handler for. */
-	if (signal == SIGTERM && process == process->container->init && process_alive(process) &&
-	    !minds_signal(process->pid, signal))
-		signal = SIGKILL;
-	if (process_signal(process, signal, &error) < 0)
+	status = signal == SIGTERM ? process_terminate(process, &error) : process_signal(process, signal, &error);
+	if (status < 0)
 		rpc_fail(call, &error);
 	else
 		ttrpc_call_reply(call, NULL);

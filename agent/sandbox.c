@@ -68,15 +68,16 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 		ttrpc_call_fail(call, TTRPC_ALREADY_EXISTS, "this guest has its sandbox already");
 		return;
 	}
+	if (sandbox->stopping) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "the guest is stopping");
+		return;
+	}
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
 	status = sandbox_setup_plan(&setup, &arena, &sandbox->storages, request,
 				    sandbox->agent->config.hotplug_timeout, &error);
-	if (status == 0) {
+	if (status == 0)
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
-				   sandbox_setup_run, &setup, set_up);
-		if (status < 0)
-			error_errno(&error, -status, "start a job");
-	}
+				   sandbox_setup_run, &setup, set_up, &error);
 	arena_free(&arena);
 	if (status < 0) {
 		rpc_fail(call, &error);
@@ -96,6 +97,11 @@ static void destroyed_one(struct container *container, const struct error *error
 
 	/* Somebody may have been removing it already. */
 	rpc_finish(take_pointer(&container->remove_call), error ? error : &container->failure);
+	if (error && sandbox->stopping) {
+		log_error("stop: container %s: %s", container->id, error->text);
+		agent_power_off(sandbox->agent);
+		return;
+	}
 	if (error) {
 		sandbox->destroying = false;
 		rpc_finish(take_pointer(&sandbox->call), error);
@@ -129,8 +135,14 @@ void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)
 				sandbox->destroying ? "destroyed" : "created");
 		return;
 	}
-	sandbox->destroying = true;
 	await(sandbox, call);
+	sandbox_remove_all(sandbox);
+}
+
+void sandbox_remove_all(struct sandbox *sandbox)
+{
+	sandbox->destroying = true;
+	loop_timer_clear(&sandbox->agent->loop, &sandbox->next_step);
 	destroy_next(&sandbox->next_step);
 }
 
@@ -206,6 +218,8 @@ void sandbox_process_exited(struct sandbox *sandbox, pid_t pid, int status)
 		keep_early_exit(sandbox, pid, status);
 	/* At once, also where it is kept: the supervisor reports one exit after the other. */
 	supervisor_acknowledge(&sandbox->agent->supervisor, pid);
+	if (sandbox->stopping)
+		sandbox_stop_check(sandbox);
 }
 
 void sandbox_process_made(struct sandbox *sandbox, struct process *process)

@@ -27,7 +27,9 @@ struct sandbox {
 	struct agent *agent;
 	bool created;
 	bool destroying;
-	struct loop_timer next_step; /* of the destruction */
+	bool stopping;		     /* the guest is to end: nothing new is begun */
+	struct loop_timer next_step; /* of the destruction, or of the stop */
+	uint64_t last_words;	     /* until when readers of output are waited for, once all have ended; 0: not yet */
 	struct job job; /* CreateSandbox */
 	struct ttrpc_call *call; /* the CreateSandbox or DestroySandbox to be answered */
 	int ipc_namespace, uts_namespace; /* shared by all containers; -1 until CreateSandbox */
@@ -52,6 +54,15 @@ void sandbox_init(struct sandbox *sandbox, struct agent *agent);
 /* Answers CreateSandbox and DestroySandbox. */
 void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateSandboxRequest *request);
 void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call);
+
+/* Ends everything, and then the guest, as DestroySandbox does, but gently: every container gets SIGTERM, and SIGKILL after
+ * `grace` nanoseconds. Again: the rest has that long from now. */
+void sandbox_stop(struct sandbox *sandbox, uint64_t grace);
+
+/* From sandbox.c and sandbox_stop.c to each other: removes all containers, one after the other, answers `call`, and ends
+ * the guest; something has ended. */
+void sandbox_remove_all(struct sandbox *sandbox);
+void sandbox_stop_check(struct sandbox *sandbox);
 
 /* The container, or NULL with EINVAL in `error`. One that is being removed isn't found. */
 struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error);

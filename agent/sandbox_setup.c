@@ -8,17 +8,18 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/sandbox.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/path.h"
+#include "lib/run_program.h"
 
 #define SANDBOX_DIRECTORY KATA_DIRECTORY "/sandbox"
 #define RESOLV_CONF SANDBOX_DIRECTORY "/resolv.conf"
 #define MODPROBE "/sbin/modprobe"
+#define MODULE_TIMEOUT (30 * LOOP_SECOND)
 
 /* Planning ----------------------------------------------------------------------------------------------------- */
 
@@ -98,22 +99,9 @@ static int make_directories(struct error *error)
 
 static int load_module(char **arguments, struct error *error)
 {
-	int status = 0;
-	pid_t pid = fork();
+	int status = run_program(arguments, MODULE_TIMEOUT, error);
 
-	if (pid < 0)
-		return error_errno(error, errno, "fork");
-	if (pid == 0) {
-		execv(arguments[0], arguments);
-		_exit(127);
-	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return error_errno(error, errno, "wait for " MODPROBE);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return error_set(error, EIO, MODPROBE " %s: %s", arguments[2],
-				 WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "it isn't in this image" : "failed");
-	return 0;
+	return status < 0 ? error_wrap(error, "load the kernel module %s", arguments[2]) : 0;
 }
 
 /* Behind the guest's own resolv.conf, which may be on a read-only root; where there is none, nobody would read it. */

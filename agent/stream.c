@@ -465,6 +465,12 @@ void input_write(struct input *input, struct ttrpc_call *call, const void *data,
 		serve_writers(input);
 }
 
+void input_abandon(struct input *input)
+{
+	if (buffer_length(&input->left) == 0)
+		close_watched(input->loop, &input->socket_source, &input->socket);
+}
+
 void input_close(struct input *input)
 {
 	if (input->fd >= 0 || input->socket >= 0)

@@ -82,6 +82,9 @@ void input_write(struct input *input, struct ttrpc_call *call, const void *data,
  * terminal's own end-of-file character, so that output goes on. */
 void input_finish(struct input *input);
 
+/* Its writer has left, which isn't the end of input: the connection is closed, and what it is written to stays open. */
+void input_abandon(struct input *input);
+
 /* Closes everything; writers are failed. */
 void input_close(struct input *input);
 

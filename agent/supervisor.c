@@ -59,6 +59,24 @@ int supervisor_restore(struct supervisor *supervisor, struct error *error)
 	return error_errno(error, status < 0 ? -status : EPIPE, "hear from the supervisor");
 }
 
+static int send_message(struct supervisor *supervisor, const struct supervision_message *message, int fd)
+{
+	int status = supervision_send(supervisor->fd, message, &fd, fd >= 0);
+
+	if (status < 0)
+		log_error("tell the supervisor: %s", strerror(-status));
+	return status;
+}
+
+/* It takes over what doesn't say that it has begun. */
+static void begin_stop(struct supervisor *supervisor, int milliseconds)
+{
+	struct supervision_message message = {.type = SUPERVISION_STOP};
+
+	supervisor->stop(supervisor, milliseconds > 0 ? (uint64_t)milliseconds * LOOP_MILLISECOND : 0);
+	send_message(supervisor, &message, -1);
+}
+
 static void supervisor_event(struct loop_source *source, uint32_t events)
 {
 	struct supervisor *supervisor = container_of(source, struct supervisor, source);
@@ -73,13 +91,17 @@ static void supervisor_event(struct loop_source *source, uint32_t events)
 	}
 	if (message.type == SUPERVISION_EXITED)
 		supervisor->exited(supervisor, message.pid, message.status);
+	else if (message.type == SUPERVISION_STOP)
+		begin_stop(supervisor, message.status);
 }
 
 int supervisor_watch(struct supervisor *supervisor, struct loop *loop,
-		     void (*exited)(struct supervisor *supervisor, pid_t pid, int status))
+		     void (*exited)(struct supervisor *supervisor, pid_t pid, int status),
+		     void (*stop)(struct supervisor *supervisor, uint64_t grace))
 {
 	supervisor->loop = loop;
 	supervisor->exited = exited;
+	supervisor->stop = stop;
 	return loop_add(loop, &supervisor->source, supervisor->fd, EPOLLIN, supervisor_event);
 }
 
@@ -89,15 +111,6 @@ int supervisor_take(struct supervisor *supervisor, const char *name)
 		if (strcmp(supervisor->restored[i].name, name) == 0)
 			return take_fd(&supervisor->restored[i].fd);
 	return -1;
-}
-
-static int send_message(struct supervisor *supervisor, const struct supervision_message *message, int fd)
-{
-	int status = supervision_send(supervisor->fd, message, &fd, fd >= 0);
-
-	if (status < 0)
-		log_error("tell the supervisor: %s", strerror(-status));
-	return status;
 }
 
 int supervisor_store(struct supervisor *supervisor, const char *name, int fd)

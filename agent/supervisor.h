@@ -21,14 +21,17 @@ struct supervisor {
 	} restored[SUPERVISOR_RESTORED_MAX];
 	/* A child of the supervisor's has ended; it stays a zombie until supervisor_acknowledge(). */
 	void (*exited)(struct supervisor *supervisor, pid_t pid, int status);
+	/* Everything is to end within `grace` nanoseconds, and then supervisor_power_off() to be called. */
+	void (*stop)(struct supervisor *supervisor, uint64_t grace);
 };
 
 /* Takes over SUPERVISION_FD (`supervisor` is all zeros) and waits for all that the store holds. 0 or -errno. */
 int supervisor_restore(struct supervisor *supervisor, struct error *error);
 
-/* Reports exits from the loop from here on. 0 or -errno. */
+/* Reports exits, and the wish to stop, from the loop from here on. 0 or -errno. */
 int supervisor_watch(struct supervisor *supervisor, struct loop *loop,
-		     void (*exited)(struct supervisor *supervisor, pid_t pid, int status));
+		     void (*exited)(struct supervisor *supervisor, pid_t pid, int status),
+		     void (*stop)(struct supervisor *supervisor, uint64_t grace));
 
 /* Takes a restored descriptor by its name: the caller's from here on, -1 where there is none. */
 int supervisor_take(struct supervisor *supervisor, const char *name);

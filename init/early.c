@@ -16,12 +16,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "init/guest_cgroup.h"
+#include "init/modules.h"
 #include "lib/cleanup.h"
 #include "lib/cmdline.h"
 #include "lib/fd.h"
@@ -46,7 +48,7 @@ bool early_in_guest(void)
 /* Root --------------------------------------------------------------------------------------------------------- */
 
 /* What is mounted on has to be there before the root is read-only. */
-static const char *const directories[] = {"/proc", "/sys", "/dev", "/run"};
+static const char *const directories[] = {"/proc", "/sys", "/dev", "/tmp", "/run"};
 
 static int move_root(struct error *error)
 {
@@ -90,6 +92,7 @@ static const struct early_mount mounts[] = {
 	{"tmpfs", "/dev/shm", "tmpfs", NULL, MS_NOSUID | MS_NODEV, false},
 	{"devpts", "/dev/pts", "devpts", "mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC, false},
 	{"tmpfs", "/run", "tmpfs", "mode=755", MS_NOSUID | MS_NODEV, true},
+	{"tmpfs", "/tmp", "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV, false},
 };
 
 /* A folder on another filesystem than its parent has something mounted on it already. */
@@ -143,31 +146,20 @@ static void set_up_console(void)
 	}
 	fd_set_blocking(STDIN_FILENO, false);
 	fd_set_blocking(STDERR_FILENO, false);
+	/* The console isn't our terminal: its ^C would be our SIGINT, which is ctrl-alt-del. */
 	setsid();
-	ioctl(STDIN_FILENO, TIOCSCTTY, 0);
 }
 
 /* The rest ----------------------------------------------------------------------------------------------------- */
 
-static void read_settings(struct early_settings *settings)
+static void read_settings(struct settings *settings)
 {
 	static char text[CMDLINE_SIZE];
-	struct cmdline_word word;
-	const char *rest = text;
 	struct error error;
 
 	if (cmdline_read(text, &error) < 0)
 		log_warning("%s", error.text);
-	while (cmdline_next(&rest, &word)) {
-		const char *value = word.value ? word.value : "";
-
-		if (strcmp(word.key, "systemd.unified_cgroup_hierarchy") == 0)
-			settings->cgroup_v1 = strcmp(value, "0") == 0 || strcmp(value, "false") == 0;
-		else if (strcmp(word.key, "nacre.cgroup") == 0)
-			settings->cgroup_v1 = strcmp(value, "v1") == 0;
-		else if (strcmp(word.key, "nacre.exit") == 0)
-			settings->exit_by_reboot = strcmp(value, "reboot") == 0;
-	}
+	settings_read(settings, text);
 }
 
 /* The guest's own /dev needs no more: containers have theirs. */
@@ -202,7 +194,7 @@ static void raise_loopback(void)
 		log_warning("bring up lo: %s", strerror(errno));
 }
 
-int early_start(struct early_settings *settings, struct error *error)
+int early_start(struct settings *settings, struct error *error)
 {
 	bool fresh;
 	int status;
@@ -213,15 +205,19 @@ int early_start(struct early_settings *settings, struct error *error)
 		status = mount_all(fresh, error);
 	/* Also for the words about what failed. */
 	set_up_console();
+	/* Also for what is to be done about it. */
+	read_settings(settings);
 	if (status < 0)
 		return status;
-	read_settings(settings);
 	if (guest_cgroup_mount(settings->cgroup_v1, error) < 0)
 		log_warning("%s", error->text);
 	link_devices();
 	set_hostname();
 	raise_loopback();
+	/* The keys are a SIGINT to us, and not the end of the machine at once. */
+	reboot(RB_DISABLE_CAD);
 	if (setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1) < 0)
 		return error_errno(error, errno, "set PATH");
+	modules_load(settings->modules);
 	return 0;
 }

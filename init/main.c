@@ -13,15 +13,19 @@
 
 static const char usage[] =
 	"Usage: nacre-agent --listen unix://PATH\n"
+	"       nacre-agent --guest\n"
 	"\n"
 	"Serves the Kata Containers agent protocol: makes containers on this machine, and runs them.\n"
 	"\n"
 	"  --listen ADDRESS  where calls arrive: unix://PATH, with the streams at PATH.streams\n"
 	"                    (or the environment's KATA_AGENT_SERVER_ADDR)\n"
+	"  --guest           in a virtual machine that has another PID 1: takes agent.* parameters from the kernel's\n"
+	"                    command line, and listens where they say (vsock://-1:1024)\n"
 	"  --version         print the version\n"
 	"  --help            print this\n"
 	"\n"
-	"As PID 1 of a virtual machine it takes no options, but agent.* parameters of the kernel: see docs.\n";
+	"As PID 1 of a virtual machine it takes no options, but agent.* and nacre.* parameters of the kernel.\n"
+	"SIGTERM and SIGINT stop it: containers get SIGTERM, and SIGKILL after $NACRE_STOP_TIMEOUT seconds (10).\n";
 
 static int supervisor_main(int argc, char **argv)
 {

@@ -1,18 +1,52 @@
-/* Killing, syncing and powering off, none of which may keep the machine from ending. */
+/* Killing, syncing, unmounting and powering off, none of which may keep the machine from ending. */
 #include "init/power.h"
 
+#include <mntent.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <sys/reboot.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "init/reaper.h"
+#include "lib/cleanup.h"
 #include "lib/loop.h"
 
 #define SYNCING (10 * LOOP_SECOND)
+#define MOUNTS_MAX 512
+
+/* Filesystems of memory, which nothing is left of anyway: those of the early mounts, and what containers have. */
+static bool is_virtual(const char *type)
+{
+	static const char *const types[] = {"rootfs", "proc",	 "sysfs",  "devtmpfs", "devpts", "tmpfs",
+					    "mqueue", "cgroup2", "cgroup", "ramfs",    "bpf"};
+
+	for (size_t i = 0; i < array_size(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	return false;
+}
+
+/* Everything that isn't only memory, the last mounted one first; the root can only be made read-only. */
+static void unmount_all(void)
+{
+	FILE *table = setmntent("/proc/self/mounts", "r");
+	char *paths[MOUNTS_MAX];
+	struct mntent *entry;
+	size_t count = 0;
+
+	while (table && count < MOUNTS_MAX && (entry = getmntent(table)))
+		if (!is_virtual(entry->mnt_type) && (paths[count] = strdup(entry->mnt_dir)))
+			count++;
+	while (count-- > 0)
+		if (umount2(paths[count], UMOUNT_NOFOLLOW) < 0)
+			mount(NULL, paths[count], NULL, MS_REMOUNT | MS_RDONLY, NULL);
+}
 
 /* In a child, as a disk whose host side is gone may never answer. */
-static void sync_disks(void)
+static void settle_disks(void)
 {
 	uint64_t deadline = loop_now() + SYNCING;
 	pid_t child = fork();
@@ -21,6 +55,7 @@ static void sync_disks(void)
 
 	if (child == 0) {
 		sync();
+		unmount_all();
 		_exit(0);
 	}
 	sigemptyset(&signals);
@@ -35,7 +70,7 @@ static void sync_disks(void)
 void power_off(bool by_reboot)
 {
 	reaper_kill_all(true);
-	sync_disks();
+	settle_disks();
 	if (by_reboot)
 		reboot(RB_AUTOBOOT);
 	reboot(RB_POWER_OFF);

@@ -23,7 +23,7 @@ static int exit_status(const siginfo_t *info)
 	return info->si_code == CLD_EXITED ? info->si_status & 0xff : 128 + info->si_status;
 }
 
-bool reaper_next(const struct reaper *reaper, pid_t agent, pid_t *pid, int *status)
+bool reaper_next(const struct reaper *reaper, const pid_t own[REAPER_OWN], pid_t *pid, int *status)
 {
 	siginfo_t info = {.si_pid = 0};
 
@@ -33,7 +33,11 @@ bool reaper_next(const struct reaper *reaper, pid_t agent, pid_t *pid, int *stat
 		return false;
 	*pid = info.si_pid;
 	*status = exit_status(&info);
-	return *pid != agent; /* that one has a signal pending, and is looked for before the next call */
+	/* Ours have a signal pending, and are looked for before the next call. */
+	for (size_t i = 0; i < REAPER_OWN; i++)
+		if (*pid == own[i])
+			return false;
+	return true;
 }
 
 void reaper_reported(struct reaper *reaper, pid_t pid)
@@ -79,7 +83,7 @@ static pid_t parent_of(int proc, const char *pid)
 	return end && strlen(end) > 4 ? (pid_t)strtol(end + 4, NULL, 10) : 0;
 }
 
-static void kill_children(void)
+static void signal_children(int signal)
 {
 	DIR *proc = opendir("/proc");
 
@@ -87,8 +91,33 @@ static void kill_children(void)
 		return;
 	for (struct dirent *entry = readdir(proc); entry; entry = readdir(proc))
 		if (*entry->d_name >= '1' && *entry->d_name <= '9' && parent_of(dirfd(proc), entry->d_name) == getpid())
-			kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
+			kill((pid_t)strtol(entry->d_name, NULL, 10), signal);
 	closedir(proc);
+}
+
+static void signal_all(bool everyone, int signal)
+{
+	if (everyone)
+		kill(-1, signal);
+	else
+		signal_children(signal);
+}
+
+bool reaper_reap_all(void)
+{
+	siginfo_t info;
+
+	do {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WALL) < 0)
+			return false;
+	} while (info.si_pid != 0);
+	return true;
+}
+
+void reaper_terminate_all(bool everyone)
+{
+	signal_all(everyone, SIGTERM);
 }
 
 void reaper_kill_all(bool everyone)
@@ -100,18 +129,11 @@ void reaper_kill_all(bool everyone)
 	sigaddset(&signals, SIGCHLD);
 	while (loop_now() < deadline) {
 		struct timespec pause = {.tv_nsec = 100 * LOOP_MILLISECOND};
-		siginfo_t info;
 
 		/* Again each time: what a killed process leaves behind becomes ours only now. */
-		if (everyone)
-			kill(-1, SIGKILL);
-		else
-			kill_children();
-		do {
-			info.si_pid = 0;
-			if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WALL) < 0)
-				return;
-		} while (info.si_pid != 0);
+		signal_all(everyone, SIGKILL);
+		if (!reaper_reap_all())
+			return;
 		sigtimedwait(&signals, NULL, &pause);
 	}
 }

@@ -15,13 +15,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define REAPER_OWN 2 /* the agent, and a shell; 0 for none */
+
 struct reaper {
 	pid_t reported; /* waits for its acknowledgement; 0: none */
 };
 
-/* Finds the next exit to report: its pid and its status (0..255, or 128 + signal). `agent` isn't reported. False where
- * there is none, or where one isn't acknowledged yet. */
-bool reaper_next(const struct reaper *reaper, pid_t agent, pid_t *pid, int *status);
+/* Finds the next exit to report: its pid and its status (0..255, or 128 + signal). The supervisor's `own` children aren't
+ * reported. False where there is none, or where one isn't acknowledged yet. */
+bool reaper_next(const struct reaper *reaper, const pid_t own[REAPER_OWN], pid_t *pid, int *status);
 
 /* `pid` has been reported. */
 void reaper_reported(struct reaper *reaper, pid_t pid);
@@ -34,6 +36,12 @@ void reaper_forget(struct reaper *reaper);
 
 /* Reaps this one child if it has ended, and says how. */
 bool reaper_ended(pid_t pid, int *status);
+
+/* Reaps whoever has ended, where there is no agent to hear of it. False once there is no child left. */
+bool reaper_reap_all(void);
+
+/* Sends SIGTERM to every child; `everyone`: to every process there is, for PID 1 of a machine. */
+void reaper_terminate_all(bool everyone);
 
 /* Kills every child, and theirs, and reaps them; `everyone`: every process there is, for PID 1 of a machine. Gives up
  * after some seconds. */

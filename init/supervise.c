@@ -1,8 +1,7 @@
-/* One poll(2) over two descriptors: our signals, and the line to the agent.
+/* One poll(2) over few descriptors: our signals, the line to the agent, power buttons.
  *
  * Each round takes in what has arrived and then does what it can: give the agent what the store holds, report the next
- * exit, start a new agent when its time has come. What can't be sent yet is tried again in the next round, so there is
- * no queue. The agent may hang or lie as it likes: nothing here waits for it.
+ * exit, start a new agent when its time has come.
  */
 #define LOG_SUBSYSTEM "init"
 #include "init/supervise.h"
@@ -21,45 +20,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "init/early.h"
-#include "init/fdstore.h"
-#include "init/guest_cgroup.h"
-#include "init/program.h"
-#include "init/power.h"
-#include "init/reaper.h"
+#include "init/notify.h"
+#include "init/supervise_state.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/log.h"
 #include "lib/loop.h"
-#include "lib/supervision.h"
 
-#define FIRST_DELAY (50 * LOOP_MILLISECOND) /* before the third start in a row of an agent that doesn't get ready */
-#define LAST_DELAY LOOP_SECOND
 #define GUEST_STARTS 5 /* of an agent that was never ready, before the guest is given up */
-#define STOPPING LOOP_SECOND /* that an agent has to end in after SIGTERM */
+#define ENDING LOOP_SECOND /* that an agent has to end in after SIGTERM */
 #define MESSAGES_A_ROUND 64
-
-struct supervise {
-	bool guest;
-	bool ending;
-	int exit_status;
-	int signals; /* signalfd */
-	struct program program;
-	struct reaper reaper;
-	struct fdstore store;
-
-	/* The agent of now. */
-	pid_t agent; /* 0 while there is none */
-	int line;
-	size_t restored; /* entries of the store that it has */
-	bool told_all;	 /* and RESTORED */
-	bool blocked;	 /* the line is full */
-
-	/* The agents so far. */
-	bool ever_ready;
-	unsigned failures;   /* in a row, without getting ready */
-	uint64_t next_start; /* on CLOCK_MONOTONIC, in nanoseconds */
-};
 
 /* The agent's life --------------------------------------------------------------------------------------------- */
 
@@ -69,7 +39,7 @@ static void start_agent(struct supervise *supervise)
 
 	if (pid < 0) {
 		log_error("start the agent: %s", strerror(-pid));
-		supervise->next_start = loop_now() + LAST_DELAY;
+		supervise->next_start = loop_now() + restart_ended(&supervise->restart, loop_now());
 		return;
 	}
 	supervise->agent = pid;
@@ -77,25 +47,6 @@ static void start_agent(struct supervise *supervise)
 	supervise->told_all = false;
 	supervise->blocked = false;
 	reaper_forget(&supervise->reaper);
-}
-
-/* An agent that isn't understood is of no use any more. Its end is noticed like any other. */
-static void give_up_agent(struct supervise *supervise, int number)
-{
-	log_error("the line to the agent broke: %s", strerror(number));
-	fd_close(&supervise->line);
-	kill(supervise->agent, SIGKILL);
-}
-
-static uint64_t restart_delay(unsigned failures)
-{
-	uint64_t delay = FIRST_DELAY;
-
-	if (failures < 2)
-		return 0;
-	while (failures-- > 2 && delay < LAST_DELAY)
-		delay *= 2;
-	return delay < LAST_DELAY ? delay : LAST_DELAY;
 }
 
 /* True where it makes no sense to start the next agent. */
@@ -106,161 +57,44 @@ static bool is_hopeless(const struct supervise *supervise, int status)
 	/* Bad usage, for one: said by the agent itself. */
 	if (!supervise->guest)
 		return status <= 128;
-	return supervise->failures >= GUEST_STARTS;
+	return supervise->restart.failures >= GUEST_STARTS;
 }
 
 static void agent_ended(struct supervise *supervise, int status)
 {
+	uint64_t delay = restart_ended(&supervise->restart, loop_now());
+
 	supervise->agent = 0;
 	fd_close(&supervise->line);
-	supervise->failures++;
-	if (supervise->ending)
+	if (supervise->ending || supervise->stop.wanted)
 		return;
 	if (is_hopeless(supervise, status)) {
 		if (supervise->guest)
 			log_error("the agent doesn't get ready (last exit status %d)", status);
 		supervise->exit_status = status ? status : 1;
-		supervise->ending = true;
+		supervise->hopeless = supervise->ending = true;
 		return;
 	}
 	log_warning("the agent ended with status %d and is started again", status);
-	supervise->next_start = loop_now() + restart_delay(supervise->failures);
-}
-
-/* What it says ------------------------------------------------------------------------------------------------- */
-
-/* Keeps the kernel from ending us or the agent for want of memory, and their own memory from being taken. Later agents
- * are born with all of it. */
-static void protect(pid_t agent)
-{
-	char path[32];
-	struct error error;
-
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", agent);
-	if (fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "-1000", &error) < 0 ||
-	    fd_write_file(AT_FDCWD, path, "-1000", &error) < 0)
-		log_warning("%s", error.text);
-	if (guest_cgroup_enter(agent, &error) < 0)
-		log_warning("%s", error.text);
-}
-
-static void agent_ready(struct supervise *supervise)
-{
-	/* Only now, as it takes long: the host may be served meanwhile. */
-	if (supervise->guest && !supervise->ever_ready)
-		protect(supervise->agent);
-	supervise->ever_ready = true;
-	supervise->failures = 0;
-}
-
-static void handle(struct supervise *supervise, const struct supervision_message *message, int *fds, size_t count)
-{
-	size_t kept = 0;
-
-	switch (message->type) {
-	case SUPERVISION_STORE:
-		if (fdstore_put(&supervise->store, message->name, fds, count) < 0)
-			log_error("the store of descriptors is full: %s isn't kept", message->name);
-		kept = count;
-		break;
-	case SUPERVISION_DROP:
-		fdstore_drop(&supervise->store, message->name);
-		break;
-	case SUPERVISION_ACK:
-		reaper_acknowledge(&supervise->reaper, message->pid);
-		break;
-	case SUPERVISION_READY:
-		agent_ready(supervise);
-		break;
-	case SUPERVISION_POWER_OFF:
-		supervise->ending = true;
-		break;
-	}
-	while (count > kept)
-		close(fds[--count]);
-}
-
-/* False once there is nothing to read at the moment. */
-static bool read_line(struct supervise *supervise)
-{
-	struct supervision_message message;
-	int fds[FD_MESSAGE_MAX];
-	size_t count;
-	int status;
-
-	if (supervise->line < 0)
-		return false;
-	status = supervision_receive(supervise->line, &message, fds, &count);
-	if (status > 0) {
-		handle(supervise, &message, fds, count);
-		return true;
-	}
-	if (status == 0 || status == -ECONNRESET) { /* reset: it hadn't read everything */
-		/* It is ending, with a status that this doesn't change any more; or it is of no use. */
-		fd_close(&supervise->line);
-		kill(supervise->agent, SIGKILL);
-	} else if (status != -EAGAIN) {
-		give_up_agent(supervise, -status);
-	}
-	return false;
-}
-
-/* What it is told ---------------------------------------------------------------------------------------------- */
-
-/* False where the message didn't go. */
-static bool tell(struct supervise *supervise, const struct supervision_message *message, const int *fds, size_t count)
-{
-	int status = supervision_send(supervise->line, message, fds, count);
-
-	if (status == 0)
-		return true;
-	if (status == -EAGAIN)
-		supervise->blocked = true;
-	else if (status != -EPIPE && status != -ECONNRESET) /* those are its end, which is about to be seen */
-		give_up_agent(supervise, -status);
-	return false;
-}
-
-static void restore(struct supervise *supervise)
-{
-	struct supervision_message message = {.type = SUPERVISION_STORE};
-	int fds[FD_MESSAGE_MAX];
-	const char *name;
-	size_t count;
-
-	while ((count = fdstore_set(&supervise->store, supervise->restored, &name, fds)) > 0) {
-		strcpy(message.name, name);
-		if (!tell(supervise, &message, fds, count))
-			return;
-		supervise->restored += count;
-	}
-	message = (struct supervision_message){.type = SUPERVISION_RESTORED};
-	supervise->told_all = tell(supervise, &message, NULL, 0);
-}
-
-static void report_exit(struct supervise *supervise)
-{
-	struct supervision_message message = {.type = SUPERVISION_EXITED};
-
-	if (!reaper_next(&supervise->reaper, supervise->agent, &message.pid, &message.status))
-		return;
-	if (tell(supervise, &message, NULL, 0))
-		reaper_reported(&supervise->reaper, message.pid);
+	supervise->next_start = loop_now() + delay;
 }
 
 /* Rounds ------------------------------------------------------------------------------------------------------- */
 
 /* Milliseconds until there is something to do without being told; -1: never. */
-static int wait_time(const struct supervise *supervise)
+static int wait_time(const struct supervise *supervise, uint64_t stop_due)
 {
-	uint64_t now;
+	bool starting = supervise->agent == 0 && !supervise->stop.wanted;
+	bool shell_due = *supervise->settings.shell && supervise->shell == 0 && !supervise->stop.wanted;
+	uint64_t due = stop_due ? stop_due : UINT64_MAX, now = loop_now();
 
-	if (supervise->agent != 0)
+	if (starting && supervise->next_start < due)
+		due = supervise->next_start;
+	if (shell_due && supervise->next_shell < due)
+		due = supervise->next_shell;
+	if (due == UINT64_MAX)
 		return -1;
-	now = loop_now();
-	if (supervise->next_start <= now)
-		return 0;
-	return (int)((supervise->next_start - now) / LOOP_MILLISECOND) + 1;
+	return due <= now ? 0 : (int)((due - now) / LOOP_MILLISECOND) + 1;
 }
 
 static void read_signals(struct supervise *supervise)
@@ -268,48 +102,74 @@ static void read_signals(struct supervise *supervise)
 	struct signalfd_siginfo signals[16];
 	ssize_t length = read(supervise->signals, signals, sizeof(signals));
 
-	/* SIGCHLD only wakes us. The others are for processes that can be ended: in a guest they mean nothing. */
-	for (size_t i = 0; length > 0 && i < (size_t)length / sizeof(signals[0]); i++)
-		if (signals[i].ssi_signo != SIGCHLD && !supervise->guest)
-			supervise->ending = true;
+	for (size_t i = 0; length > 0 && i < (size_t)length / sizeof(signals[0]); i++) {
+		if (signals[i].ssi_signo == SIGCHLD) /* only wakes us */
+			continue;
+		supervise_want_stop(supervise, signals[i].ssi_signo == SIGINT ? "SIGINT, or ctrl-alt-del" : "SIGTERM");
+	}
 }
 
 static void look_at_agent(struct supervise *supervise)
 {
 	int messages = 0, status;
 
-	while (messages < MESSAGES_A_ROUND && read_line(supervise))
+	while (messages < MESSAGES_A_ROUND && supervise_hear(supervise))
 		messages++;
 	if (supervise->agent == 0 || !reaper_ended(supervise->agent, &status))
 		return;
 	/* Nothing comes after its end: this is all that it still said. */
-	while (read_line(supervise))
+	while (supervise_hear(supervise))
 		;
 	agent_ended(supervise, status);
 }
 
-static void round_once(struct supervise *supervise)
+/* Waits for something to happen, or for the time of something to come. */
+static void wait_once(struct supervise *supervise, uint64_t stop_due)
 {
-	struct pollfd waiting[] = {
+	struct pollfd waiting[2 + POWER_BUTTONS_MAX] = {
 		{.fd = supervise->signals, .events = POLLIN},
 		{.fd = supervise->line, .events = supervise->blocked ? POLLIN | POLLOUT : POLLIN},
 	};
+	struct power_buttons *buttons = &supervise->buttons;
 
-	if (supervise->agent == 0 && wait_time(supervise) == 0)
-		start_agent(supervise);
-	else if (poll(waiting, array_size(waiting), wait_time(supervise)) < 0 && errno != EINTR)
-		log_error("poll: %s", strerror(errno));
+	for (size_t i = 0; i < buttons->count; i++)
+		waiting[2 + i] = (struct pollfd){.fd = buttons->fds[i], .events = POLLIN};
+	if (poll(waiting, 2 + buttons->count, wait_time(supervise, stop_due)) < 0) {
+		if (errno != EINTR)
+			log_error("poll: %s", strerror(errno));
+		return;
+	}
 	if (waiting[0].revents)
 		read_signals(supervise);
-	supervise->blocked = false;
-	look_at_agent(supervise);
-	if (supervise->line >= 0 && !supervise->told_all)
-		restore(supervise);
-	if (supervise->line >= 0 && supervise->told_all)
-		report_exit(supervise);
+	for (size_t i = 0; i < buttons->count; i++)
+		if (waiting[2 + i].revents && power_button_pressed(&buttons->fds[i]))
+			supervise_want_stop(supervise, "the power button");
 }
 
-static int prepare(struct supervise *supervise, char **arguments, struct error *error)
+static void round_once(struct supervise *supervise)
+{
+	uint64_t stop_due = supervise_stop_step(supervise);
+
+	if (supervise->ending)
+		return;
+	if (supervise->agent == 0 && !supervise->stop.wanted && loop_now() >= supervise->next_start)
+		start_agent(supervise);
+	else
+		wait_once(supervise, stop_due);
+	supervise->blocked = false;
+	look_at_agent(supervise);
+	if (supervise->guest)
+		supervise_look_at_shell(supervise);
+	supervise_tell(supervise);
+}
+
+void supervise_run(struct supervise *supervise)
+{
+	while (!supervise->ending)
+		round_once(supervise);
+}
+
+int supervise_prepare(struct supervise *supervise, char **arguments, struct error *error)
 {
 	sigset_t signals;
 	int status;
@@ -318,10 +178,13 @@ static int prepare(struct supervise *supervise, char **arguments, struct error *
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
+	/* A guest's console may hang up as it likes. */
+	if (!supervise->guest)
+		sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would leave no zombies */
+	supervise->manager = notify_open();
 	/* Whatever we were started with is nothing for the agent. */
 	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	supervise->line = -1;
@@ -332,36 +195,12 @@ static int prepare(struct supervise *supervise, char **arguments, struct error *
 	return status < 0 ? error_wrap(error, "prepare the agent's start") : 0;
 }
 
-/* PID 1 of a machine ------------------------------------------------------------------------------------------- */
-
-void supervise_guest(void)
-{
-	static struct supervise supervise; /* all zeros, so that it takes no room in the file */
-	static char *arguments[] = {"nacre-agent", NULL};
-	struct early_settings settings = {0};
-	struct error error;
-	int status;
-
-	supervise.guest = true;
-	log_open(STDERR_FILENO, LOG_JSON, LOG_INFO, "nacre-init");
-	status = early_start(&settings, &error);
-	if (status == 0)
-		status = prepare(&supervise, arguments, &error);
-	if (status < 0) {
-		log_error("the guest can't start: %s", error.text);
-		power_off(settings.exit_by_reboot);
-	}
-	while (!supervise.ending)
-		round_once(&supervise);
-	power_off(settings.exit_by_reboot);
-}
-
 /* Elsewhere ---------------------------------------------------------------------------------------------------- */
 
-/* Gives the agent time to tidy up. */
-static void stop_agent(struct supervise *supervise)
+/* Gives the agent time to end by itself. */
+static void end_agent(struct supervise *supervise)
 {
-	uint64_t deadline = loop_now() + STOPPING;
+	uint64_t deadline = loop_now() + ENDING;
 	sigset_t signals;
 	int status;
 
@@ -380,17 +219,20 @@ static void stop_agent(struct supervise *supervise)
 int supervise_here(char **arguments)
 {
 	static struct supervise supervise;
+	const char *stop_timeout = getenv("NACRE_STOP_TIMEOUT");
 	struct error error;
 
 	log_open(STDERR_FILENO, LOG_TEXT, LOG_INFO, "nacre-agent");
+	settings_init(&supervise.settings);
+	if (stop_timeout)
+		settings_set_stop_timeout(&supervise.settings, stop_timeout);
 	prctl(PR_SET_CHILD_SUBREAPER, 1); /* fails in no kernel that has the rest */
-	if (prepare(&supervise, arguments, &error) < 0) {
+	if (supervise_prepare(&supervise, arguments, &error) < 0) {
 		log_error("%s", error.text);
 		return 1;
 	}
-	while (!supervise.ending)
-		round_once(&supervise);
-	stop_agent(&supervise);
+	supervise_run(&supervise);
+	end_agent(&supervise);
 	reaper_kill_all(false);
 	return supervise.exit_status;
 }

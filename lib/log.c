@@ -11,6 +11,7 @@
 
 #define LINE_SIZE 2048
 #define MESSAGE_SIZE 1024
+#define ESCAPED_SIZE (MESSAGE_SIZE + MESSAGE_SIZE / 2)
 
 static struct {
 	int fd;
@@ -41,19 +42,21 @@ enum log_level log_get_level(void)
 	return log_state.level;
 }
 
-/* The text as the inside of a JSON string. Bytes above 0x7f pass: what isn't UTF-8 is the writer's own fault. */
-static void escape(char *to, size_t size, const char *from)
+/* The text as the inside of a JSON string, or as a line of a terminal: no byte of it ends the line or moves the cursor.
+ * Bytes above 0x7f pass: what isn't UTF-8 is the writer's own fault. */
+static void escape(char *to, size_t size, const char *from, enum log_format format)
 {
+	const char *control = format == LOG_JSON ? "\\u%04x" : "\\x%02x";
 	size_t used = 0;
 
 	for (; *from && used + 7 < size; from++) {
 		unsigned char byte = (unsigned char)*from;
 
-		if (byte == '"' || byte == '\\') {
+		if (format == LOG_JSON && (byte == '"' || byte == '\\')) {
 			to[used++] = '\\';
 			to[used++] = (char)byte;
-		} else if (byte < 0x20) {
-			used += (size_t)snprintf(to + used, size - used, "\\u%04x", byte);
+		} else if (byte < 0x20 || byte == 0x7f) {
+			used += (size_t)snprintf(to + used, size - used, control, byte);
 		} else {
 			to[used++] = (char)byte;
 		}
@@ -61,31 +64,31 @@ static void escape(char *to, size_t size, const char *from)
 	to[used] = '\0';
 }
 
+/* `message` is escaped already. */
 static int format_json(char line[LINE_SIZE], enum log_level level, const char *subsystem, const char *message)
 {
-	char escaped[MESSAGE_SIZE + MESSAGE_SIZE / 2];
 	struct timespec now;
 	struct tm utc;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
-	escape(escaped, sizeof(escaped), message);
 	return snprintf(line, LINE_SIZE,
 			"{\"msg\":\"%s\",\"level\":\"%s\",\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ\",\"pid\":\"%d\","
 			"\"version\":\"%s\",\"name\":\"%s\",\"subsystem\":\"%s\",\"source\":\"agent\"}\n",
-			escaped, json_names[level], utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+			message, json_names[level], utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
 			utc.tm_min, utc.tm_sec, now.tv_nsec, getpid(), NACRE_VERSION, log_state.name, subsystem);
 }
 
 static void emit(enum log_level level, const char *subsystem, const char *message)
 {
-	char line[LINE_SIZE];
+	char line[LINE_SIZE], escaped[ESCAPED_SIZE];
 	int length;
 
+	escape(escaped, sizeof(escaped), message, log_state.format);
 	if (log_state.format == LOG_JSON)
-		length = format_json(line, level, subsystem, message);
+		length = format_json(line, level, subsystem, escaped);
 	else
-		length = snprintf(line, sizeof(line), "%s: %s%s\n", log_state.name, text_names[level], message);
+		length = snprintf(line, sizeof(line), "%s: %s%s\n", log_state.name, text_names[level], escaped);
 	if (length >= LINE_SIZE) {
 		length = LINE_SIZE - 1;
 		line[length - 1] = '\n';

@@ -1,8 +1,8 @@
 /* Log lines: one line an event, to one fd, never blocking.
  *
  * On the host a line is text ("nacre-proxy: warning: ..."). In the guest it is a JSON object a line as the Kata
- * runtimes read it (behaviour.md section 7): ts, level, msg, version, subsystem, pid, name, source. A line which the
- * fd doesn't take at once is dropped and counted; the next line that goes through says how many were lost.
+ * runtimes read it (behaviour.md section 7): ts, level, msg, version, subsystem, pid, name, source. Control characters
+ * are escaped in both, so that no text that comes from elsewhere can pass for a line of its own. A line which the fd doesn't take at once is dropped and counted; the next line that goes through says how many were lost.
  */
 #ifndef NACRE_LIB_LOG_H
 #define NACRE_LIB_LOG_H

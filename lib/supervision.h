@@ -9,12 +9,15 @@
  *   DROP name           close them
  *   ACK pid             the exit of pid is dealt with: reap it
  *   READY               every port is bound and listening
+ *   STOP                the stop that was asked for has begun: every container has been told
  *   POWER_OFF           end the machine; outside of a guest, end the supervisor
  * supervisor -> agent, first thing after its start:
  *   STORE name + fds    for everything in the store
  *   RESTORED            that was all
  * supervisor -> agent, later (and, after a restart, again for every zombie that wasn't acknowledged):
  *   EXITED pid status   a child of the supervisor's has ended; it stays a zombie until ACK, so its pid isn't taken again
+ *   STOP status         end all containers, with SIGTERM and after `status` milliseconds with SIGKILL; say STOP at once,
+ *                       and POWER_OFF when it is done. A second one has another time in it.
  */
 #ifndef NACRE_LIB_SUPERVISION_H
 #define NACRE_LIB_SUPERVISION_H
@@ -35,12 +38,13 @@ enum supervision_type {
 	SUPERVISION_ACK,
 	SUPERVISION_READY,
 	SUPERVISION_POWER_OFF,
+	SUPERVISION_STOP,
 };
 
 struct supervision_message {
 	uint32_t type;
 	int32_t pid;	/* EXITED, ACK */
-	int32_t status; /* EXITED: 0..255, or 128 + signal */
+	int32_t status; /* EXITED: 0..255, or 128 + signal; STOP: milliseconds */
 	char name[SUPERVISION_NAME_SIZE]; /* STORE, DROP; terminated */
 };
 

@@ -17,6 +17,7 @@ const char options_help[] =
 	"  --dir DIR            the VM's run directory, in which these sockets are made:\n"
 	"                         agent.sock    each connection goes to the agent, guest port 1024\n"
 	"                         vsock.sock    'CONNECT PORT' goes to any guest port, answered by 'OK HOSTPORT'\n"
+	"                         proxy.sock    the proxy's own service (ttrpc, proto/proxy.proto): ready, connections\n"
 	"                         vsock.sock_P  is looked for when the guest connects to host port P\n"
 	"  --carrier CARRIER    how packets reach the guest:\n"
 	"                         vhost-user:PATH,cid=N    as the vsock device of a VMM which connects to the socket\n"

@@ -59,6 +59,8 @@ static void finish(struct proxy *proxy, int status)
 	listener_close(&proxy->keeper.vhost_listener);
 	listener_close(&proxy->keeper.agent_listener);
 	listener_close(&proxy->keeper.port_listener);
+	listener_close(&proxy->keeper.service_listener);
+	service_close(&proxy->service);
 	loop_timer_set(&proxy->loop, &proxy->last_words, LAST_WORDS_TIME, last_words_over);
 	streams_finish(&proxy->streams, emptied);
 }
@@ -114,7 +116,7 @@ static void agent_accepted(struct listener *listener, int fd)
 {
 	struct proxy *proxy = container_of(listener, struct proxy, keeper.agent_listener);
 
-	streams_serve(&proxy->streams, fd, STREAM_AGENT, PROXY_AGENT_PORT);
+	streams_serve(&proxy->streams, fd, STREAM_AGENT, STREAM_AGENT_PORT);
 }
 
 static void port_accepted(struct listener *listener, int fd)
@@ -122,6 +124,18 @@ static void port_accepted(struct listener *listener, int fd)
 	struct proxy *proxy = container_of(listener, struct proxy, keeper.port_listener);
 
 	streams_serve(&proxy->streams, fd, STREAM_PORT, 0);
+}
+
+static void service_accepted(struct listener *listener, int fd)
+{
+	struct proxy *proxy = container_of(listener, struct proxy, keeper.service_listener);
+
+	service_serve(&proxy->service, fd);
+}
+
+static void agent_opened(struct streams *streams)
+{
+	service_set_ready(&container_of(streams, struct proxy, streams)->service);
 }
 
 /* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it. */
@@ -231,7 +245,8 @@ int proxy_open(struct proxy *proxy, const struct options *options, struct error 
 	*proxy = (struct proxy){.options = options, .keeper.pid_file = -1, .signals.fd = -1};
 	status = loop_init(&proxy->loop);
 	vsock_engine_init(&proxy->engine, &proxy->loop, options->guest_cid, &engine_ops);
-	streams_init(&proxy->streams, &proxy->loop, &proxy->engine);
+	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
+	service_init(&proxy->service, &proxy->loop, &proxy->streams);
 	vhost_vsock_init(&proxy->device, &proxy->loop, &proxy->engine, &keeper->device);
 	vhost_user_init(&proxy->vhost, &proxy->loop, &proxy->device, options->guest_cid, vhost_ended);
 	vmm_init(&keeper->vmm, &proxy->loop, vmm_ended);
@@ -247,6 +262,8 @@ int proxy_open(struct proxy *proxy, const struct options *options, struct error 
 		status = open_listener(proxy, &keeper->agent_listener, "agent.sock", agent_accepted, error);
 	if (status == 0)
 		status = open_listener(proxy, &keeper->port_listener, "vsock.sock", port_accepted, error);
+	if (status == 0)
+		status = open_listener(proxy, &keeper->service_listener, "proxy.sock", service_accepted, error);
 	return status < 0 ? status : start_vmm(proxy, error);
 }
 
@@ -276,10 +293,12 @@ void proxy_close(struct proxy *proxy)
 
 	vmm_kill(&keeper->vmm);
 	vhost_user_close(&proxy->vhost);
+	service_close(&proxy->service);
 	streams_destroy(&proxy->streams);
 	listener_close(&keeper->vhost_listener);
 	listener_close(&keeper->agent_listener);
 	listener_close(&keeper->port_listener);
+	listener_close(&keeper->service_listener);
 	loop_remove(&proxy->loop, &proxy->signals);
 	fd_close(&signals);
 	loop_destroy(&proxy->loop);

@@ -9,14 +9,13 @@
 
 #include "proxy/listener.h"
 #include "proxy/options.h"
+#include "proxy/service.h"
 #include "proxy/stream.h"
 #include "proxy/vhost_user.h"
 #include "proxy/vmm.h"
 
-#define PROXY_AGENT_PORT 1024
-
 struct keeper {
-	struct listener vhost_listener, agent_listener, port_listener;
+	struct listener vhost_listener, agent_listener, port_listener, service_listener;
 	struct vhost_vsock_state device;
 	struct vmm vmm;
 	int pid_file; /* locked as long as this process runs */
@@ -30,6 +29,7 @@ struct proxy {
 	struct vhost_vsock device;
 	struct vsock_engine engine;
 	struct streams streams;
+	struct service service;
 	struct loop_source signals;
 	struct loop_timer last_words;
 	bool finishing;

@@ -22,9 +22,10 @@
 
 static void timer_expired(struct loop_timer *timer);
 
-void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine)
+void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
+		  void (*agent_opened)(struct streams *streams))
 {
-	*streams = (struct streams){.loop = loop, .engine = engine};
+	*streams = (struct streams){.loop = loop, .engine = engine, .agent_opened = agent_opened};
 	list_init(&streams->all);
 }
 
@@ -114,6 +115,8 @@ int stream_opened(struct stream *stream)
 
 	loop_timer_clear(stream->streams->loop, &stream->timer);
 	stream->state = STREAM_OPEN;
+	if (stream->origin == STREAM_AGENT)
+		stream->streams->agent_opened(stream->streams);
 	if (stream->origin != STREAM_PORT)
 		return 0;
 	length = snprintf(answer, sizeof(answer), "OK %u\n", stream->connection.host_port);

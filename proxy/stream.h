@@ -27,6 +27,7 @@ enum stream_origin {
 	STREAM_GUEST, /* the guest asked for it */
 };
 
+#define STREAM_AGENT_PORT 1024 /* where the agent serves its calls */
 #define STREAM_LINE_SIZE 32 /* "CONNECT 4294967295\r\n" has 20 */
 
 struct stream;
@@ -35,7 +36,8 @@ struct streams {
 	struct vsock_engine *engine;
 	struct list all;
 	size_t from_host, from_guest;
-	void (*emptied)(struct streams *streams); /* set by streams_finish() */
+	void (*agent_opened)(struct streams *streams); /* the guest has accepted a STREAM_AGENT */
+	void (*emptied)(struct streams *streams);      /* set by streams_finish() */
 };
 
 struct stream {
@@ -62,7 +64,8 @@ struct stream {
 #define STREAMS_FROM_HOST_MAX 512
 #define STREAMS_FROM_GUEST_MAX 256
 
-void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine);
+void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
+		  void (*agent_opened)(struct streams *streams));
 
 /* Serves a client of agent.sock or vsock.sock. `fd` belongs to the stream from here on, also where it fails (ENFILE at
  * the limit, ENOMEM). */

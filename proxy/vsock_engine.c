@@ -143,7 +143,7 @@ void vsock_connection_abort(struct vsock_connection *connection)
 
 void vsock_connection_forwarded(struct vsock_connection *connection, size_t size)
 {
-	connection->forwarded += (uint32_t)size;
+	connection->forwarded += size;
 	vsock_announce_credit(connection);
 }
 
@@ -219,7 +219,7 @@ static void on_shutdown(struct vsock_connection *connection, const struct vsock_
 static void on_data(struct vsock_connection *connection, const struct vsock_header *header, const struct iovec *parts,
 		    size_t count)
 {
-	uint32_t held = connection->received - connection->forwarded;
+	uint32_t held = (uint32_t)(connection->received - connection->forwarded);
 
 	/* What the guest was told to be full, or that it has ended itself: it doesn't follow the protocol. */
 	if (connection->state == VSOCK_REQUESTED || (connection->peer_shut & VSOCK_SHUTDOWN_SEND) ||
@@ -259,7 +259,7 @@ static void take_credit(struct vsock_connection *connection, const struct vsock_
 {
 	connection->peer_buffer = header->buffer;
 	connection->peer_forwarded = header->forwarded;
-	if (connection->out_of_credit && vsock_credit(connection) > 0) {
+	if (connection->out_of_credit && vsock_connection_credit(connection) > 0) {
 		connection->out_of_credit = false;
 		vsock_make_ready(connection);
 	}

@@ -97,12 +97,14 @@ struct vsock_connection {
 	enum vsock_state state;
 	uint32_t host_port, guest_port;
 
-	uint32_t received;  /* bytes from the guest */
-	uint32_t forwarded; /* of these, passed on by the stream: fwd_cnt */
+	/* Of each count of bytes the lower half is what the wire has. */
+	uint64_t received;  /* from the guest */
+	uint64_t forwarded; /* of these, passed on by the stream: fwd_cnt */
 	uint32_t announced; /* the fwd_cnt which the guest has been told last */
 
-	uint32_t sent;		 /* bytes to the guest */
-	uint32_t peer_forwarded; /* of these, taken by its reader */
+	uint64_t sent;		 /* to the guest */
+	uint64_t stalls;	 /* how often that waited for credit */
+	uint32_t peer_forwarded; /* of what was sent, taken by its reader */
 	uint32_t peer_buffer;
 
 	unsigned int shut;	/* VSOCK_SHUTDOWN_* which the guest has been told, or will be */
@@ -178,6 +180,9 @@ void vsock_connection_unread(struct vsock_connection *connection);
 
 /* For streams: `size` of the bytes which write() kept have gone on. */
 void vsock_connection_forwarded(struct vsock_connection *connection, size_t size);
+
+/* How many bytes the guest has room for. Hostile numbers give no more than the buffer which it claims to have. */
+uint32_t vsock_connection_credit(const struct vsock_connection *connection);
 
 /* For streams: resets a connection at once; closed() isn't called. Nothing for one that is closed. */
 void vsock_connection_abort(struct vsock_connection *connection);

@@ -17,14 +17,6 @@ void vsock_shut(struct vsock_connection *connection, unsigned int flags);
 /* Puts a connection into the queue of those which may have something to send. */
 void vsock_make_ready(struct vsock_connection *connection);
 
-/* How much the guest has room for. Hostile numbers give no more than the buffer it claims to have. */
-static inline uint32_t vsock_credit(const struct vsock_connection *connection)
-{
-	uint32_t outstanding = connection->sent - connection->peer_forwarded;
-
-	return outstanding < connection->peer_buffer ? connection->peer_buffer - outstanding : 0;
-}
-
 /* Tells the guest of freed buffer space where it is worth a packet. */
 void vsock_announce_credit(struct vsock_connection *connection);
 

@@ -19,10 +19,10 @@ static void send_packet(struct vsock_connection *connection, enum vsock_operatio
 		.operation = (uint16_t)operation,
 		.flags = flags,
 		.buffer = VSOCK_BUFFER,
-		.forwarded = connection->forwarded,
+		.forwarded = (uint32_t)connection->forwarded,
 	};
 
-	connection->announced = connection->forwarded;
+	connection->announced = (uint32_t)connection->forwarded;
 	connection->pending &= ~bit(VSOCK_CREDIT_UPDATE);
 	engine->carrier->ops->send(engine->carrier, &header);
 }
@@ -51,10 +51,19 @@ void vsock_send_reset(struct vsock_engine *engine, uint32_t host_port, uint32_t 
 	engine->carrier->ops->wake(engine->carrier);
 }
 
+uint32_t vsock_connection_credit(const struct vsock_connection *connection)
+{
+	uint32_t outstanding = (uint32_t)connection->sent - connection->peer_forwarded;
+
+	return outstanding < connection->peer_buffer ? connection->peer_buffer - outstanding : 0;
+}
+
 void vsock_announce_credit(struct vsock_connection *connection)
 {
+	uint32_t unannounced = (uint32_t)connection->forwarded - connection->announced;
+
 	/* A quarter, so that the guest never waits for an update which waits for the guest. */
-	if (connection->state == VSOCK_CONNECTED && connection->forwarded - connection->announced >= VSOCK_BUFFER / 4)
+	if (connection->state == VSOCK_CONNECTED && unannounced >= VSOCK_BUFFER / 4)
 		vsock_send_control(connection, VSOCK_CREDIT_UPDATE);
 }
 
@@ -187,6 +196,7 @@ static void end_input(struct vsock_connection *connection)
 static void wait_for_credit(struct vsock_connection *connection)
 {
 	connection->out_of_credit = true;
+	connection->stalls++;
 	connection->ops->watch(connection, false);
 	/* A driver announces freed space by itself, but when is up to it: asking once makes sure that it knows. */
 	vsock_send_control(connection, VSOCK_CREDIT_REQUEST);
@@ -209,7 +219,7 @@ static bool pump(struct vsock_connection *connection)
 {
 	struct vsock_engine *engine = connection->engine;
 	struct iovec room[IOVEC_MAX], parts[IOVEC_MAX];
-	uint32_t sizes[VSOCK_READ_PACKETS], credit = vsock_credit(connection);
+	uint32_t sizes[VSOCK_READ_PACKETS], credit = vsock_connection_credit(connection);
 	size_t packets, count, offered = 0;
 	ssize_t length;
 

@@ -9,6 +9,16 @@ struct command {
 };
 
 int command_run(int argc, const char *argv[]);
+int command_exec(int argc, const char *argv[]);
+int command_cp(int argc, const char *argv[]);
+int command_ps(int argc, const char *argv[]);
+int command_attach(int argc, const char *argv[]);
+int command_logs(int argc, const char *argv[]);
+int command_wait(int argc, const char *argv[]);
+int command_kill(int argc, const char *argv[]);
+int command_stop(int argc, const char *argv[]);
+int command_rm(int argc, const char *argv[]);
+int command_inspect(int argc, const char *argv[]);
 int command_build_image(int argc, const char *argv[]);
 
 #endif

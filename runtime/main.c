@@ -9,6 +9,16 @@
 
 static const struct command commands[] = {
 	{"run", "boot a VM and run a container in it", command_run},
+	{"exec", "run a further command in a container", command_exec},
+	{"cp", "copy files into or out of a running container", command_cp},
+	{"ps", "list containers", command_ps},
+	{"attach", "take a running container's terminal or streams", command_attach},
+	{"logs", "show what a container has written", command_logs},
+	{"wait", "wait for containers to end, and print their exit statuses", command_wait},
+	{"kill", "send containers a signal", command_kill},
+	{"stop", "ask containers to end, and then make them", command_stop},
+	{"rm", "remove containers that have ended", command_rm},
+	{"inspect", "show everything about containers, as JSON", command_inspect},
 	{"build-image", "make a guest image with files of your own", command_build_image},
 };
 

@@ -2,7 +2,6 @@
 #include "runtime/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -10,17 +9,8 @@
 #include "runtime/attach.h"
 #include "runtime/monitor.h"
 #include "runtime/pack.h"
+#include "runtime/stdio.h"
 #include "runtime/terminal.h"
-
-/* So that no file of ours becomes the descriptor 0, 1 or 2. */
-static void fill_standard_descriptors(void)
-{
-	int fd = open("/dev/null", O_RDWR);
-
-	while (fd >= 0 && fd <= STDERR_FILENO)
-		fd = open("/dev/null", O_RDWR);
-	fd_close(&fd);
-}
 
 /* What can be found wrong before anything is made. */
 static int check(struct run *run, struct error *error)
@@ -53,7 +43,7 @@ int run(const struct run_options *options)
 	struct error error = {0};
 	int result, socket;
 
-	fill_standard_descriptors();
+	stdio_fill_descriptors();
 	timeline_start(&run.timeline, options->verbose);
 	terminal_size(&run.rows, &run.columns);
 	result = detach_keys_parse(&keys, options->keys, &error);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "runtime/process_file.h"
 #include "runtime/run_private.h"
 #include "runtime/spec.h"
 #include "runtime/status.h"
@@ -108,7 +109,6 @@ static size_t build_storages(const struct run *run, Grpc__Storage storages[2], s
 	char *image = run->options->read_only ? root : arena_printf(arena, GUEST_FOLDER, name, "image");
 	char **image_options = arena_array(arena, 1, sizeof(char *));
 	char **overlay_options = arena_array(arena, 2, sizeof(char *));
-
 	char *source = arena_alloc(arena, MACHINE_ADDRESS_SIZE);
 
 	if (!image_options || !overlay_options || !source)
@@ -131,8 +131,8 @@ static int send_container(struct run *run, struct arena *arena, struct error *er
 		.read_only = options->read_only,
 		.terminal = options->terminal,
 		.command = options->command,
-		.environment = options->environment,
-		.environment_count = options->environment_count,
+		.environment = options->environment.list,
+		.environment_count = options->environment.count,
 		.directory = options->directory,
 		.user = &run->user,
 		.term = getenv("TERM"),
@@ -152,6 +152,8 @@ static int send_container(struct run *run, struct arena *arena, struct error *er
 	request.stdin_port = run->streams.ports[0];
 	request.stdout_port = run->streams.ports[1];
 	request.stderr_port = run->streams.ports[2];
+	if (process_file_write(&run->directory, request.oci->process, error) < 0)
+		return -error->number;
 	return session_call(&run->session, "CreateContainer", &request.base, SESSION_CALL_TIMEOUT, error);
 }
 

@@ -17,7 +17,7 @@ struct raw_options {
 	poptContext context;
 };
 
-static int parse_io(const char *text, enum io_way *io, struct error *error)
+int io_way_parse(const char *text, enum io_way *io, struct error *error)
 {
 	if (strcmp(text, "streams") == 0)
 		*io = IO_STREAMS;
@@ -74,29 +74,14 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 	return 0;
 }
 
-/* NAME=VALUE as it is; NAME alone takes our own value, or is left out where we have none. */
-static int take_environment(struct run_options *options, const char **given, struct error *error)
+static int take_environment(struct run_options *options, const struct raw_options *raw, struct error *error)
 {
-	size_t count = 0;
+	int status = 0;
 
-	while (given && given[count])
-		count++;
-	options->environment = calloc(count + 1, sizeof(char *));
-	if (!options->environment)
-		return error_errno(error, ENOMEM, "options");
-	for (size_t i = 0; i < count; i++) {
-		const char *value = strchr(given[i], '=') ? "" : getenv(given[i]);
-		char *entry;
-
-		if (given[i][0] == '\0' || given[i][0] == '=')
-			return error_set(error, EINVAL, "--env: '%s' has no name", given[i]);
-		if (!value)
-			continue;
-		if (asprintf(&entry, "%s%s%s", given[i], strchr(given[i], '=') ? "" : "=", value) < 0)
-			return error_errno(error, ENOMEM, "options");
-		options->environment[options->environment_count++] = entry;
-	}
-	return 0;
+	for (const char **entry = raw->environment; entry && *entry && status == 0; entry++)
+		if (environment_add(&options->environment, *entry, error) < 0)
+			status = error_wrap(error, "--env");
+	return status;
 }
 
 static int take_machine(struct run_options *options, const char *name, struct error *error)
@@ -120,7 +105,7 @@ static int take_memory(struct run_options *options, const char *text, struct err
 
 static int check(struct run_options *options, const struct raw_options *raw, struct error *error)
 {
-	int status = take_environment(options, raw->environment, error);
+	int status = take_environment(options, raw, error);
 
 	if (status == 0)
 		status = take_machine(options, raw->machine, error);
@@ -133,7 +118,7 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 	if (status == 0 && raw->accel)
 		status = accel_parse(raw->accel, &options->accel, error);
 	if (status == 0 && raw->io)
-		status = parse_io(raw->io, &options->io, error);
+		status = io_way_parse(raw->io, &options->io, error);
 	if (status == 0 && options->name && !name_valid(options->name))
 		status = error_set(error, EINVAL, "--name: '%s' is no name: " NAME_RULE, options->name);
 	if (status == 0 && *options->directory != '/')
@@ -195,9 +180,8 @@ int run_options_parse(struct run_options *options, int argc, const char *argv[],
 
 static void free_raw(struct raw_options *raw)
 {
-	char *const strings[] = {raw->keys, raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
-				 raw->memory, raw->cpus,      raw->timeout, raw->accel,	 raw->io,
-				 raw->machine};
+	char *const strings[] = {raw->keys,   raw->name, raw->directory, raw->user,  raw->kernel, raw->image,
+				 raw->memory, raw->cpus, raw->timeout,	 raw->accel, raw->io,	  raw->machine};
 
 	for (size_t i = 0; i < array_size(strings); i++)
 		free(strings[i]);
@@ -210,9 +194,7 @@ static void free_raw(struct raw_options *raw)
 
 void run_options_free(struct run_options *options)
 {
-	for (size_t i = 0; i < options->environment_count; i++)
-		free(options->environment[i]);
-	free(options->environment);
+	environment_free(&options->environment);
 	if (options->parser)
 		free_raw(options->parser);
 	*options = (struct run_options){0};

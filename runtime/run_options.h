@@ -8,6 +8,7 @@
 
 #include "lib/error.h"
 #include "runtime/accel.h"
+#include "runtime/environment.h"
 #include "runtime/machine_type.h"
 #include "runtime/quantity.h"
 
@@ -17,6 +18,9 @@
 #define TIMEOUT_DEFAULT 60
 
 enum io_way { IO_STREAMS, IO_CALLS };
+
+/* "streams" or "calls". 0 or -EINVAL. */
+int io_way_parse(const char *text, enum io_way *io, struct error *error);
 
 struct run_options {
 	bool interactive, terminal, read_only, verbose;
@@ -28,8 +32,7 @@ struct run_options {
 	const char *user;      /* NULL: root */
 	const struct machine_type *machine;
 	const char *kernel, *image;
-	char **environment; /* NAME=VALUE; allocated here, count below */
-	size_t environment_count;
+	struct environment environment;
 	uint64_t memory; /* bytes, whole MiB */
 	unsigned cpus;
 	unsigned timeout; /* seconds until the guest must be ready */

@@ -9,6 +9,9 @@
 #include "runtime/inlet.h"
 #include "runtime/outlet.h"
 
+/* Opens those of 0, 1 and 2 that are closed, so that no file of ours becomes one of them. To be called first. */
+void stdio_fill_descriptors(void);
+
 struct stdio {
 	struct inlet input;
 	struct outlet outputs[2]; /* stdout, stderr */

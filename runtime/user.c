@@ -78,10 +78,9 @@ static size_t next_line(char **rest, char *fields[FIELDS_MAX])
 }
 
 /* Looks for the user by name, or by number where that is given. True where passwd has him. */
-static bool find_user(struct user *user, int root, const char *name, const uint32_t *number, char login[NAME_SIZE])
+static bool find_user(struct user *user, char *passwd, const char *name, const uint32_t *number, char login[NAME_SIZE])
 {
-	cleanup_free char *table = read_table(root, "/etc/passwd");
-	char *rest = table, *fields[FIELDS_MAX];
+	char *rest = passwd, *fields[FIELDS_MAX];
 	uint32_t uid, gid;
 	size_t count;
 
@@ -110,9 +109,8 @@ static bool is_member(char *members, const char *login)
 	return false;
 }
 
-static void find_supplementary(struct user *user, int root, const char *login)
+static void find_supplementary(struct user *user, char *table, const char *login)
 {
-	cleanup_free char *table = read_table(root, "/etc/group");
 	char *rest = table, *fields[FIELDS_MAX];
 	uint32_t gid;
 	size_t count;
@@ -123,9 +121,8 @@ static void find_supplementary(struct user *user, int root, const char *login)
 			user->groups[user->group_count++] = gid;
 }
 
-static int find_group(uint32_t *gid, int root, const char *name, struct error *error)
+static int find_group(uint32_t *gid, char *table, const char *name, struct error *error)
 {
-	cleanup_free char *table = read_table(root, "/etc/group");
 	char *rest = table, *fields[FIELDS_MAX];
 	size_t count;
 
@@ -140,23 +137,30 @@ static bool all_digits(const char *text)
 	return *text && text[strspn(text, "0123456789")] == '\0';
 }
 
-static int resolve_user(struct user *user, int root, const char *name, char login[NAME_SIZE], struct error *error)
+static int resolve_user(struct user *user, char *passwd, const char *name, char login[NAME_SIZE], struct error *error)
 {
 	uint32_t number = 0;
 
 	if (!all_digits(name)) {
-		if (find_user(user, root, name, NULL, login))
+		if (find_user(user, passwd, name, NULL, login))
 			return 0;
 		return error_set(error, ENOENT, "no user '%s' in the root file system's /etc/passwd", name);
 	}
 	if (!parse_id(name, &number))
 		return error_set(error, EINVAL, "'%s' is no user id", name);
-	if (!find_user(user, root, NULL, &number, login))
+	if (!find_user(user, passwd, NULL, &number, login))
 		user->uid = number;
 	return 0;
 }
 
 int user_resolve(struct user *user, int root, const char *text, struct error *error)
+{
+	cleanup_free char *passwd = read_table(root, "/etc/passwd"), *group = read_table(root, "/etc/group");
+
+	return user_resolve_texts(user, passwd, group, text, error);
+}
+
+int user_resolve_texts(struct user *user, char *passwd, char *groups, const char *text, struct error *error)
 {
 	char name[NAME_SIZE], login[NAME_SIZE] = "", *group;
 	int status;
@@ -172,15 +176,15 @@ int user_resolve(struct user *user, int root, const char *text, struct error *er
 		*group++ = '\0';
 	if (!*name || (group && !*group))
 		return error_set(error, EINVAL, "--user: '%s' is not USER or USER:GROUP", text);
-	status = resolve_user(user, root, name, login, error);
+	status = resolve_user(user, passwd, name, login, error);
 	if (status < 0)
 		return status;
 	if (!group) {
 		if (*login)
-			find_supplementary(user, root, login);
+			find_supplementary(user, groups, login);
 		return 0;
 	}
 	if (!all_digits(group))
-		return find_group(&user->gid, root, group, error);
+		return find_group(&user->gid, groups, group, error);
 	return parse_id(group, &user->gid) ? 0 : error_set(error, EINVAL, "'%s' is no group id", group);
 }

@@ -27,4 +27,7 @@ struct user {
  * are user 0. 0, or -errno (ENOENT: no such user or group). */
 int user_resolve(struct user *user, int root, const char *text, struct error *error);
 
+/* The same with the texts of passwd and group, which are cut to pieces; NULL where there is none. */
+int user_resolve_texts(struct user *user, char *passwd, char *groups, const char *text, struct error *error);
+
 #endif

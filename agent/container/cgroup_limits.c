@@ -2,6 +2,7 @@
  * cgroup_v1.c and cgroup_v2.c. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,15 +53,53 @@ void cgroup_collect(struct cgroup_collector *collector, enum cgroup_need need, c
 	collector->settings[collector->count++] = setting;
 }
 
-bool cgroup_page_size(struct cgroup_collector *collector, const char *size)
+/* As cgroup files have it in their names: "2MB". */
+static bool is_page_size(const char *size)
 {
 	size_t digits = strspn(size, "0123456789");
 
-	if (digits > 0 && digits < 8 && size[digits] && strchr("KMG", size[digits]) &&
-	    strcmp(size + digits + 1, "B") == 0)
-		return true;
-	cgroup_collect_failure(collector, "\"%.32s\" is no size of a huge page", size);
-	return false;
+	return digits > 0 && digits < 8 && size[digits] && strchr("KMG", size[digits]) &&
+	       strcmp(size + digits + 1, "B") == 0;
+}
+
+static void collect_huge_pages(struct cgroup_collector *collector, const Grpc__LinuxResources *resources,
+			       const char *limit_file)
+{
+	for (size_t i = 0; i < resources->n_hugepagelimits; i++) {
+		const Grpc__LinuxHugepageLimit *limit = resources->hugepagelimits[i];
+		char file[64];
+
+		if (!is_page_size(limit->pagesize)) {
+			cgroup_collect_failure(collector, "\"%.32s\" is no size of a huge page", limit->pagesize);
+			return;
+		}
+		snprintf(file, sizeof(file), "hugetlb.%s.%s", limit->pagesize, limit_file);
+		cgroup_collect(collector, CGROUP_REQUIRED, "hugetlb", file, "%" PRIu64, limit->limit);
+	}
+}
+
+static void check_memory(struct cgroup_collector *collector, const Grpc__LinuxMemory *memory)
+{
+	if (memory->swap > 0 && memory->limit <= 0)
+		cgroup_collect_failure(collector, "a limit of swap needs one of memory");
+	if (memory->swap > 0 && memory->swap < memory->limit)
+		cgroup_collect_failure(collector, "the limit of memory and swap is below that of memory");
+}
+
+/* What both versions have under the same names, or nearly. */
+static void collect_common(struct cgroup_collector *collector, const Grpc__LinuxResources *resources, bool unified)
+{
+	const Grpc__LinuxCPU *cpu = resources->cpu;
+
+	if (resources->memory)
+		check_memory(collector, resources->memory);
+	if (cpu && *cpu->cpus)
+		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "cpuset", "cpuset.cpus", "%s", cpu->cpus);
+	if (cpu && *cpu->mems)
+		cgroup_collect(collector, CGROUP_REQUIRED, "cpuset", "cpuset.mems", "%s", cpu->mems);
+	if (resources->pids && resources->pids->limit > 0)
+		cgroup_collect(collector, CGROUP_REQUIRED, "pids", "pids.max", "%" PRId64, resources->pids->limit);
+	collect_huge_pages(collector, resources, unified ? "max" : "limit_in_bytes");
 }
 
 /* No more than this many settings can come of the resources. */
@@ -89,6 +128,7 @@ int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const 
 		collector.settings = arena_array(arena, collector.room, sizeof(*collector.settings));
 		if (!collector.settings)
 			return error_set(error, ENOMEM, "the resource limits are too many");
+		collect_common(&collector, resources, tree->unified);
 		if (tree->unified)
 			cgroup_collect_v2(&collector, resources);
 		else

@@ -24,10 +24,7 @@ void cgroup_collect(struct cgroup_collector *collector, enum cgroup_need need, c
 void cgroup_collect_failure(struct cgroup_collector *collector, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* True for the size of a huge page as cgroup files have it in their names ("2MB"); otherwise the collection fails. */
-bool cgroup_page_size(struct cgroup_collector *collector, const char *size);
-
-/* cgroup_v1.c, cgroup_v2.c: resources to files. */
+/* cgroup_v1.c, cgroup_v2.c: resources to files, but for what cgroup_limits.c does for both. */
 void cgroup_collect_v1(struct cgroup_collector *collector, const Grpc__LinuxResources *resources);
 void cgroup_collect_v2(struct cgroup_collector *collector, const Grpc__LinuxResources *resources);
 

@@ -37,25 +37,40 @@ static int64_t now_milliseconds(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The cgroup's children, to be read with next_child(). NULL with errno. */
+static DIR *open_children(int directory)
+{
+	cleanup_close int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+
+	if (stream)
+		take_fd(&fd);
+	return stream;
+}
+
+static const char *next_child(DIR *stream)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(stream)))
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			return entry->d_name;
+	return NULL;
+}
+
 static int visit(int directory, visit_function function, void *data, int depth);
 
 static int visit_children(int directory, visit_function function, void *data, int depth)
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	DIR *stream = open_children(directory);
+	const char *name;
 	int status = 0;
 
-	if (!stream) {
-		if (fd >= 0)
-			close(fd);
+	if (!stream)
 		return -errno;
-	}
-	for (struct dirent *entry = readdir(stream); entry && status == 0; entry = readdir(stream)) {
-		cleanup_close int child = -1;
+	while (status == 0 && (name = next_child(stream))) {
+		cleanup_close int child = openat(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-		if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		child = openat(directory, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (child >= 0)
 			status = visit(child, function, data, depth + 1);
 	}
@@ -215,18 +230,14 @@ static int remove_child(int parent, const char *name, int depth)
 
 static int remove_below(int directory, int depth)
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	DIR *stream = open_children(directory);
+	const char *name;
 	int status = 0;
 
-	if (!stream) {
-		if (fd >= 0)
-			close(fd);
+	if (!stream)
 		return -errno;
-	}
-	for (struct dirent *entry = readdir(stream); entry && status == 0; entry = readdir(stream))
-		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			status = remove_child(directory, entry->d_name, depth);
+	while (status == 0 && (name = next_child(stream)))
+		status = remove_child(directory, name, depth);
 	closedir(stream);
 	return status;
 }

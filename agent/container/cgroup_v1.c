@@ -1,8 +1,6 @@
 /* OCI resources as files of cgroup v1 (Documentation/admin-guide/cgroup-v1). Values <= 0 are unset. Kernel memory isn't
  * limited: the kernel has given that up. */
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "agent/container/cgroup_parts.h"
 
@@ -21,18 +19,10 @@ static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU
 	if (cpu->realtimeruntime > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.rt_runtime_us", "%" PRId64,
 			       cpu->realtimeruntime);
-	if (*cpu->cpus)
-		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "cpuset", "cpuset.cpus", "%s", cpu->cpus);
-	if (*cpu->mems)
-		cgroup_collect(collector, CGROUP_REQUIRED, "cpuset", "cpuset.mems", "%s", cpu->mems);
 }
 
 static void collect_memory(struct cgroup_collector *collector, const Grpc__LinuxMemory *memory)
 {
-	if (memory->swap > 0 && memory->limit <= 0)
-		cgroup_collect_failure(collector, "a limit of swap needs one of memory");
-	if (memory->swap > 0 && memory->swap < memory->limit)
-		cgroup_collect_failure(collector, "the limit of memory and swap is below that of memory");
 	if (memory->swappiness > SWAPPINESS_MAX)
 		cgroup_collect_failure(collector, "swappiness %" PRIu64 " is out of range", memory->swappiness);
 	if (memory->limit > 0)
@@ -95,19 +85,8 @@ void cgroup_collect_v1(struct cgroup_collector *collector, const Grpc__LinuxReso
 		collect_cpu(collector, resources->cpu);
 	if (resources->memory)
 		collect_memory(collector, resources->memory);
-	if (resources->pids && resources->pids->limit > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "pids", "pids.max", "%" PRId64, resources->pids->limit);
 	if (resources->blockio)
 		collect_io(collector, resources->blockio);
 	if (resources->network)
 		collect_network(collector, resources->network);
-	for (size_t i = 0; i < resources->n_hugepagelimits; i++) {
-		const Grpc__LinuxHugepageLimit *limit = resources->hugepagelimits[i];
-		char file[64];
-
-		if (!cgroup_page_size(collector, limit->pagesize))
-			return;
-		snprintf(file, sizeof(file), "hugetlb.%s.limit_in_bytes", limit->pagesize);
-		cgroup_collect(collector, CGROUP_REQUIRED, "hugetlb", file, "%" PRIu64, limit->limit);
-	}
 }

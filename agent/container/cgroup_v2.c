@@ -1,8 +1,6 @@
 /* OCI resources as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). Values <= 0 are unset. What v2 has no
  * equal for (swappiness, kernel memory, real-time, network classes) is left out, as runc does. */
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "agent/container/cgroup_parts.h"
 
@@ -32,19 +30,11 @@ static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU
 			       period);
 	else if (cpu->period > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "max %" PRIu64, period);
-	if (*cpu->cpus)
-		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "cpuset", "cpuset.cpus", "%s", cpu->cpus);
-	if (*cpu->mems)
-		cgroup_collect(collector, CGROUP_REQUIRED, "cpuset", "cpuset.mems", "%s", cpu->mems);
 }
 
 /* OCI's swap is memory and swap together; v2's is swap alone. */
 static void collect_memory(struct cgroup_collector *collector, const Grpc__LinuxMemory *memory)
 {
-	if (memory->swap > 0 && memory->limit <= 0)
-		cgroup_collect_failure(collector, "a limit of swap needs one of memory");
-	if (memory->swap > 0 && memory->swap < memory->limit)
-		cgroup_collect_failure(collector, "the limit of memory and swap is below that of memory");
 	if (memory->limit > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.max", "%" PRId64, memory->limit);
 	if (memory->reservation > 0)
@@ -94,17 +84,6 @@ void cgroup_collect_v2(struct cgroup_collector *collector, const Grpc__LinuxReso
 		collect_cpu(collector, resources->cpu);
 	if (resources->memory)
 		collect_memory(collector, resources->memory);
-	if (resources->pids && resources->pids->limit > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "pids", "pids.max", "%" PRId64, resources->pids->limit);
 	if (resources->blockio)
 		collect_io(collector, resources->blockio);
-	for (size_t i = 0; i < resources->n_hugepagelimits; i++) {
-		const Grpc__LinuxHugepageLimit *limit = resources->hugepagelimits[i];
-		char file[64];
-
-		if (!cgroup_page_size(collector, limit->pagesize))
-			return;
-		snprintf(file, sizeof(file), "hugetlb.%s.max", limit->pagesize);
-		cgroup_collect(collector, CGROUP_REQUIRED, "hugetlb", file, "%" PRIu64, limit->limit);
-	}
 }

@@ -77,6 +77,8 @@ static int prepare_guest(struct helper *helper)
 		status = cgroup_apply(plan->cgroup, plan->limits, &helper->error);
 	if (status == 0 && plan->cgroup)
 		status = cgroup_open_entrance(plan->cgroup, &helper->entrance, &helper->error);
+	if (status == 0 && plan->process.tool)
+		status = guest_tool_open(helper);
 	return status;
 }
 
@@ -194,6 +196,7 @@ _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[
 		.proc = -1,
 		.ptmx = -1,
 		.root = -1,
+		.tool = -1,
 		.dev_mount = -1,
 	};
 	bool joined = plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_JOIN;

@@ -31,6 +31,7 @@ struct helper {
 	int proc;	  /* the guest's /proc: trusted, and usable in any mount namespace */
 	int ptmx;	  /* the guest's pty multiplexer (O_PATH), for a container without its own; -1 */
 	int root;	  /* the container's root (O_PATH), once there is one */
+	int tool;	  /* the guest's program to execute (O_PATH); -1 for one of the container's */
 	int dev_mount;	  /* the filesystem on the container's /dev, to be made read-only; -1 */
 	struct cgroup_entrance entrance;
 	char home[PATH_MAX + sizeof("HOME=")];
@@ -47,6 +48,9 @@ int helper_report(struct helper *helper, uint32_t type, pid_t pid, const int *fd
 
 /* helper_fds.c: keeps the descriptors that the helper needs, on numbers from 3 up, and closes all others. */
 int helper_keep_fds(struct helper *helper);
+
+/* Closes everything from 3 up that isn't in `kept` (where -1 means nothing). 0 or -errno. */
+int helper_close_others(const int *kept, size_t count);
 
 /* Opens again what an O_PATH descriptor has open, whatever has happened to its name. The fd or -errno. */
 int helper_reopen(const struct helper *helper, int fd, int flags);
@@ -90,6 +94,9 @@ _Noreturn void process_execute(struct helper *helper);
 
 /* executable.c: finds the command and looks at it as the kernel will; fills helper->executable and failure_class. */
 int executable_find(struct helper *helper);
+
+/* guest_tool.c: opens the plan's tool, as the guest has it; fills helper->tool and failure_class. */
+int guest_tool_open(struct helper *helper);
 
 /* home.c: HOME from the container's passwd, by number only, into the plan's environment. */
 int home_find(struct helper *helper);

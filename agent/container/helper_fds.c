@@ -20,8 +20,7 @@ static int lift(int *fd)
 	return *fd < 0 ? -errno : 0;
 }
 
-/* Closes everything from 3 up that isn't in `kept`. */
-static int close_others(const int *kept, size_t count)
+int helper_close_others(const int *kept, size_t count)
 {
 	int next = 3;
 
@@ -73,7 +72,7 @@ int helper_keep_fds(struct helper *helper)
 	if (status == 0)
 		status = fill_stdio();
 	if (status == 0)
-		status = close_others(kept, count);
+		status = helper_close_others(kept, count);
 	return status < 0 ? error_errno(&helper->error, -status, "keep the helper's descriptors") : 0;
 }
 

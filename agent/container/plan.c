@@ -2,6 +2,7 @@
 #include "agent/container/plan.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "agent/container/capabilities.h"
@@ -300,6 +301,19 @@ static void plan_joined(struct plan *plan, const Grpc__Linux *linux)
 			plan->namespaces[PLAN_USER].mode = PLAN_NAMESPACE_JOIN;
 }
 
+/* A name, and nothing that could be a path. */
+static int plan_tool(struct plan *plan, const char *tool, struct error *error)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+
+	if (!tool)
+		return 0;
+	if (!*tool || *tool == '.' || tool[strspn(tool, allowed)] || strlen(tool) > NAME_MAX)
+		return error_set(error, EINVAL, "'%.80s' is no name of a tool", tool);
+	plan->process.tool = plan_text(plan->arena, tool, error);
+	return plan->process.tool ? 0 : -ENOMEM;
+}
+
 int plan_exec(struct plan *plan, struct arena *arena, const Grpc__Process *process, const Grpc__Spec *container,
 	      const struct plan_exec_parameters *parameters, struct error *error)
 {
@@ -323,5 +337,7 @@ int plan_exec(struct plan *plan, struct arena *arena, const Grpc__Process *proce
 	status = copy_cgroup(plan, parameters->cgroup, error);
 	if (status == 0)
 		status = plan_workload(plan, process, error);
+	if (status == 0)
+		status = plan_tool(plan, parameters->tool, error);
 	return status < 0 ? status : plan_confinement(plan, container, capabilities, parameters->limits, error);
 }

@@ -105,6 +105,7 @@ struct plan_capabilities {
 /* The workload itself: filled for a container's first process and for an exec alike. */
 struct plan_process {
 	char **arguments;   /* NULL-terminated, never empty */
+	const char *tool;   /* exec: a program of the guest's that is executed, not the container's; NULL */
 	char **environment; /* NULL-terminated */
 	size_t environment_count; /* there is room for HOME in front of the NULL */
 	bool home_wanted;   /* the spec has no HOME: it is to be found in the container's passwd */
@@ -179,6 +180,7 @@ struct plan_exec_parameters {
 	int init_pidfd; /* pins the namespaces: where that process is gone, the launch fails with ESRCH */
 	const struct cgroup *cgroup;
 	const struct boot_limits *limits;
+	const char *tool; /* the name of the guest's program to execute; NULL: the container's own */
 };
 
 /* Plans a container. `*plan` is overwritten. */

@@ -143,7 +143,7 @@ static int look_around(struct helper *helper)
 
 	if (status == 0)
 		status = enter_directory(helper);
-	if (status == 0)
+	if (status == 0 && helper->tool < 0)
 		status = executable_find(helper);
 	return status;
 }
@@ -195,17 +195,15 @@ static int own_session(struct helper *helper)
 	return 0;
 }
 
-/* Nothing of the helper's is left but the socket, which execve closes. */
+/* Nothing of the helper's is left but the socket and a tool's file, which execve closes. */
 static int close_everything(struct helper *helper)
 {
-	if (helper->report != 3) {
-		int moved = dup3(helper->report, 3, O_CLOEXEC);
+	int kept[] = {helper->report, helper->tool};
 
-		if (moved < 0)
-			return error_errno(&helper->error, errno, "keep the socket");
-		helper->report = moved;
-	}
-	if (kernel_close_range(4, ~0u) < 0)
+	for (int i = 0; i < (int)array_size(kept); i++)
+		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
+			return error_errno(&helper->error, errno, "keep a descriptor");
+	if (helper_close_others(kept, array_size(kept)) < 0)
 		return error_errno(&helper->error, errno, "close the helper's descriptors");
 	return 0;
 }
@@ -244,7 +242,10 @@ _Noreturn void process_execute(struct helper *helper)
 	wait_for_release(helper);
 	if (process->no_new_privileges && seccomp_load_plan(process, &helper->error) < 0)
 		fail(helper);
-	execve(helper->executable, process->arguments, process->environment);
+	if (helper->tool >= 0)
+		syscall(SYS_execveat, helper->tool, "", process->arguments, process->environment, AT_EMPTY_PATH);
+	else
+		execve(helper->executable, process->arguments, process->environment);
 	status = errno;
 	helper->failure_class = status == ENOENT ? LAUNCH_NOT_FOUND : LAUNCH_PERMISSION;
 	error_errno(&helper->error, status, "exec: \"%.256s\"", process->arguments[0]);

@@ -127,7 +127,7 @@ teardown_file() { agent_stop; }
 }
 
 @test "the devices of a container are there, and no others can be opened" {
-	run container -- sh -c 'for d in null zero full random urandom tty; do [ -c /dev/$d ] || echo no $d; done
+	run container -- sh -c 'exec 2>&1; for d in null zero full random urandom tty; do [ -c /dev/$d ] || echo no $d; done
 		ls -d /dev/fd /dev/stdin /dev/ptmx /dev/shm /dev/pts | wc -l
 		mknod /tmp/disk b 254 0; mknod /tmp/kmsg c 1 11; head -c 1 /tmp/disk; head -c 1 /tmp/kmsg; echo $?'
 	[[ ${lines[0]} == 5 ]]

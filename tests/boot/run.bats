@@ -1,18 +1,17 @@
 #!/usr/bin/env bats
 # `nacre run`, in real virtual machines.
 
-bats_require_minimum_version 1.5.0
+load containers
 
 setup_file()
 {
-	export TOP ROOT
-	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	ROOT=$TOP/build/rootfs-busybox
-	export PATH=$TOP/build:$PATH NACRE_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+	own_directory
 	# What a directory holds, to see that it is never changed.
 	export ROOT_BEFORE
 	ROOT_BEFORE=$(cd "$ROOT" && find . -printf '%p %m %s %T@\n' | sort | sha256sum)
 }
+
+teardown_file() { remove_all; }
 
 setup()
 {
@@ -25,19 +24,6 @@ teardown()
 {
 	if [[ ${pid:-} ]] && jobs -pr | grep -qx "$pid"; then
 		kill -KILL "$pid"
-	fi
-}
-
-# fails STATUS TEXT COMMAND...: ends with this status and says TEXT, in one line.
-fails()
-{
-	local expected=$1 text=$2
-
-	shift 2
-	run -"$expected" --separate-stderr "$@"
-	if [[ $stderr != "nacre: "*"$text"* || $stderr == *$'\n'* ]]; then
-		echo "$* ended with $status and said: $stderr (wanted: $expected, $text)"
-		return 1
 	fi
 }
 
@@ -165,6 +151,37 @@ hidden()
 	fails 125 "qemu-system" hidden "$qemu" "" nacre run --name "$name" "$ROOT" -- true
 	fails 125 "cannot do this" hidden "$qemu" $'#!/bin/sh\necho cannot do this >&2\nexit 1\n' \
 		nacre run --name "$name" "$ROOT" -- true
+	nothing_left "$name"
+}
+
+# A QEMU which is KVM's victim, as on machines where /dev/kvm opens and a guest then never runs; TCG works. Machines where
+# KVM isn't chosen are told in /proc/cpuinfo that they could.
+kvm_fails()
+{
+	local qemu broken=$1
+
+	shift
+	qemu=$(command -v "qemu-system-$(uname -m)")
+	cp "$qemu" "$BATS_TEST_TMPDIR/qemu"
+	echo "flags : vmx" >"$BATS_TEST_TMPDIR/cpuinfo"
+	# shellcheck disable=SC2016
+	hidden "$qemu" "#!/bin/sh
+case \"\$*\" in *-accel\ kvm*) echo x >>$BATS_TEST_TMPDIR/tried; $broken ;; esac
+export QEMU_MODULE_DIR=/usr/lib/$(uname -m)-linux-gnu/qemu
+exec $BATS_TEST_TMPDIR/qemu -L /usr/share/qemu \"\$@\"
+" sh -c 'mount --bind "$0" /proc/cpuinfo && exec "$@"' "$BATS_TEST_TMPDIR/cpuinfo" "$@"
+}
+
+@test "a guest that doesn't run under KVM is started again under TCG, with a line that says so" {
+	[[ $(uname -m) == x86_64 ]] || skip "where the choice of KVM is /proc/cpuinfo's as well"
+	run -3 --separate-stderr kvm_fails "exit 1" nacre run --rm --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
+	[[ -e $BATS_TEST_TMPDIR/tried ]] || skip "no virtual CPU runs on /dev/kvm here: KVM isn't tried"
+	[[ $output == out && $stderr == "nacre: the VM ended at once under KVM: starting it again under TCG" ]]
+	run -3 --separate-stderr kvm_fails "exec sleep 1000" nacre run --rm --name "$name" "$ROOT" -- sh -c 'echo out; exit 3'
+	[[ $output == out && $stderr == "nacre: no sign of life from the guest in 10 s under KVM: starting it again under TCG" ]]
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/tried") -eq 2 ]]
+	# Who asks for KVM gets KVM, or an error.
+	fails 125 "" kvm_fails "exit 1" nacre run --rm --accel kvm --name "$name" "$ROOT" -- true
 	nothing_left "$name"
 }
 

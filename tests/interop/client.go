@@ -83,10 +83,26 @@ func dialVsock(path string, port uint32) (*net.UnixConn, uint32, error) {
 	return conn, hostPort, nil
 }
 
+// noticedConn tells of writes: a call that isn't waited for is under way once it has been written.
+type noticedConn struct {
+	net.Conn
+	written chan struct{} // holds one
+}
+
+func (conn *noticedConn) Write(data []byte) (int, error) {
+	count, err := conn.Conn.Write(data)
+	select {
+	case conn.written <- struct{}{}:
+	default:
+	}
+	return count, err
+}
+
 // client is one ttrpc connection.
 type client struct {
 	*settings
 	ttrpc *ttrpc.Client
+	conn  *noticedConn
 }
 
 func (settings *settings) connect() (*client, error) {
@@ -94,7 +110,12 @@ func (settings *settings) connect() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{settings, ttrpc.NewClient(conn)}, nil
+	return settings.over(conn), nil
+}
+
+func (settings *settings) over(conn net.Conn) *client {
+	noticed := &noticedConn{conn, make(chan struct{}, 1)}
+	return &client{settings, ttrpc.NewClient(noticed), noticed}
 }
 
 func (client *client) send(name string, request proto.Message) (*dynamicpb.Message, error) {
@@ -155,7 +176,7 @@ func waitReady(settings *settings, arguments []string) (int, error) {
 	for {
 		conn, err := settings.address.dial()
 		if err == nil {
-			client := &client{settings, ttrpc.NewClient(conn)}
+			client := settings.over(conn)
 			defer client.ttrpc.Close()
 			_, err := client.call("Health.Check", "")
 			return 0, err

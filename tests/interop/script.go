@@ -11,7 +11,7 @@ import (
 // A script is a call a line, all over one connection:
 //
 //	LABEL Method JSON      calls, and waits for the answer
-//	&LABEL Method JSON     calls, and goes on with the next line
+//	&LABEL Method JSON     calls, and goes on with the next line once the request has been sent
 //	wait LABEL             waits for that answer
 //	close                  drops the connection, with what is open
 //
@@ -65,8 +65,18 @@ func (scripting *scripting) line(line string) error {
 	if len(words) == 3 {
 		text = words[2]
 	}
+	written := scripting.client.conn.written
+	select { // what an earlier call has left there
+	case <-written:
+	default:
+	}
 	done := scripting.start(strings.TrimPrefix(words[0], "&"), words[1], text)
-	if !strings.HasPrefix(words[0], "&") {
+	if strings.HasPrefix(words[0], "&") {
+		select {
+		case <-written:
+		case <-done:
+		}
+	} else {
 		<-done
 	}
 	return nil

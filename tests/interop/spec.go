@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"os"
+	"strings"
+)
 
 // What a Kata runtime sends for an ordinary container: an OCI specification like Docker's, without the namespaces and
 // resources which such a runtime takes out (a network namespace, device rules).
@@ -83,7 +86,7 @@ func containerRequest(options *processOptions) object {
 			"Hostname": options.id,
 			"Mounts":   mounts(),
 			"Linux": object{
-				"CgroupsPath": "/nacre-tests/" + options.id,
+				"CgroupsPath": "/" + cgroupParent() + "/" + options.id,
 				"Namespaces":  []object{{"Type": "mount"}, {"Type": "ipc"}, {"Type": "uts"}},
 				"MaskedPaths": []string{
 					"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
@@ -101,4 +104,12 @@ func containerRequest(options *processOptions) object {
 // execRequest has no capabilities, as the Go runtime sends none: the process gets the container's.
 func execRequest(options *processOptions) object {
 	return object{"container_id": options.id, "exec_id": options.execID, "process": process(options)}
+}
+
+// cgroupParent is below which cgroup containers get theirs: on a shared machine each run of the tests has its own.
+func cgroupParent() string {
+	if name := os.Getenv("NACRE_TEST_CGROUP"); name != "" {
+		return name
+	}
+	return "nacre-tests"
 }

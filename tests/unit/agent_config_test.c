@@ -85,6 +85,23 @@ static void a_bad_log_level_in_the_environment_is_passed_over(void **state)
 	assert_int_equal(config.log_level, LOG_INFO);
 }
 
+static void in_a_guest_with_another_init_the_address_is_a_vsock_port(void **state)
+{
+	char *argv[] = {"nacre-agent", "--guest", NULL, NULL, NULL};
+	struct agent_config config;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(load(&config, argv, &error), 0);
+	assert_true(config.guest);
+	assert_false(config.init);
+	assert_string_equal(config.server_address, "vsock://-1:1024");
+	argv[2] = "--listen";
+	argv[3] = "unix:///a";
+	assert_int_equal(load(&config, argv, &error), 0);
+	assert_string_equal(config.server_address, "unix:///a");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +109,7 @@ int main(void)
 		cmocka_unit_test_setup(arguments_win_over_the_environment, clean),
 		cmocka_unit_test_setup(a_bad_argument_is_named, clean),
 		cmocka_unit_test_setup(a_bad_log_level_in_the_environment_is_passed_over, clean),
+		cmocka_unit_test_setup(in_a_guest_with_another_init_the_address_is_a_vsock_port, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

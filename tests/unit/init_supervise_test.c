@@ -1,4 +1,6 @@
-// uses: init/supervise.c init/program.c init/reaper.c init/fdstore.c init/early.c init/guest_cgroup.c init/power.c
+// uses: init/supervise.c init/supervise_line.c init/supervise_end.c init/supervise_guest.c init/program.c init/reaper.c
+// uses: init/fdstore.c init/early.c init/guest_cgroup.c init/power.c init/settings.c init/stop.c init/restart.c init/shell.c
+// uses: init/modules.c init/notify.c init/power_button.c lib/run_program.c
 // uses: lib/supervision.c lib/cmdline.c lib/fd.c lib/error.c lib/log.c lib/loop.c
 /* The supervisor as an ordinary parent. The agent that it starts is this same program, which plays a scenario and
  * writes down what it saw; the test compares that. */
@@ -104,6 +106,13 @@ static pid_t sibling_exits(int status)
 	return pid;
 }
 
+static void told_to_end(int signal)
+{
+	(void)signal;
+	note("told\n");
+	_exit(0);
+}
+
 static bool is_gone_soon(pid_t pid)
 {
 	for (int i = 0; i < 500; i++) {
@@ -203,23 +212,66 @@ static int play_junk(size_t restored)
 		pause();
 }
 
-/* Waits for the signal to the supervisor, with a child and a grandchild that must go with it. */
-static void __attribute__((noreturn)) play_stop(void)
+/* A child with a grandchild, which tell their pids. `dies`: they mind SIGTERM and say so. */
+static void make_family(bool dies)
 {
-	pid_t child = make_sibling();
-
-	if (child == 0) {
-		setsid();
-		fork();
-		note("pid %d\n", getpid());
-		for (;;)
-			pause();
-	}
-	signal(SIGTERM, SIG_DFL);
-	say(SUPERVISION_READY, 0);
-	note("parent %d\n", getppid());
+	if (make_sibling() != 0)
+		return;
+	setsid();
+	fork();
+	if (dies)
+		signal(SIGTERM, told_to_end);
+	else
+		signal(SIGTERM, SIG_IGN);
+	note("pid %d\n", getpid());
 	for (;;)
 		pause();
+}
+
+/* Hears the next STOP, passing over exits, and notes what it says. */
+static void hear_stop(void)
+{
+	struct supervision_message message;
+	int fds[FD_MESSAGE_MAX];
+	size_t count;
+
+	while (supervision_receive(SUPERVISION_FD, &message, fds, &count) > 0 && message.type != SUPERVISION_STOP)
+		say(SUPERVISION_ACK, message.pid);
+	/* 3 seconds, less what has passed. */
+	note(message.status > 0 && message.status <= 3000 ? "stop in time\n" : "stop in %d\n", message.status);
+}
+
+/* Asked to stop twice, as the supervisor has had two signals; it does, and ends in order. What is left is killed. */
+static int play_stop(void)
+{
+	make_family(false);
+	say(SUPERVISION_READY, 0);
+	note("ready %d\n", getppid());
+	hear_stop();
+	say(SUPERVISION_STOP, 0);
+	kill(getppid(), SIGTERM);
+	hear_stop();
+	return 0;
+}
+
+/* Dies in the middle of all, or doesn't listen: then the supervisor does what is to be done. */
+static void __attribute__((noreturn)) play_deaf(void)
+{
+	make_family(true);
+	say(SUPERVISION_READY, 0);
+	note("ready %d\n", getppid());
+	for (;;)
+		pause();
+}
+
+static void __attribute__((noreturn)) play_death(void)
+{
+	make_family(true);
+	say(SUPERVISION_READY, 0);
+	note("ready %d\n", getppid());
+	hear_stop();
+	raise(SIGKILL);
+	_exit(1);
 }
 
 static int play_agent(int argc, char **argv)
@@ -240,7 +292,11 @@ static int play_agent(int argc, char **argv)
 	else if (strcmp(argv[1], "junk") == 0)
 		status = play_junk(restored);
 	else if (strcmp(argv[1], "stop") == 0)
-		play_stop();
+		status = play_stop();
+	else if (strcmp(argv[1], "deaf") == 0)
+		play_deaf();
+	else if (strcmp(argv[1], "death") == 0)
+		play_death();
 	say(SUPERVISION_POWER_OFF, 0);
 	return status;
 }
@@ -327,28 +383,54 @@ static void an_agent_that_refuses_to_start_ends_the_supervisor(void **state)
 	assert_int_equal(wait_for(start_supervisor("usage")), 2);
 }
 
-static void nothing_is_left_running_after_a_signal(void **state)
+/* Starts a supervisor whose agent has a family, sends SIGTERM, and returns how often `word` is in the book at the end, when
+ * nobody of the family may be left. */
+static int stop_with_family(const char *scenario, const char *word)
 {
-	pid_t supervisor = start_supervisor("stop"), child = 0, grandchild = 0;
+	pid_t supervisor = start_supervisor(scenario), family[2] = {0};
 	const char *text = "";
+	int count = 0;
 
-	(void)state;
-	for (int i = 0; i < 500 && (!strstr(text, "parent") || !child || !grandchild); i++) {
+	for (int i = 0; i < 500 && (!strstr(text, "ready") || family[1] == 0); i++) {
 		const char *first;
 
 		usleep(10000);
 		text = read_book();
 		first = strstr(text, "pid ");
 		if (first && strstr(first + 1, "pid ")) {
-			child = atoi(first + 4);
-			grandchild = atoi(strstr(first + 1, "pid ") + 4);
+			family[0] = atoi(first + 4);
+			family[1] = atoi(strstr(first + 1, "pid ") + 4);
 		}
 	}
-	assert_true(child > 0 && grandchild > 0);
+	assert_true(family[0] > 0 && family[1] > 0);
 	kill(supervisor, SIGTERM);
 	assert_int_equal(wait_for(supervisor), 0);
-	assert_int_equal(kill(child, 0), -1);
-	assert_int_equal(kill(grandchild, 0), -1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(kill(family[i], 0), -1);
+	for (text = read_book(); (text = strstr(text, word)); text++)
+		count++;
+	return count;
+}
+
+static void the_agent_is_asked_to_stop_and_what_it_leaves_is_killed(void **state)
+{
+	(void)state;
+	assert_int_equal(stop_with_family("stop", "stop in time\n"), 1);
+	/* The second signal: at once. */
+	assert_non_null(strstr(seen, "stop in 0\n"));
+}
+
+static void where_the_agent_does_not_listen_its_children_are_told_by_the_supervisor(void **state)
+{
+	(void)state;
+	/* Every child of its own, as containers' first processes are; theirs are theirs to tell. */
+	assert_int_equal(stop_with_family("deaf", "told\n"), 1);
+}
+
+static void where_the_agent_dies_its_children_are_told_by_the_supervisor(void **state)
+{
+	(void)state;
+	assert_int_equal(stop_with_family("death", "told\n"), 1);
 }
 
 int main(int argc, char **argv)
@@ -359,11 +441,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(a_new_agent_gets_descriptors_and_exits_of_the_old_one, close_book),
 		cmocka_unit_test_teardown(an_agent_that_talks_nonsense_is_replaced, close_book),
 		cmocka_unit_test_teardown(an_agent_that_refuses_to_start_ends_the_supervisor, close_book),
-		cmocka_unit_test_teardown(nothing_is_left_running_after_a_signal, close_book),
+		cmocka_unit_test_teardown(the_agent_is_asked_to_stop_and_what_it_leaves_is_killed, close_book),
+		cmocka_unit_test_teardown(where_the_agent_does_not_listen_its_children_are_told_by_the_supervisor, close_book),
+		cmocka_unit_test_teardown(where_the_agent_dies_its_children_are_told_by_the_supervisor, close_book),
 	};
 	const char *role = getenv(PROGRAM_ROLE);
 
 	if (role && strcmp(role, "agent") == 0)
 		_exit(play_agent(argc, argv));
+	setenv("NACRE_STOP_TIMEOUT", "3", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,6 +67,29 @@ static void a_cut_message_leaves_nothing_open(void **state)
 	(void)state;
 	pass(SOCK_SEQPACKET, 5, 2, -EPROTO);
 	pass(SOCK_SEQPACKET, 1, 0, -EPROTO);
+}
+
+/* The kernel leaves out what the table has no room for, and only the flag says so. */
+static void descriptors_without_room_are_missed(void **state)
+{
+	int sockets[2], fds[3], received[3], before = lowest_free();
+	size_t got = 3;
+	struct rlimit limit, low;
+	char text[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
+	for (size_t i = 0; i < 3; i++)
+		fds[i] = sockets[0];
+	assert_int_equal(fd_send(sockets[0], "hi", 2, fds, 3), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = (struct rlimit){.rlim_cur = (rlim_t)lowest_free() + 2, .rlim_max = limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_int_equal(fd_receive(sockets[1], text, sizeof(text), received, &got), -EPROTO);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	close(sockets[0]);
+	close(sockets[1]);
+	assert_int_equal(lowest_free(), before);
 }
 
 static void data_that_does_not_fit_is_cut_too(void **state)
@@ -129,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(descriptors_pass),
 		cmocka_unit_test(a_cut_message_leaves_nothing_open),
+		cmocka_unit_test(descriptors_without_room_are_missed),
 		cmocka_unit_test(data_that_does_not_fit_is_cut_too),
 		cmocka_unit_test(small_files),
 		cmocka_unit_test(whole_reads_and_writes),

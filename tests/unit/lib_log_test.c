@@ -50,6 +50,14 @@ static void text_is_for_people(void **state)
 	assert_string_equal(written(), "prog: warning: 3 eggs\n");
 }
 
+static void no_text_passes_for_another_line(void **state)
+{
+	(void)state;
+	log_open(ends[1], LOG_TEXT, LOG_WARNING, "prog");
+	log_warning("name %s", "x\nprog: error: forged\r\x1b[2J\x7f");
+	assert_string_equal(written(), "prog: warning: name x\\x0aprog: error: forged\\x0d\\x1b[2J\\x7f\n");
+}
+
 static void json_is_a_line_that_holds_whatever_was_said(void **state)
 {
 	const char *text;
@@ -118,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(text_is_for_people, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(no_text_passes_for_another_line, open_pipe, close_pipe),
 		cmocka_unit_test_setup_teardown(json_is_a_line_that_holds_whatever_was_said, open_pipe, close_pipe),
 		cmocka_unit_test_setup_teardown(what_is_too_detailed_is_not_written, open_pipe, close_pipe),
 		cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines_and_says_how_many, open_pipe, close_pipe),

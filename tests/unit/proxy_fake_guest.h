@@ -66,7 +66,7 @@ struct fake_guest {
 	struct streams streams;
 	struct loop_timer tick;
 	bool ended;
-	unsigned int starts;
+	unsigned int starts, agents; /* how often the driver came up, and how often the agent accepted */
 	int accept_fd; /* for the next connection of the guest's; -1 to refuse */
 
 	/* The VMM. */
@@ -409,6 +409,11 @@ static inline void test_started(struct vsock_engine *engine)
 	streams_started(&guest->streams);
 }
 
+static inline void test_agent_opened(struct streams *streams)
+{
+	container_of(streams, struct fake_guest, streams)->agents++;
+}
+
 static inline struct vsock_connection *test_accept(struct vsock_engine *engine, uint32_t host_port)
 {
 	struct fake_guest *guest = container_of(engine, struct fake_guest, engine);
@@ -446,7 +451,7 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 	guest->accept_fd = -1;
 	assert_int_equal(loop_init(&guest->loop), 0);
 	vsock_engine_init(&guest->engine, &guest->loop, GUEST_CID, &test_engine_ops);
-	streams_init(&guest->streams, &guest->loop, &guest->engine);
+	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
 	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
 	vhost_user_init(&guest->vhost, &guest->loop, &guest->device, GUEST_CID, test_ended);
 	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -63,8 +63,10 @@ static void agent_clients_wait_for_the_guest(void **state)
 	packet = guest_expect(guest, VSOCK_REQUEST);
 	assert_int_not_equal(packet.header.source_port, port);
 	port = packet.header.source_port;
+	assert_int_equal(guest->agents, 0);
 	guest_send(guest, VSOCK_RESPONSE, 1024, port, "", 0);
 	packet = guest_expect(guest, VSOCK_RW);
+	assert_int_equal(guest->agents, 1);
 	assert_int_equal(packet.header.length, 4);
 	assert_memory_equal(packet.data, "ping", 4);
 	guest_send(guest, VSOCK_RW, 1024, port, "pong", 4);

@@ -1,5 +1,5 @@
 // uses: runtime/run_directory.c runtime/name.c lib/loop.c lib/error.c lib/fd.c lib/path.c
-/* Run directories: names in use, and what the dead have left. Needs no root: XDG_RUNTIME_DIR, or /run/nacre. */
+/* Run directories: names in use, and what the dead have left. In a folder of its own, by NACRE_RUNTIME_DIR. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -64,6 +64,114 @@ static void dead_are_removed(void **state)
 	run_directory_remove(&directory);
 }
 
+/* Makes a directory in another process, which dies at once: how it is kept is the caller's to say. */
+static void leave_dead(bool keep)
+{
+	struct run_directory directory;
+	struct error error;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		status = run_directory_create(&directory, NAME, &error);
+		if (status == 0 && keep)
+			status = run_directory_keep(&directory, &error);
+		_exit(status != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static size_t count_names(void)
+{
+	struct error error;
+	char **names = run_directory_list(&error);
+	size_t count = 0;
+
+	assert_non_null(names);
+	while (names[count])
+		count++;
+	run_directory_free_list(names);
+	return count;
+}
+
+/* The dead who are to be kept hold their name until they are removed. */
+static void kept(void **state)
+{
+	struct run_directory directory, other;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(run_directory_open(&directory, NAME, &error), -ENOENT);
+	assert_int_equal(count_names(), 0);
+	leave_dead(true);
+	assert_int_equal(run_directory_create(&other, NULL, &error), 0);
+	run_directory_remove(&other);
+	assert_int_equal(count_names(), 1);
+	assert_int_equal(run_directory_create(&other, NAME, &error), -EEXIST);
+	assert_non_null(strstr(error.text, "nacre rm " NAME));
+	assert_int_equal(run_directory_open(&directory, NAME, &error), 0);
+	assert_false(run_directory_alive(&directory));
+	assert_int_equal(run_directory_discard(&directory, &error), 0);
+	run_directory_close(&directory);
+	assert_int_equal(count_names(), 0);
+}
+
+/* The living are seen as such without being disturbed, and can't be discarded. */
+static void alive(void **state)
+{
+	struct run_directory directory, own;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(run_directory_create(&own, NAME, &error), 0);
+	assert_int_equal(run_directory_open(&directory, NAME, &error), 0);
+	assert_string_equal(directory.path, own.path);
+	assert_true(run_directory_alive(&directory));
+	assert_int_equal(run_directory_discard(&directory, &error), -EBUSY);
+	run_directory_close(&own);
+	assert_false(run_directory_alive(&directory));
+	run_directory_close(&directory);
+}
+
+/* Who has opened the old one of a name doesn't remove the new one. */
+static void not_another(void **state)
+{
+	struct run_directory old, own;
+	struct error error;
+
+	(void)state;
+	leave_dead(true);
+	assert_int_equal(run_directory_open(&old, NAME, &error), 0);
+	assert_int_equal(run_directory_open(&own, NAME, &error), 0);
+	assert_int_equal(run_directory_discard(&own, &error), 0);
+	run_directory_close(&own);
+	assert_int_equal(run_directory_create(&own, NAME, &error), 0);
+	assert_int_equal(run_directory_discard(&old, &error), 0);
+	run_directory_close(&old);
+	assert_int_equal(count_names(), 1);
+	run_directory_remove(&own);
+}
+
+static void stripped(void **state)
+{
+	static const char *const names[] = {"lock", "wanted", NULL};
+	struct run_directory directory;
+	struct error error;
+	char path[RUN_FILE_SIZE];
+
+	(void)state;
+	assert_int_equal(run_directory_create(&directory, NAME, &error), 0);
+	assert_int_equal(run_directory_write(&directory, "wanted", "x", &error), 0);
+	assert_int_equal(run_directory_write(&directory, "big", "x", &error), 0);
+	assert_int_equal(mkdirat(directory.fd, "folder", 0700), 0);
+	run_directory_strip(&directory, names);
+	assert_int_equal(access(run_directory_file(&directory, "wanted", path), F_OK), 0);
+	assert_int_equal(access(run_directory_file(&directory, "big", path), F_OK), -1);
+	assert_int_equal(access(run_directory_file(&directory, "folder", path), F_OK), -1);
+	run_directory_remove(&directory);
+}
+
 static void bad_names(void **state)
 {
 	struct run_directory directory;
@@ -72,6 +180,8 @@ static void bad_names(void **state)
 	(void)state;
 	assert_int_equal(run_directory_create(&directory, "..", &error), -EINVAL);
 	assert_int_equal(run_directory_create(&directory, "a/b", &error), -EINVAL);
+	assert_int_equal(run_directory_open(&directory, "..", &error), -ENOENT);
+	assert_int_equal(run_directory_open(&directory, "", &error), -ENOENT);
 	run_directory_remove(&directory);
 }
 
@@ -107,7 +217,7 @@ static void last_lines(void **state)
 static int make_folder(void **state)
 {
 	(void)state;
-	return mkdtemp(folder) && setenv("XDG_RUNTIME_DIR", folder, 1) == 0 ? 0 : -1;
+	return mkdtemp(folder) && setenv("NACRE_RUNTIME_DIR", folder, 1) == 0 ? 0 : -1;
 }
 
 static int remove_folder(void **state)
@@ -121,6 +231,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_use),
 		cmocka_unit_test(dead_are_removed),
+		cmocka_unit_test(kept),
+		cmocka_unit_test(alive),
+		cmocka_unit_test(not_another),
+		cmocka_unit_test(stripped),
 		cmocka_unit_test(bad_names),
 		cmocka_unit_test(last_lines),
 	};

@@ -1,4 +1,5 @@
-// uses: runtime/run_options.c runtime/machine_type.c runtime/quantity.c runtime/name.c runtime/accel.c lib/error.c lib/loop.c
+// uses: runtime/run_options.c runtime/environment.c runtime/machine_type.c runtime/quantity.c runtime/name.c
+// uses: runtime/accel.c lib/error.c lib/loop.c
 /* The options of `nacre run`: what they become, and how wrong ones are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,10 +119,10 @@ static void combined(void **state)
 			       "--help"),
 			 0);
 	assert_true(options.interactive && options.terminal && options.read_only);
-	assert_int_equal(options.environment_count, 3);
-	assert_string_equal(options.environment[0], "A=1");
-	assert_string_equal(options.environment[1], "B=2");
-	assert_string_equal(options.environment[2], "PASSED_ON=yes");
+	assert_int_equal(options.environment.count, 3);
+	assert_string_equal(options.environment.list[0], "A=1");
+	assert_string_equal(options.environment.list[1], "B=2");
+	assert_string_equal(options.environment.list[2], "PASSED_ON=yes");
 	assert_int_equal(options.memory, 98 * MEBIBYTE); /* rounded up */
 	assert_int_equal(options.cpus, 2);
 	assert_int_equal(options.io, IO_CALLS);

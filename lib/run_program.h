@@ -1,0 +1,15 @@
+/* Somebody else's program, run to its end: modprobe and its kin. Blocks, so it is for jobs, and for PID 1 before it serves.
+ */
+#ifndef NACRE_LIB_RUN_PROGRAM_H
+#define NACRE_LIB_RUN_PROGRAM_H
+
+#include <stdint.h>
+
+#include "lib/error.h"
+
+/* Runs arguments[0], an absolute path, with no signal blocked, /dev/null as stdin, and what it prints taken for the error's
+ * text: its first line. 0; -ETIMEDOUT, killed, after `timeout` nanoseconds; -EIO where it fails; -errno where it can't be
+ * started (ENOENT: there is no such program). */
+int run_program(char *const arguments[], uint64_t timeout, struct error *error);
+
+#endif

@@ -1,0 +1,155 @@
+/* nacre.Proxy: the calls of proxy.sock. */
+#include "proxy/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "proxy.pb-c.h"
+
+/* ---- WaitReady ----------------------------------------------------------------------------------------------- */
+
+static void forget(struct ttrpc_call *call)
+{
+	struct service *service = call->server->context;
+	struct ttrpc_call **link = &service->waiting;
+
+	while (*link != call)
+		link = (struct ttrpc_call **)&(*link)->handler_data;
+	*link = call->handler_data;
+}
+
+static struct ttrpc_call *take_waiting(struct service *service)
+{
+	struct ttrpc_call *call = service->waiting;
+
+	if (call)
+		service->waiting = call->handler_data;
+	return call;
+}
+
+/* A connection as by a client of agent.sock, which is tried until the agent accepts it. Nothing is said over it. */
+static int start_probe(struct service *service)
+{
+	int pair[2];
+
+	if (service->probe >= 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
+	service->probe = pair[0];
+	return streams_serve(service->streams, pair[1], STREAM_AGENT, STREAM_AGENT_PORT);
+}
+
+static void wait_ready(struct ttrpc_call *call)
+{
+	struct service *service = call->server->context;
+	int status = service->ready ? 0 : start_probe(service);
+
+	if (status < 0) {
+		fd_close(&service->probe);
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "ask the guest: %s", strerror(-status));
+		return;
+	}
+	if (service->ready) {
+		ttrpc_call_reply(call, NULL);
+		return;
+	}
+	call->cancelled = forget;
+	call->handler_data = service->waiting;
+	service->waiting = call;
+}
+
+void service_set_ready(struct service *service)
+{
+	struct ttrpc_call *call;
+
+	service->ready = true;
+	fd_close(&service->probe);
+	while ((call = take_waiting(service)))
+		ttrpc_call_reply(call, NULL);
+}
+
+/* ---- ListConnections ----------------------------------------------------------------------------------------- */
+
+static const Nacre__Connection__Origin origins[] = {
+	[STREAM_AGENT] = NACRE__CONNECTION__ORIGIN__AGENT,
+	[STREAM_PORT] = NACRE__CONNECTION__ORIGIN__PORT,
+	[STREAM_GUEST] = NACRE__CONNECTION__ORIGIN__GUEST,
+};
+
+static const Nacre__Connection__State states[] = {
+	[STREAM_HANDSHAKE] = NACRE__CONNECTION__STATE__WAITING,
+	[STREAM_WAITING] = NACRE__CONNECTION__STATE__WAITING,
+	[STREAM_CONNECTING] = NACRE__CONNECTION__STATE__WAITING,
+	[STREAM_OPEN] = NACRE__CONNECTION__STATE__OPEN,
+	[STREAM_DRAINING] = NACRE__CONNECTION__STATE__DRAINING,
+};
+
+static void describe(Nacre__Connection *message, const struct stream *stream)
+{
+	const struct vsock_connection *connection = &stream->connection;
+
+	nacre__connection__init(message);
+	message->origin = origins[stream->origin];
+	message->state = states[stream->state];
+	message->host_port = connection->host_port;
+	message->guest_port = stream->origin == STREAM_GUEST ? connection->guest_port : stream->port;
+	message->to_guest = connection->sent;
+	message->from_guest = connection->received;
+	message->backlog = (uint32_t)buffer_length(&stream->backlog);
+	message->credit = stream->state == STREAM_OPEN ? vsock_connection_credit(connection) : 0;
+	message->stalls = connection->stalls;
+}
+
+static void list_connections(struct ttrpc_call *call)
+{
+	/* What streams_serve() and streams_accept() allow. */
+	Nacre__Connection messages[STREAMS_FROM_HOST_MAX + STREAMS_FROM_GUEST_MAX];
+	Nacre__Connection *pointers[array_size(messages)];
+	Nacre__ListConnectionsResponse response = NACRE__LIST_CONNECTIONS_RESPONSE__INIT;
+	struct service *service = call->server->context;
+	struct list *all = &service->streams->all;
+
+	response.connections = pointers;
+	for (struct list *link = all->next; link != all; link = link->next) {
+		pointers[response.n_connections] = &messages[response.n_connections];
+		describe(&messages[response.n_connections++], container_of(link, struct stream, link));
+	}
+	ttrpc_call_reply(call, &response.base);
+}
+
+/* ---- The server ---------------------------------------------------------------------------------------------- */
+
+static const struct ttrpc_method methods[] = {
+	{"WaitReady", wait_ready},
+	{"ListConnections", list_connections},
+	{NULL, NULL},
+};
+
+static const struct ttrpc_service proxy_service = {.descriptor = &nacre__proxy__descriptor, .methods = methods};
+static const struct ttrpc_service *const services[] = {&proxy_service, NULL};
+
+void service_init(struct service *service, struct loop *loop, struct streams *streams)
+{
+	*service = (struct service){.streams = streams, .probe = -1};
+	ttrpc_server_init(&service->server, loop, services, service);
+}
+
+void service_serve(struct service *service, int fd)
+{
+	ttrpc_server_serve(&service->server, fd);
+}
+
+void service_close(struct service *service)
+{
+	struct ttrpc_call *call;
+
+	while ((call = take_waiting(service)))
+		ttrpc_call_fail(call, TTRPC_UNAVAILABLE, "the VM has ended");
+	fd_close(&service->probe);
+	ttrpc_server_destroy(&service->server);
+}

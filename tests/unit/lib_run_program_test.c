@@ -1,0 +1,81 @@
+// uses: lib/run_program.c lib/fd.c lib/error.c lib/loop.c
+/* Programs that end well, badly, never, or can't be started: by shell scripts. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/loop.h"
+#include "lib/run_program.h"
+
+static struct error error;
+
+static int run(const char *script, uint64_t timeout)
+{
+	char *arguments[] = {(char *)"/bin/sh", (char *)"-c", (char *)script, NULL};
+
+	error = (struct error){0};
+	return run_program(arguments, timeout, &error);
+}
+
+static void a_program_that_ends_well_is_no_error(void **state)
+{
+	(void)state;
+	assert_int_equal(run("echo anything; exit 0", 30 * LOOP_SECOND), 0);
+	/* Whatever it prints, and however much. */
+	assert_int_equal(run("i=0; while [ $i -lt 5000 ]; do echo a line of some length >&2; i=$((i + 1)); done",
+			     60 * LOOP_SECOND), 0);
+}
+
+static void the_first_line_says_what_failed(void **state)
+{
+	(void)state;
+	assert_int_equal(run("echo 'module nope not found' >&2; echo more; exit 1", 30 * LOOP_SECOND), -EIO);
+	assert_string_equal(error.text, "/bin/sh: module nope not found");
+	assert_int_equal(run("exit 3", 30 * LOOP_SECOND), -EIO);
+	assert_string_equal(error.text, "/bin/sh ended with status 3");
+	assert_int_equal(run("kill -9 $$", 30 * LOOP_SECOND), -EIO);
+	assert_string_equal(error.text, "/bin/sh was killed by signal 9");
+}
+
+static void one_that_is_not_there_is_named(void **state)
+{
+	char *arguments[] = {(char *)"/nowhere/modprobe", NULL};
+
+	(void)state;
+	assert_int_equal(run_program(arguments, LOOP_SECOND, &error), -ENOENT);
+	assert_string_equal(error.text, "/nowhere/modprobe: No such file or directory");
+}
+
+static void one_that_does_not_end_is_ended(void **state)
+{
+	(void)state;
+	assert_int_equal(run("sleep 1000", 50 * LOOP_MILLISECOND), -ETIMEDOUT);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+static void a_grandchild_with_its_output_is_not_waited_for(void **state)
+{
+	(void)state;
+	assert_int_equal(run("sleep 20 & exit 0", 10 * LOOP_SECOND), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_program_that_ends_well_is_no_error),
+		cmocka_unit_test(the_first_line_says_what_failed),
+		cmocka_unit_test(one_that_is_not_there_is_named),
+		cmocka_unit_test(one_that_does_not_end_is_ended),
+		cmocka_unit_test(a_grandchild_with_its_output_is_not_waited_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

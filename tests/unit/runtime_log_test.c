@@ -1,0 +1,235 @@
+// uses: runtime/output_log.c runtime/log_reader.c runtime/moment.c lib/buffer.c lib/error.c lib/fd.c lib/path.c
+/* output.log: what is written comes back byte for byte, also while it is being written and when files change. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/cleanup.h"
+#include "lib/path.h"
+#include "runtime/log_reader.h"
+#include "runtime/moment.h"
+#include "runtime/output_log.h"
+
+static char folder[] = "/tmp/nacre-log-test-XXXXXX";
+static int directory;
+
+static void entries(void **state)
+{
+	static const char line[] = "2026-11-24T11:40:05.000000001Z stderr F some text ";
+	static const char *const bad[] = {
+		"", " ", "time", "time stdout", "time stdout F", "time stdin F x", "time stdout X x", "time  F x",
+		"time stdout FF x", "time stdoutt F x",
+	};
+	struct log_entry entry;
+
+	(void)state;
+	assert_int_equal(log_entry_parse(line, strlen(line), &entry), 0);
+	assert_int_equal(entry.time_length, 30);
+	assert_int_equal(entry.stream, 1);
+	assert_true(entry.whole);
+	assert_int_equal(entry.length, strlen("some text "));
+	assert_memory_equal(entry.text, "some text ", entry.length);
+	assert_int_equal(log_entry_parse("t stdout P ", 11, &entry), 0);
+	assert_false(entry.whole);
+	assert_int_equal(entry.length, 0);
+	for (size_t i = 0; i < array_size(bad); i++)
+		assert_int_equal(log_entry_parse(bad[i], strlen(bad[i]), &entry), -EPROTO);
+}
+
+/* Reads all that is there, and appends each stream's bytes to its buffer. */
+static void read_on(struct log_reader *reader, struct buffer texts[2])
+{
+	struct log_entry entry;
+	struct error error;
+	int status;
+
+	while ((status = log_reader_next(reader, &entry, &error)) > 0) {
+		buffer_append(&texts[entry.stream], entry.text, entry.length);
+		if (entry.whole)
+			buffer_append(&texts[entry.stream], "\n", 1);
+	}
+	assert_int_equal(status, 0);
+}
+
+static void bytes_come_back(void **state)
+{
+	static const char *const pieces[] = {"one\ntwo\n", "no newline", " yet\n", "\n\n", "\0\xff\r\n", "P F stdout", "end"};
+	static const size_t lengths[] = {8, 10, 5, 2, 4, 10, 3};
+	struct buffer texts[2], written;
+	struct output_log log;
+	struct log_reader reader;
+	struct error error;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		buffer_init(&texts[i], 1 << 20);
+	buffer_init(&written, 1 << 20);
+	assert_int_equal(output_log_open(&log, directory, &error), 0);
+	assert_int_equal(log_reader_open(&reader, directory, &error), 0);
+	for (size_t i = 0; i < array_size(pieces); i++) {
+		output_log_write(&log, 0, pieces[i], lengths[i]);
+		output_log_write(&log, 1, "e", 1);
+		buffer_append(&written, pieces[i], lengths[i]);
+		/* As it is written. */
+		read_on(&reader, texts);
+		assert_int_equal(buffer_length(&texts[0]), buffer_length(&written));
+		assert_memory_equal(buffer_bytes(&texts[0]), buffer_bytes(&written), buffer_length(&written));
+	}
+	assert_int_equal(buffer_length(&texts[1]), array_size(pieces));
+	log_reader_close(&reader);
+	output_log_close(&log);
+	buffer_free(&texts[0]);
+	buffer_free(&texts[1]);
+	buffer_free(&written);
+}
+
+/* A line that is longer than an entry. */
+static void long_line(void **state)
+{
+	size_t length = 5 * OUTPUT_LOG_TEXT_MOST + 1;
+	char *text = malloc(length);
+	struct buffer texts[2];
+	struct output_log log;
+	struct log_reader reader;
+	struct error error;
+
+	(void)state;
+	memset(text, 'x', length);
+	text[length - 1] = '\n';
+	for (int i = 0; i < 2; i++)
+		buffer_init(&texts[i], 1 << 20);
+	output_log_open(&log, directory, &error);
+	output_log_write(&log, 1, text, length);
+	assert_int_equal(log_reader_open(&reader, directory, &error), 0);
+	read_on(&reader, texts);
+	assert_int_equal(buffer_length(&texts[1]), length);
+	assert_memory_equal(buffer_bytes(&texts[1]), text, length);
+	log_reader_close(&reader);
+	output_log_close(&log);
+	buffer_free(&texts[0]);
+	buffer_free(&texts[1]);
+	free(text);
+}
+
+/* What isn't an entry, as of a file that was cut, costs itself only. */
+static void damage(void **state)
+{
+	static const char text[] = "garbage\nt stdout F one\n\nt stdout\nt stdout P two\nt stderr F unfinis";
+	int fd = openat(directory, OUTPUT_LOG, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	struct buffer texts[2];
+	struct log_reader reader;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	for (int i = 0; i < 2; i++)
+		buffer_init(&texts[i], 1 << 20);
+	assert_int_equal(log_reader_open(&reader, directory, &error), 0);
+	read_on(&reader, texts);
+	assert_int_equal(buffer_length(&texts[0]), 7);
+	assert_memory_equal(buffer_bytes(&texts[0]), "one\ntwo", 7);
+	assert_int_equal(buffer_length(&texts[1]), 0);
+	assert_int_equal(write(fd, "hed\n", 4), 4);
+	read_on(&reader, texts);
+	assert_memory_equal(buffer_bytes(&texts[1]), "unfinished\n", 11);
+	log_reader_close(&reader);
+	close(fd);
+	buffer_free(&texts[0]);
+	buffer_free(&texts[1]);
+}
+
+/* A log never grows beyond two files; a reader who keeps up misses nothing, one who comes late gets the latest. */
+static void bounded(void **state)
+{
+	static char chunk[65536];
+	struct output_log log;
+	struct log_reader reader, late;
+	struct log_entry entry;
+	struct error error;
+	struct stat stat_;
+	size_t total = 0, held = 0, written = 0;
+
+	(void)state;
+	memset(chunk, 'y', sizeof(chunk));
+	output_log_open(&log, directory, &error);
+	assert_int_equal(log_reader_open(&reader, directory, &error), 0);
+	while (written < 3 * OUTPUT_LOG_MOST) {
+		output_log_write(&log, 0, chunk, sizeof(chunk));
+		written += sizeof(chunk);
+		while (log_reader_next(&reader, &entry, &error) > 0)
+			total += entry.length;
+	}
+	assert_int_equal(total, written);
+	assert_int_equal(fstatat(directory, OUTPUT_LOG, &stat_, 0), 0);
+	assert_true(stat_.st_size < OUTPUT_LOG_MOST + (1 << 20));
+	assert_int_equal(fstatat(directory, OUTPUT_LOG_OLD, &stat_, 0), 0);
+	assert_true(stat_.st_size < OUTPUT_LOG_MOST + (1 << 20));
+	assert_int_equal(log_reader_open(&late, directory, &error), 0);
+	while (log_reader_next(&late, &entry, &error) > 0)
+		held += entry.length;
+	assert_in_range(held, OUTPUT_LOG_MOST - (1 << 20), 2 * OUTPUT_LOG_MOST);
+	log_reader_close(&late);
+	log_reader_close(&reader);
+	output_log_close(&log);
+}
+
+static void moments(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *text;
+	} spans[] = {
+		{-5, "Less than a second"}, {0, "Less than a second"}, {1, "1 second"}, {59, "59 seconds"},
+		{60, "About a minute"}, {120, "2 minutes"}, {3599, "59 minutes"}, {3600, "About an hour"},
+		{7200, "2 hours"}, {47 * 3600, "47 hours"}, {48 * 3600, "2 days"}, {13 * 86400, "13 days"},
+		{14 * 86400, "2 weeks"}, {60 * 86400, "2 months"}, {730 * 86400, "2 years"},
+	};
+	char text[MOMENT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < array_size(spans); i++) {
+		moment_describe(spans[i].seconds * MOMENT_SECOND, text);
+		assert_string_equal(text, spans[i].text);
+	}
+	moment_format(INT64_C(1795520405) * MOMENT_SECOND + 1, text);
+	assert_string_equal(text, "2026-11-24T11:40:05.000000001Z");
+	assert_int_equal(moment_parse(text), INT64_C(1795520405) * MOMENT_SECOND + 1);
+	moment_format(0, text);
+	assert_string_equal(text, "");
+	assert_int_equal(moment_parse(""), 0);
+	assert_int_equal(moment_parse("yesterday"), 0);
+}
+
+static int make_folder(void **state)
+{
+	(void)state;
+	if (!mkdtemp(folder))
+		return -1;
+	directory = open(folder, O_RDONLY | O_DIRECTORY);
+	return directory < 0 ? -1 : 0;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	close(directory);
+	return path_remove_tree(AT_FDCWD, folder, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entries),   cmocka_unit_test(bytes_come_back), cmocka_unit_test(long_line),
+		cmocka_unit_test(damage),    cmocka_unit_test(bounded),		cmocka_unit_test(moments),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
