@@ -20,4 +20,7 @@ struct locations {
 int locate_all(struct locations *locations, const char *kernel_name, const char *kernel, const char *image,
 	       struct error *error);
 
+/* The folder that this program is in: a build folder, or PREFIX/bin. 0 or a negative errno. */
+int locate_own_folder(char folder[PATH_MAX], struct error *error);
+
 #endif
