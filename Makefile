@@ -95,7 +95,8 @@ endif
 # The musl sysroot with the guest's C libraries. Its path changes with the versions; objects follow the stamp.
 SYSROOT_STAMP := $(B)/sysroot.stamp
 SYSROOT = $(shell cat $(SYSROOT_STAMP) 2>/dev/null)
-MUSL_CC = NACRE_CC="$(CC)" $(SYSROOT)/bin/musl-cc
+# No place of the cache in debugging information, and so in build ids.
+MUSL_CC = NACRE_CC="$(CC)" $(SYSROOT)/bin/musl-cc -ffile-prefix-map=$(SYSROOT)=sysroot
 
 ifeq ($(wildcard $(shell cat $(SYSROOT_STAMP) 2>/dev/null)/complete),)
 $(shell rm -f $(SYSROOT_STAMP))
