@@ -169,14 +169,19 @@ static void signalled(struct signals *signals, int number)
 
 	if (number == SIGCONT)
 		terminal_again(&attach->terminal);
-	if (number == SIGCONT || number == SIGWINCH)
+	if (number == SIGCONT || number == SIGWINCH) {
 		send_size(attach);
-	else if (!attach->started || raw || attach->told || attach->options->no_signals)
+		return;
+	}
+	if (!attach->started || raw || attach->told || attach->options->no_signals)
 		interrupt(attach, number);
 	else if ((number == SIGINT || number == SIGTERM) && ++attach->insisted >= INSISTED_ENOUGH)
 		interrupt(attach, number);
 	else
 		send_numbers(attach, FRAME_SIGNAL, 1, (uint32_t)number, 0);
+	/* There is no monitor any more, and the rest of the output has no reader. */
+	if (attach->outlet.broken && !attach->over)
+		interrupt(attach, number);
 }
 
 /* From the monitor ------------------------------------------------------------------------------------------------- */

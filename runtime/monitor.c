@@ -64,6 +64,9 @@ static int announce(struct run *run, struct error *error)
 
 	run->status.started = moment_now();
 	result = set_state(run, STATUS_RUNNING, error);
+	/* The starter's folder may be unmounted from here on. */
+	if (result == 0 && chdir("/") < 0)
+		result = error_errno(error, errno, "chdir");
 	if (result == 0 && !options->remove)
 		result = run_directory_keep(&run->directory, error);
 	if (result == 0)

@@ -1,18 +1,17 @@
 #!/usr/bin/env bats
 # `nacre run`, in real virtual machines.
 
-bats_require_minimum_version 1.5.0
+load containers
 
 setup_file()
 {
-	export TOP ROOT
-	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	ROOT=$TOP/build/rootfs-busybox
-	export PATH=$TOP/build:$PATH NACRE_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+	own_directory
 	# What a directory holds, to see that it is never changed.
 	export ROOT_BEFORE
 	ROOT_BEFORE=$(cd "$ROOT" && find . -printf '%p %m %s %T@\n' | sort | sha256sum)
 }
+
+teardown_file() { remove_all; }
 
 setup()
 {
@@ -25,19 +24,6 @@ teardown()
 {
 	if [[ ${pid:-} ]] && jobs -pr | grep -qx "$pid"; then
 		kill -KILL "$pid"
-	fi
-}
-
-# fails STATUS TEXT COMMAND...: ends with this status and says TEXT, in one line.
-fails()
-{
-	local expected=$1 text=$2
-
-	shift 2
-	run -"$expected" --separate-stderr "$@"
-	if [[ $stderr != "nacre: "*"$text"* || $stderr == *$'\n'* ]]; then
-		echo "$* ended with $status and said: $stderr (wanted: $expected, $text)"
-		return 1
 	fi
 }
 
