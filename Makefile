@@ -195,7 +195,7 @@ $(B)/nacre: $(RUNTIME_OBJECTS) $(B)/libproxy.a $(B)/libnacre.a
 
 $(B)/nacre-agent: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lprotobuf-c
 $(B)/nacre-proxy: LIBS := -lseccomp -ljansson -lprotobuf-c
-$(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lz -lzstd -llzma -lmd
+$(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -llzma -lz -lmd
 
 # For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
 build/guarded: tests/guarded.c

@@ -39,6 +39,11 @@ int path_open_in_root(int root, const char *path, int flags, mode_t mode, struct
 	return fd < 0 ? error_errno(error, -fd, "open %s in the root", path) : fd;
 }
 
+int path_open_beneath(int directory, const char *path, int flags, mode_t mode)
+{
+	return open_below(directory, *path ? path : ".", flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 /* The first component of *path, copied to `name`; *path moves behind it. 0 at the end. */
 static int next_component(const char **path, char name[NAME_MAX + 1])
 {

@@ -15,6 +15,10 @@
 /* Opens `path` below the directory `root`. `flags` are open(2)'s; O_CLOEXEC is added. The fd, or -errno. */
 int path_open_in_root(int root, const char *path, int flags, mode_t mode, struct error *error);
 
+/* Opens `path` below `directory`, with no symbolic link anywhere on the way, the last component included, and no way out.
+ * The fd, or -errno (ELOOP: a link, EXDEV: a way out). */
+int path_open_beneath(int directory, const char *path, int flags, mode_t mode);
+
 /* Opens the directory `path` below `root` (O_PATH), making the ones that are missing with `mode`. A symlink on the way
  * is followed inside the root, and what it leads to is made. The fd, or -errno (ENOTDIR where something else stands there). */
 int path_make_directories(int root, const char *path, mode_t mode, struct error *error);

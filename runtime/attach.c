@@ -88,10 +88,13 @@ static void leave(struct attach *attach, int status)
 	attach->told = attach->over = true;
 }
 
-/* Leaves, and takes the container along where we are its starter: then the machine's end is awaited. */
+/* Leaves, and takes the container along where we are its starter: then the machine's end is awaited. That of a detached
+ * one we are until it runs. */
 static void give_up(struct attach *attach, int status)
 {
-	if (!attach->options->starter || attach->told) {
+	bool ours = attach->options->starter || attach->options->detached;
+
+	if (!ours || attach->told) {
 		leave(attach, status);
 		return;
 	}
@@ -169,14 +172,19 @@ static void signalled(struct signals *signals, int number)
 
 	if (number == SIGCONT)
 		terminal_again(&attach->terminal);
-	if (number == SIGCONT || number == SIGWINCH)
+	if (number == SIGCONT || number == SIGWINCH) {
 		send_size(attach);
-	else if (!attach->started || raw || attach->told || attach->options->no_signals)
+		return;
+	}
+	if (!attach->started || raw || attach->told || attach->options->no_signals)
 		interrupt(attach, number);
 	else if ((number == SIGINT || number == SIGTERM) && ++attach->insisted >= INSISTED_ENOUGH)
 		interrupt(attach, number);
 	else
 		send_numbers(attach, FRAME_SIGNAL, 1, (uint32_t)number, 0);
+	/* There is no monitor any more, and the rest of the output has no reader. */
+	if (attach->outlet.broken && !attach->over)
+		interrupt(attach, number);
 }
 
 /* From the monitor ------------------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@ struct command {
 
 int command_run(int argc, const char *argv[]);
 int command_exec(int argc, const char *argv[]);
+int command_cp(int argc, const char *argv[]);
 int command_ps(int argc, const char *argv[]);
 int command_attach(int argc, const char *argv[]);
 int command_logs(int argc, const char *argv[]);

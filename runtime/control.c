@@ -64,16 +64,19 @@ static int read_until(struct control *control, enum frame_type type, uint64_t de
 	struct pollfd poller = {.fd = control->fd, .events = POLLIN};
 
 	while (true) {
-		int status = frame_parse(&control->received, 0, frame);
 		uint64_t now = loop_now();
 		uint8_t *to;
 		ssize_t count;
+		int status;
 
+		buffer_consume(&control->received, control->taken);
+		control->taken = 0;
+		status = frame_parse(&control->received, 0, frame);
 		if (status < 0)
 			return error_set(error, EPROTO, "the monitor has sent what is no frame");
 		if (status > 0) {
 			take(control, frame);
-			buffer_consume(&control->received, frame_size(frame));
+			control->taken = frame_size(frame);
 			if (frame->type == type)
 				return 1;
 			continue;

@@ -11,8 +11,9 @@
 struct control {
 	int fd;
 	struct buffer received;
-	bool ended;	/* the container has, or never began: */
-	int exit_code;	/* with this; or -1 where it never began */
+	size_t taken;  /* of it, by the frame that was read last */
+	bool ended;    /* the container has, or never began: */
+	int exit_code; /* with this; or -1 where it never began */
 };
 
 #define CONTROL_NEVER UINT32_MAX

@@ -10,6 +10,7 @@
 static const struct command commands[] = {
 	{"run", "boot a VM and run a container in it", command_run},
 	{"exec", "run a further command in a container", command_exec},
+	{"cp", "copy files into or out of a running container", command_cp},
 	{"ps", "list containers", command_ps},
 	{"attach", "take a running container's terminal or streams", command_attach},
 	{"logs", "show what a container has written", command_logs},

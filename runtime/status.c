@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -38,6 +39,14 @@ static void set_texts(json_t *object, const char *key, const char *const *list)
 	json_object_set_new(object, key, array);
 }
 
+/* Wherever it is read, it means the same. What is no path stays as it was given. */
+static void set_path(json_t *object, const char *key, const char *path)
+{
+	cleanup_free char *whole = realpath(path, NULL);
+
+	set_text(object, key, whole ? whole : path);
+}
+
 int status_write_config(const struct run_directory *directory, const struct run_options *options,
 			const struct locations *locations, struct error *error)
 {
@@ -47,7 +56,7 @@ int status_write_config(const struct run_directory *directory, const struct run_
 				   (json_int_t)options->memory, "cpus", (int)options->cpus);
 
 	set_text(object, "name", directory->name);
-	set_text(object, "root", options->root);
+	set_path(object, "root", options->root);
 	set_texts(object, "command", options->command);
 	set_text(object, "workdir", options->directory);
 	set_text(object, "user", options->user);

@@ -34,14 +34,20 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
-# VM_APPEND more for the kernel's command line, the arguments more for QEMU. (maxcpus: see runtime/vmm.c.)
+# VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an erofs image to start from in the place
+# of one, VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU. (maxcpus: see
+# runtime/vmm.c.)
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
-	local append="nacre.exit=reboot"
+	local append="nacre.exit=reboot" start=(-initrd "${VM_IMAGE:-$build/initramfs.cpio}")
 
 	if [[ ${VM_MACHINE:-microvm} == q35 ]]; then
 		machine=q35 kernel=full bus=pci append=
+	fi
+	if [[ ${VM_ROOT:-} ]]; then
+		start=(-drive "id=guest,file=$VM_ROOT,format=raw,if=none,readonly=on" -device "virtio-blk-$bus,drive=guest")
+		append+=" root=/dev/vda ro rootfstype=erofs init=/init"
 	fi
 
 	AGENT_DIR=$BATS_FILE_TMPDIR
@@ -52,9 +58,9 @@ vm_start()
 		qemu-system-x86_64 -M "$machine,memory-backend=ram" -accel tcg -cpu max \
 		-smp 1,maxcpus=2 -m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$build/vmlinuz-$kernel" -initrd "$build/initramfs.cpio" \
+		-kernel "$build/vmlinuz-$kernel" "${start[@]}" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 $append agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
-		-serial "file:$AGENT_DIR/console.log" \
+		-serial "${VM_SERIAL:-file:$AGENT_DIR/console.log}" \
 		-chardev "socket,id=vsock,path=$AGENT_DIR/vhost.sock" -device "vhost-user-vsock-$bus,chardev=vsock" \
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \
 		-device "virtio-blk-$bus,drive=root" "$@" >"$AGENT_DIR/proxy.log" 2>&1 3>&- &
@@ -84,7 +90,8 @@ agent_ended()
 root_options()
 {
 	if [[ $place == vm ]]; then
-		echo --image /dev/vda
+		# The guest's own root is the first disk.
+		echo --image "/dev/vd$([[ ${VM_ROOT:-} ]] && echo b || echo a)"
 	else
 		echo --rootfs "$AGENT_DIR/rootfs"
 	fi

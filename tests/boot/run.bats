@@ -1,18 +1,17 @@
 #!/usr/bin/env bats
 # `nacre run`, in real virtual machines.
 
-bats_require_minimum_version 1.5.0
+load containers
 
 setup_file()
 {
-	export TOP ROOT
-	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	ROOT=$TOP/build/rootfs-busybox
-	export PATH=$TOP/build:$PATH NACRE_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+	own_directory
 	# What a directory holds, to see that it is never changed.
 	export ROOT_BEFORE
 	ROOT_BEFORE=$(cd "$ROOT" && find . -printf '%p %m %s %T@\n' | sort | sha256sum)
 }
+
+teardown_file() { remove_all; }
 
 setup()
 {
@@ -25,19 +24,6 @@ teardown()
 {
 	if [[ ${pid:-} ]] && jobs -pr | grep -qx "$pid"; then
 		kill -KILL "$pid"
-	fi
-}
-
-# fails STATUS TEXT COMMAND...: ends with this status and says TEXT, in one line.
-fails()
-{
-	local expected=$1 text=$2
-
-	shift 2
-	run -"$expected" --separate-stderr "$@"
-	if [[ $stderr != "nacre: "*"$text"* || $stderr == *$'\n'* ]]; then
-		echo "$* ended with $status and said: $stderr (wanted: $expected, $text)"
-		return 1
 	fi
 }
 
@@ -105,6 +91,28 @@ nothing_left()
 	wait $pid || status=$?
 	[[ $status -eq 3 ]]
 	grep -q caught "$BATS_TEST_TMPDIR/out"
+	nothing_left "$name"
+}
+
+@test "the third SIGTERM ends the machine without asking" {
+	: >"$BATS_TEST_TMPDIR/out"
+	nacre run --rm --name "$name" "$ROOT" -- sh -c 'trap "echo no" TERM; echo ready; while :; do sleep 1 & wait; done' \
+		>"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local status=0 lines
+	pid=$!
+	# A signal is answered by a line: so many are there before the next is sent.
+	for lines in 1 2 3; do
+		timeout 60 head -n $lines <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out") | grep -qx "ready\|no"
+		kill -TERM $pid
+	done
+	wait $pid || status=$?
+	[[ $status -eq 143 ]]
+	nothing_left "$name"
+}
+
+@test "where nobody reads its output any more, it ends as if by SIGPIPE" {
+	run -0 bash -c "nacre run --rm --name '$name' '$ROOT' -- yes | head -n 1; exit \$((PIPESTATUS[0] - 141))"
+	[[ $output == y ]]
 	nothing_left "$name"
 }
 

@@ -110,8 +110,12 @@ func (settings *settings) connect() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return settings.over(conn), nil
+}
+
+func (settings *settings) over(conn net.Conn) *client {
 	noticed := &noticedConn{conn, make(chan struct{}, 1)}
-	return &client{settings, ttrpc.NewClient(noticed), noticed}, nil
+	return &client{settings, ttrpc.NewClient(noticed), noticed}
 }
 
 func (client *client) send(name string, request proto.Message) (*dynamicpb.Message, error) {
@@ -172,7 +176,7 @@ func waitReady(settings *settings, arguments []string) (int, error) {
 	for {
 		conn, err := settings.address.dial()
 		if err == nil {
-			client := &client{settings, ttrpc.NewClient(conn)}
+			client := settings.over(conn)
 			defer client.ttrpc.Close()
 			_, err := client.call("Health.Check", "")
 			return 0, err

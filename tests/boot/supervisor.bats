@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# PID 1: what the kernel's command line asks of it (modules, shells), and how a machine ends.
+
+export NACRE_TEST_PLACE=vm
+load ../bats/helpers
+
+setup_file() { :; }
+teardown() { [[ ! -e ${AGENT_DIR:-/nonexistent}/agent.pid ]] || agent_stop; }
+
+# start PARAMETERS [QEMU-ARGUMENT...]: a machine of the test's own, with a console that can be typed at.
+start()
+{
+	AGENT_DIR=$BATS_TEST_TMPDIR BATS_FILE_TMPDIR=$BATS_TEST_TMPDIR
+	export AGENT_DIR AGENT_ADDRESS=$AGENT_DIR
+	mkfifo "$AGENT_DIR/console.in"
+	ln -s console.log "$AGENT_DIR/console.out"
+	VM_APPEND=$1 VM_SERIAL=chardev:console vm_start -chardev "pipe,id=console,path=$AGENT_DIR/console" "${@:2}"
+}
+
+# A machine which serves, and has its sandbox.
+serve()
+{
+	start "$@"
+	agentctl --timeout 60s wait-ready
+	agentctl CreateSandbox '{"sandbox_id": "sandbox"}'
+}
+
+# type TEXT: at the console. Enter is \n.
+type() { printf "%b" "$1" >"$AGENT_DIR/console.in"; }
+
+# shows TEXT: the console, now or soon.
+shows()
+{
+	timeout 60 grep -qFm 1 -- "$1" <(tail -n +1 -f "$AGENT_DIR/console.log") || {
+		cat "$AGENT_DIR/console.log"
+		return 1
+	}
+}
+
+# began COMMAND...: a container in the background, which has said "up".
+began()
+{
+	: >"$BATS_TEST_TMPDIR/output"
+	container -- "$@" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
+	running=$!
+	timeout 60 grep -qm 1 up <(tail -n +1 -f "$BATS_TEST_TMPDIR/output")
+}
+
+# ended STATUS OUTPUT: the container's, and the machine has ended by itself.
+ended()
+{
+	local status=0
+
+	wait "$running" || status=$?
+	agent_ended
+	echo "status $status; $(cat "$BATS_TEST_TMPDIR"/output "$BATS_TEST_TMPDIR"/errors)"
+	[[ $status -eq $1 && $(cat "$BATS_TEST_TMPDIR/output") == "$2" ]]
+}
+
+last_words='trap "echo last words; exit 7" TERM; echo up; while :; do sleep 1000 & wait; done'
+
+# image SCRIPT: the guest image with /sbin/modprobe, a script in the place of the real one.
+image()
+{
+	{
+		cat "$top/rootfs/initramfs.list"
+		echo "file /sbin/modprobe 0755 $BATS_TEST_TMPDIR/modprobe"
+	} >"$BATS_TEST_TMPDIR/list"
+	printf '#!/bin/sh\n%s\n' "$1" >"$BATS_TEST_TMPDIR/modprobe"
+	export VM_IMAGE=$BATS_TEST_TMPDIR/image.cpio
+	(cd "$top" && rootfs/make-cpio --set build="$build" --set busybox=y "$BATS_TEST_TMPDIR/list" "$VM_IMAGE")
+}
+
+@test "SIGTERM: a container says its last words, its exit is told, and the machine ends" {
+	serve nacre.shell
+	began sh -c "$last_words"
+	type 'kill 1\n'
+	ended 7 $'up\nlast words'
+}
+
+@test "SIGINT, which is what ctrl-alt-del comes as, does the same" {
+	serve nacre.shell
+	began sh -c "$last_words"
+	type 'kill -INT 1\n'
+	ended 7 $'up\nlast words'
+}
+
+@test "a container that ignores SIGTERM is killed after nacre.stop_timeout" {
+	serve "nacre.shell nacre.stop_timeout=1"
+	began sh -c 'trap "" TERM; echo up; while :; do sleep 1000; done'
+	type 'kill 1\n'
+	ended 137 up
+}
+
+@test "a second SIGTERM ends the wait" {
+	serve "nacre.shell nacre.stop_timeout=3600"
+	began sh -c 'trap "echo caught" TERM; echo up; while :; do sleep 1000 & wait; done'
+	type 'kill 1\n'
+	timeout 60 grep -qm 1 caught <(tail -n +1 -f "$BATS_TEST_TMPDIR/output")
+	type 'kill 1\n'
+	ended 137 $'up\ncaught'
+}
+
+@test "without an agent the supervisor ends the containers itself" {
+	serve "nacre.shell nacre.stop_timeout=3600"
+	began sh -c 'trap "sync; echo told >/dev/kmsg; exit 0" TERM; echo up; while :; do sleep 1000 & wait; done'
+	# It is stopped, so it neither dies nor listens.
+	type 'kill -STOP $(pidof nacre-agent); kill 1\n'
+	shows "the agent is given up"
+	agent_ended
+}
+
+@test "the machine ends with its disks unmounted" {
+	truncate -s 32M "$BATS_TEST_TMPDIR/disk"
+	mkfs.ext4 -q "$BATS_TEST_TMPDIR/disk"
+	serve nacre.shell -drive "id=data,file=$BATS_TEST_TMPDIR/disk,format=raw,if=none" -device virtio-blk-device,drive=data
+	type 'mkdir /run/disk; mount -t ext4 /dev/vdb /run/disk; echo kept >/run/disk/file; cd /run/disk; echo mount$((6 * 7))ed\n'
+	shows mount42ed
+	type 'kill 1\n'
+	agent_ended
+	run dumpe2fs -h "$BATS_TEST_TMPDIR/disk"
+	[[ $output == *"Filesystem state:"*clean* && $output != *needs_recovery* ]]
+	is kept debugfs -R "cat file" "$BATS_TEST_TMPDIR/disk"
+}
+
+@test "nacre.shell: a shell on the console, with a terminal of its own, which comes back when it ends" {
+	serve nacre.shell
+	type 'echo first$((6 * 7))\n'
+	shows first42
+	# The key ends what runs in front, and nothing else.
+	type 'sh -c "echo runs\$((6 * 7)); sleep 1000"\n'
+	shows runs42
+	type '\003'
+	type 'echo after$((6 * 7))\n'
+	shows after42
+	type 'exit\n'
+	# The terminal is hung up, and what had been typed ahead is gone.
+	timeout 60 grep -cFm 2 "built-in shell" <(tail -n +1 -f "$AGENT_DIR/console.log")
+	type 'echo again$((6 * 7))\n'
+	shows again42
+	run grep -c "job control turned off" "$AGENT_DIR/console.log"
+	[[ $output == 0 ]]
+	is '{"status":"SERVING"}' agentctl Health.Check
+}
+
+@test "by default nobody listens at the console, and its keys mean nothing" {
+	serve ""
+	type 'echo nobody$((6 * 7))\n\003'
+	is alive container -- echo alive
+	run grep -c nobody42 "$AGENT_DIR/console.log"
+	[[ $output == 0 ]]
+}
+
+@test "nacre.rescue: a shell where the agent doesn't get ready, and the end of the machine after it" {
+	start "nacre.rescue agent.log=nonsense"
+	shows "a rescue shell"
+	type 'echo rescued$((6 * 7))\n'
+	shows rescued42
+	type 'exit\n'
+	agent_ended
+}
+
+@test "without nacre.rescue a machine whose agent doesn't get ready ends" {
+	start "agent.log=nonsense"
+	agent_ended
+	grep -q "the agent doesn't get ready" "$AGENT_DIR/console.log"
+	run grep -c "rescue shell" "$AGENT_DIR/console.log"
+	[[ $output == 0 ]]
+}
+
+@test "nacre.modules are loaded in their order before the agent starts; one that fails costs a line" {
+	image 'echo "modprobe $*" >/dev/console; [ "$2" != bad ] || { echo "no module bad" >&2; exit 1; }'
+	serve "nacre.modules=first,bad,second"
+	shows "load the module bad: /sbin/modprobe: no module bad"
+	is $'modprobe -- first\nmodprobe -- bad\nmodprobe -- second' grep -oE "^modprobe [-a-z ]*" "$AGENT_DIR/console.log"
+}
+
+@test "nacre.modules in an image without modprobe costs a line" {
+	serve "nacre.modules=any"
+	shows "load the module any: /sbin/modprobe: No such file or directory"
+}
+
+@test "CreateSandbox loads its modules with their parameters, or says what is wrong" {
+	image 'echo "modprobe $*" >/dev/console; [ "$2" != bad ] || { echo "no module bad" >&2; exit 1; }'
+	start ""
+	agentctl --timeout 60s wait-ready
+	fails 1 "load the kernel module bad: /sbin/modprobe: no module bad" \
+		agentctl CreateSandbox '{"sandbox_id": "sandbox", "kernel_modules": [{"name": "bad"}]}'
+	agentctl CreateSandbox '{"sandbox_id": "sandbox", "kernel_modules": [
+		{"name": "first", "parameters": ["debug=1", "size=3"]}, {"name": "second"}]}'
+	shows "modprobe -v first debug=1 size=3"
+	shows "modprobe -v second"
+}
