@@ -10,7 +10,14 @@ setup_file()
 	[[ ${NACRE_TEST_FULL:-} ]] || skip "a Debian boots: only in make test-full"
 	export VM_MACHINE=q35 VM_MEMORY=512 VM_ROOT_TYPE=ext4 VM_ROOT=$BATS_FILE_TMPDIR/debian.ext4
 	"$BATS_TEST_DIRNAME/systemd-root" "$build" "$VM_ROOT" 3>&-
-	VM_APPEND="systemd.mask=systemd-networkd.service systemd.mask=getty@tty1.service" \
+	boot
+}
+
+teardown_file() { [[ ! -e ${AGENT_DIR:-/nonexistent}/agent.pid ]] || agent_stop; }
+
+boot()
+{
+	VM_APPEND="systemd.show_status=1 systemd.mask=systemd-networkd.service" \
 		vm_start -qmp "unix:$BATS_FILE_TMPDIR/qmp.sock,server=on,wait=off"
 	export AGENT_ADDRESS AGENT_DIR
 	agentctl --timeout 300s wait-ready || {
@@ -19,8 +26,6 @@ setup_file()
 	}
 	agentctl CreateSandbox '{"sandbox_id": "sandbox", "hostname": "boxed"}'
 }
-
-teardown_file() { [[ ! -e ${AGENT_DIR:-/nonexistent}/agent.pid ]] || agent_stop; }
 
 @test "it serves, and says that it isn't PID 1" {
 	run agentctl GetGuestDetails
@@ -34,11 +39,17 @@ teardown_file() { [[ ! -e ${AGENT_DIR:-/nonexistent}/agent.pid ]] || agent_stop;
 }
 
 @test "systemd was told when it was ready" {
-	grep -q "Started nacre-agent.service" "$AGENT_DIR/console.log"
+	grep -q "Started.*nacre-agent.service" "$AGENT_DIR/console.log"
+}
+
+@test "DestroySandbox ends the agent, and with it the machine" {
+	is '{}' agentctl DestroySandbox
+	timeout 100 tail --pid="$(cat "$AGENT_DIR/agent.pid")" -f /dev/null
 }
 
 @test "the power button: containers say their last words, and the machine ends" {
 	local running status=0
+	boot
 	: >"$BATS_TEST_TMPDIR/output"
 	container -- sh -c 'trap "echo last words; exit 7" TERM; echo up; while :; do sleep 1000 & wait; done' \
 		>"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
