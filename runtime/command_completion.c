@@ -123,8 +123,8 @@ static void print_names(const struct command *command, const struct help_option 
 static void print_bash_argument(const struct command *command, const struct help_option *option)
 {
 	static const struct {
-		const char *argument, *action;
-	} kinds[] = {{"FILE", "_nacre_files -f"}, {"DIR", "_nacre_files -d"}, {"SRC:DST[:MODE]", "_nacre_files -f"}};
+		const char *beginning, *action;
+	} kinds[] = {{"FILE", "_nacre_files -f"}, {"DIR", "_nacre_files -d"}, {"SRC:", "_nacre_files -f"}};
 
 	if (!*option->argument)
 		return;
@@ -136,7 +136,7 @@ static void print_bash_argument(const struct command *command, const struct help
 		printf("\" -- \"$current\"))");
 	}
 	for (size_t i = 0; i < array_size(kinds); i++)
-		if (strcmp(kinds[i].argument, option->argument) == 0)
+		if (strncmp(kinds[i].beginning, option->argument, strlen(kinds[i].beginning)) == 0)
 			printf(" %s", kinds[i].action);
 	printf("\n\t\treturn ;;\n");
 }
