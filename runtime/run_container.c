@@ -67,7 +67,7 @@ static void streams_output(void *data, unsigned stream, const void *bytes, size_
 
 	output_log_write(&run->log, stream, bytes, length);
 	clients_tell_output(&run->clients, stream, bytes, length);
-	if (clients_pending(&run->clients))
+	if (clients_pending(&run->clients) && !run->killed)
 		for (unsigned i = 0; i < STREAMS_OUTPUTS; i++)
 			streams_hold(&run->streams, i, true);
 }
