@@ -264,9 +264,15 @@ int composition_make(struct composition *composition, struct loop *loop, const s
 	for (size_t i = 0; i < composition->volumes.count && status == 0; i++)
 		if (composition->packed[i] >= 0)
 			status = make_volume(composition, loop, directory, cancelled, i, error);
-	if (status == 0 && composition->sharing)
-		status = share_start(&composition->share, directory,
-				     composition->share_root ? composition->source.root : -1, &composition->volumes,
-				     error);
 	return status;
+}
+
+int composition_share(struct composition *composition, const struct run_directory *directory, struct error *error)
+{
+	if (!composition->sharing)
+		return 0;
+	/* One that served another machine ends with that. */
+	child_kill(&composition->share.daemon);
+	return share_start(&composition->share, directory, composition->share_root ? composition->source.root : -1,
+			   &composition->volumes, error);
 }
