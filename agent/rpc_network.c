@@ -7,48 +7,13 @@
 
 #include "agent.pb-c.h"
 #include "agent/agent.h"
-#include "agent/job.h"
 #include "agent/net/interface.h"
 #include "agent/net/route.h"
 #include "agent/rpc.h"
-#include "lib/cleanup.h"
+#include "agent/rpc_job.h"
 
 #define NETWORK_TIMEOUT (30 * LOOP_SECOND)
 #define ARENA_LIMIT (1u << 20)
-
-struct networking {
-	struct job job;
-	struct ttrpc_call *call;
-};
-
-static void networking_cancelled(struct ttrpc_call *call)
-{
-	struct networking *networking = call->handler_data;
-
-	job_cancel(&networking->job);
-}
-
-/* Starts the job, or answers with the error that there is already. */
-static void start(struct ttrpc_call *call, int status, struct error *error,
-		  int (*work)(const void *argument, struct job_result *result), const void *argument,
-		  void (*done)(struct job *job, struct job_result *result))
-{
-	struct networking *networking = arena_alloc(&call->arena, sizeof(*networking));
-
-	if (status == 0 && !networking)
-		status = error_errno(error, ENOMEM, "network");
-	if (status == 0) {
-		networking->call = call;
-		status = job_start(&networking->job, call->server->loop, "set up the network", NETWORK_TIMEOUT, work,
-				   argument, done, error);
-	}
-	if (status < 0) {
-		rpc_fail(call, error);
-		return;
-	}
-	call->handler_data = networking;
-	call->cancelled = networking_cancelled;
-}
 
 static int take_name(char name[IFNAMSIZ], const char *text, struct error *error)
 {
@@ -93,17 +58,11 @@ static int update_interface(const void *argument, struct job_result *result)
 }
 
 /* The answer is the request's own interface. */
-static void interface_updated(struct job *job, struct job_result *result)
+static void answer_interface(struct ttrpc_call *call)
 {
-	struct ttrpc_call *call = container_of(job, struct networking, job)->call;
-	const Grpc__UpdateInterfaceRequest *request;
+	const Grpc__UpdateInterfaceRequest *request = (const void *)call->request;
 
-	call->cancelled = NULL;
-	request = (const void *)call->request;
-	if (result->error.number)
-		rpc_fail(call, &result->error);
-	else
-		ttrpc_call_reply(call, &request->interface->base);
+	ttrpc_call_reply(call, &request->interface->base);
 }
 
 void rpc_update_interface(struct ttrpc_call *call)
@@ -114,8 +73,11 @@ void rpc_update_interface(struct ttrpc_call *call)
 	struct error error;
 
 	arena_init(&arena, ARENA_FORK, ARENA_LIMIT);
-	start(call, fill_interface(&interface, &arena, request->interface, &error), &error, update_interface, &interface,
-	      interface_updated);
+	if (fill_interface(&interface, &arena, request->interface, &error) < 0)
+		rpc_fail(call, &error);
+	else
+		rpc_run_job_then(call, "set an interface up", NETWORK_TIMEOUT, update_interface, &interface,
+				 answer_interface);
 	arena_free(&arena);
 }
 
@@ -167,13 +129,6 @@ static int fill_routes(struct routes *routes, struct arena *arena, const Grpc__R
 	return status;
 }
 
-static int update_routes(const void *argument, struct job_result *result)
-{
-	const struct routes *routes = argument;
-
-	return route_update(routes->list, routes->count, &result->error);
-}
-
 struct answer {
 	Grpc__Routes routes;
 	struct arena *arena;
@@ -220,17 +175,20 @@ static int answer_route(const struct route *route, void *data)
 	return 0;
 }
 
-/* The answer is what the table holds now. Listing it waits for nobody. */
-static void routes_updated(struct job *job, struct job_result *result)
+/* The answer is what the table holds then. */
+static int update_routes(const void *argument, struct job_result *result)
 {
-	struct ttrpc_call *call = container_of(job, struct networking, job)->call;
-	struct answer answer = {.routes = GRPC__ROUTES__INIT, .arena = &call->arena};
+	const struct routes *routes = argument;
+	struct answer answer = {.routes = GRPC__ROUTES__INIT};
+	struct arena arena;
+	int status;
 
-	call->cancelled = NULL;
-	if (result->error.number || route_list(answer_route, &answer, &result->error) < 0)
-		rpc_fail(call, &result->error);
-	else
-		ttrpc_call_reply(call, &answer.routes.base);
+	arena_init(&arena, ARENA_FORK, ARENA_LIMIT);
+	answer.arena = &arena;
+	status = route_update(routes->list, routes->count, &result->error);
+	if (status == 0)
+		status = route_list(answer_route, &answer, &result->error);
+	return status < 0 ? status : rpc_job_answer(result, &answer.routes.base);
 }
 
 void rpc_update_routes(struct ttrpc_call *call)
@@ -241,7 +199,9 @@ void rpc_update_routes(struct ttrpc_call *call)
 	struct error error;
 
 	arena_init(&arena, ARENA_FORK, ARENA_LIMIT);
-	start(call, fill_routes(&routes, &arena, request->routes, &error), &error, update_routes, &routes,
-	      routes_updated);
+	if (fill_routes(&routes, &arena, request->routes, &error) < 0)
+		rpc_fail(call, &error);
+	else
+		rpc_run_job(call, "set routes", NETWORK_TIMEOUT, update_routes, &routes);
 	arena_free(&arena);
 }

@@ -26,7 +26,7 @@
 /* The administration's folders too: users' PATHs don't have them. */
 #define SEARCH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static int own_folder(char folder[PATH_MAX], struct error *error)
+int locate_own_folder(char folder[PATH_MAX], struct error *error)
 {
 	ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
 	char *slash;
@@ -101,7 +101,7 @@ int locate_all(struct locations *locations, const char *kernel_name, const char 
 	       struct error *error)
 {
 	char folder[PATH_MAX];
-	int status = own_folder(folder, error);
+	int status = locate_own_folder(folder, error);
 
 	if (status == 0)
 		status = find_part(locations->kernel, "kernel", kernel, "NACRE_KERNEL", folder, kernel_name, error);

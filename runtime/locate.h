@@ -22,4 +22,7 @@ int locate_all(struct locations *locations, const char *kernel_name, const char 
 /* Finds a program in PATH, or where the administration's are. 0, or -ENOENT with the name of its Debian package. */
 int locate_program(char path[PATH_MAX], const char *name, const char *package, struct error *error);
 
+/* The folder that this program is in: a build folder, or PREFIX/bin. 0 or a negative errno. */
+int locate_own_folder(char folder[PATH_MAX], struct error *error);
+
 #endif

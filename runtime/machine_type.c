@@ -14,7 +14,7 @@
 #include "lib/cleanup.h"
 
 /* Above the slots that QEMU gives away by itself. */
-#define FIRST_SLOT 0x10
+#define FIRST_SLOT 0x08
 
 static const struct machine_type types[] = {
 	{

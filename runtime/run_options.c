@@ -258,9 +258,8 @@ int run_options_parse(struct run_options *options, int argc, const char *argv[],
 
 static void free_raw(struct raw_options *raw)
 {
-	char *const strings[] = {raw->keys, raw->name,   raw->directory, raw->user,    raw->kernel, raw->image,
-				 raw->memory, raw->cpus,      raw->timeout, raw->accel, raw->io,
-				 raw->machine,
+	char *const strings[] = {raw->keys,   raw->name, raw->directory, raw->user,  raw->kernel,  raw->image,
+				 raw->memory, raw->cpus, raw->timeout,	 raw->accel, raw->io,	   raw->machine,
 				 raw->entrypoint, raw->share, raw->network};
 	const char **const lists[] = {raw->environment, raw->environment_files, raw->volumes, raw->published};
 

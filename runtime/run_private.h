@@ -42,6 +42,7 @@ struct run {
 	struct streams streams;
 	struct loop_timer stop; /* for what comes after SIGTERM */
 	bool input_wanted;	/* the container's stdin takes bytes */
+	bool ready;		/* the agent has answered */
 	bool running;		/* signals go to the container */
 	bool cancelled;		/* whoever waits stops waiting */
 	bool silent;		/* so it was because the guest gave no sign of life */

@@ -1,4 +1,5 @@
-// uses: runtime/run_options.c runtime/environment.c runtime/volume.c runtime/publish.c lib/fd.c runtime/machine_type.c runtime/quantity.c runtime/name.c runtime/accel.c lib/error.c lib/loop.c
+// uses: runtime/run_options.c runtime/environment.c runtime/volume.c runtime/publish.c runtime/machine_type.c
+// uses: runtime/quantity.c runtime/name.c runtime/accel.c lib/error.c lib/fd.c lib/loop.c
 /* The options of `nacre run`: what they become, and how wrong ones are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
