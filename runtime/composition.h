@@ -25,7 +25,9 @@ struct composition {
 	struct source source;
 	struct volumes volumes; /* the command line's and the bundle's */
 	struct share share;
-	char *hostname;		       /* the bundle's, its own; or NULL */
+	struct arena arena;	       /* of what a bundle says: */
+	const char *hostname;	       /* NULL where it says none */
+	char **arguments;	       /* NULL-terminated */
 	bool sharing;		       /* there is something for virtiofsd */
 	bool share_root;	       /* ROOTFS among it */
 	int packed[VOLUMES_MOST];      /* the place among the packed ones, each a disk, or -1 */
