@@ -169,7 +169,7 @@ int composition_open(struct composition *composition, const struct run_options *
 void composition_close(struct composition *composition)
 {
 	child_kill(&composition->child);
-	child_kill(&composition->share.daemon);
+	share_stop(&composition->share);
 	source_close(&composition->source);
 	volumes_free(&composition->volumes);
 	arena_free(&composition->arena);
@@ -265,12 +265,13 @@ int composition_make(struct composition *composition, struct loop *loop, const s
 	return status;
 }
 
-int composition_share(struct composition *composition, const struct run_directory *directory, struct error *error)
+int composition_share(struct composition *composition, struct loop *loop, const struct run_directory *directory,
+		      struct error *error)
 {
 	if (!composition->sharing)
 		return 0;
 	/* One that served another machine ends with that. */
-	child_kill(&composition->share.daemon);
-	return share_start(&composition->share, directory, composition->share_root ? composition->source.root : -1,
+	share_stop(&composition->share);
+	return share_start(&composition->share, loop, directory, composition->share_root ? composition->source.root : -1,
 			   &composition->volumes, error);
 }

@@ -50,7 +50,8 @@ int composition_make(struct composition *composition, struct loop *loop, const s
 		     const bool *cancelled, const struct timeline *timeline, struct error *error);
 
 /* Starts virtiofsd, where it is needed: once for each start of the machine. 0 or -errno. */
-int composition_share(struct composition *composition, const struct run_directory *directory, struct error *error);
+int composition_share(struct composition *composition, struct loop *loop, const struct run_directory *directory,
+		      struct error *error);
 
 /* Adds to the VM's description, in which the machine's type is. 0, or -ENOSPC where the machine has no room for all
  * devices. The strings are the composition's. */
