@@ -12,6 +12,7 @@
 #include "lib/error.h"
 #include "runtime/command.h"
 #include "runtime/exit_status.h"
+#include "runtime/locate.h"
 
 struct place {
 	const char *builder, *parts; /* from the folder of this program */
@@ -23,21 +24,10 @@ static const struct place places[] = {
 	{"../../rootfs/build-image", "."}, /* build/ARCH */
 };
 
-static int own_folder(char folder[PATH_MAX], struct error *error)
-{
-	ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
-
-	if (length < 0)
-		return error_errno(error, errno, "readlink /proc/self/exe");
-	folder[length] = '\0';
-	*strrchr(folder, '/') = '\0';
-	return 0;
-}
-
 static int find_builder(char builder[PATH_MAX], char parts[PATH_MAX], struct error *error)
 {
 	char folder[PATH_MAX];
-	int status = own_folder(folder, error);
+	int status = locate_own_folder(folder, error);
 
 	if (status < 0)
 		return status;

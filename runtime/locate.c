@@ -26,7 +26,7 @@
 /* The administration's folders too: users' PATHs don't have them. */
 #define SEARCH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static int own_folder(char folder[PATH_MAX], struct error *error)
+int locate_own_folder(char folder[PATH_MAX], struct error *error)
 {
 	ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
 	char *slash;
@@ -88,7 +88,7 @@ static int find_in_path(char path[PATH_MAX], const char *search, const char *nam
 	return -ENOENT;
 }
 
-static int find_program(char path[PATH_MAX], const char *name, const char *package, struct error *error)
+int locate_program(char path[PATH_MAX], const char *name, const char *package, struct error *error)
 {
 	const char *search = getenv("PATH");
 
@@ -101,16 +101,14 @@ int locate_all(struct locations *locations, const char *kernel_name, const char 
 	       struct error *error)
 {
 	char folder[PATH_MAX];
-	int status = own_folder(folder, error);
+	int status = locate_own_folder(folder, error);
 
 	if (status == 0)
 		status = find_part(locations->kernel, "kernel", kernel, "NACRE_KERNEL", folder, kernel_name, error);
 	if (status == 0)
 		status = find_part(locations->image, "image", image, "NACRE_IMAGE", folder, IMAGE_NAME, error);
 	if (status == 0)
-		status = find_program(locations->vmm, VMM_NAME, VMM_PACKAGE, error);
-	if (status == 0)
-		status = find_program(locations->packer, "mkfs.erofs", "erofs-utils", error);
+		status = locate_program(locations->vmm, VMM_NAME, VMM_PACKAGE, error);
 	if (status < 0)
 		return status;
 	if (snprintf(locations->proxy, PATH_MAX, "%s/nacre-proxy", folder) >= PATH_MAX ||
