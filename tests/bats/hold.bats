@@ -23,9 +23,15 @@ named()
 	echo "{\"container_id\": \"$id\", \"exec_id\": \"$1\"}"
 }
 
+# All that the exec prints, to its end.
 stdout_of()
 {
-	agentctl ReadStdout "{\"container_id\": \"$id\", \"exec_id\": \"$1\", \"len\": 4096}" | jq -r .data | base64 -d
+	local data
+
+	while data=$(agentctl ReadStdout "{\"container_id\": \"$id\", \"exec_id\": \"$1\", \"len\": 4096}" | jq -r .data) &&
+		[[ $data ]]; do
+		base64 -d <<<"$data"
+	done
 }
 
 @test "a tool that the image doesn't have, and names that are none" {
