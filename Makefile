@@ -307,7 +307,7 @@ $(B)/rootfs-busybox/.complete: rootfs/make-container-root $(B)/busybox-container
 # sanitizers need it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TEST_CFLAGS := -std=gnu11 -g -O1 $(SANITIZE) -Wall -Wextra -Werror
-TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt -larchive
+TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt -larchive -lmd
 UNIT_TESTS := $(patsubst tests/unit/%.c,build/tests/%,$(wildcard tests/unit/*_test.c))
 TEST_GEN_OBJECTS := $(patsubst $(GEN)/%.c,build/san/gen/%.o,$(GEN_SOURCES))
 
@@ -359,7 +359,7 @@ test-full: ## all tests, with what takes too long for each change repeated as of
 # cppcheck takes what cleanup attributes free for leaks, members of a compound literal for variables, and addresses in
 # initializers for reads (gcc warns of those that are).
 lint: ## shellcheck and cppcheck
-	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* .ci/run)
+	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* packaging/* tests/deb/* .ci/run)
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. lib init agent proxy runtime
 
@@ -372,14 +372,24 @@ compile_commands.json: $(GEN_HEADERS) $(SYSROOT_STAMP) ## for editors and clangd
 		"$(CC) -nostdinc -isystem $(SYSROOT)/include -isystem $$include $(CFLAGS) $(WARNINGS) $(INCLUDES)" \
 		$(ALL_SOURCES) >$@
 
+# From the command's own tables, by a program of this machine.
+COMPLETIONS := $(foreach shell,bash zsh fish,$(B)/completion/nacre.$(shell))
+
+$(COMPLETIONS): $(B)/completion/nacre.%: $(B)/nacre
+	$(Q)mkdir -p $(@D)
+	$(Q)$< completion $* >$@.new && mv $@.new $@
+
+INSTALLED := programs kernel images $(COMPLETIONS) $(IMAGE_PARTS:%=%.sources.json) $(FULL_PARTS:%=%.sources.json)
+
 PREFIX ?= /usr/local
-install: programs kernel image $(IMAGE_PARTS:%=%.sources.json) $(FULL_PARTS:%=%.sources.json) ## to $(DESTDIR)$(PREFIX)
-	install -D -m 755 $(B)/nacre $(DESTDIR)$(PREFIX)/bin/nacre
-	install -D -m 755 $(B)/nacre-proxy $(DESTDIR)$(PREFIX)/bin/nacre-proxy
-	install -D -m 755 $(B)/nacre-agent $(DESTDIR)$(PREFIX)/share/nacre/nacre-agent
-	install -D -m 644 $(B)/vmlinuz-microvm $(DESTDIR)$(PREFIX)/share/nacre/vmlinuz-microvm
-	install -D -m 644 $(B)/initramfs.cpio $(DESTDIR)$(PREFIX)/share/nacre/initramfs.cpio
-	scripts/install-builder $(B) $(DESTDIR)$(PREFIX)/share/nacre
+install: $(INSTALLED) ## everything, to $(DESTDIR)$(PREFIX)
+	packaging/install $(B) $(PREFIX) "$(DESTDIR)"
+
+uninstall: ## what `make install` has put there
+	packaging/install --uninstall $(B) $(PREFIX) "$(DESTDIR)"
+
+deb: $(INSTALLED) ## a Debian package, build/nacre_VERSION_ARCHITECTURE.deb
+	$(Q)packaging/make-deb $(B) $(ARCH)
 
 clean: ## what was built here (not the cache)
 	rm -rf build compile_commands.json
@@ -394,7 +404,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image images tools rootfs unit-tests test-programs check test-full lint install clean distclean help \
+.PHONY: all programs agent gen kernel image images tools rootfs unit-tests test-programs check test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -43,6 +43,7 @@ static void report_ready(struct loop_source *source, uint32_t events)
 		while (length > 0 && result.fd_count > 0)
 			close(result.fds[--result.fd_count]);
 		error_set(&result.error, EIO, "%s: the job died", job->what);
+		result.cut = true;
 	}
 	result.error.text[sizeof(result.error.text) - 1] = '\0';
 	finish(job, &result);
@@ -51,7 +52,7 @@ static void report_ready(struct loop_source *source, uint32_t events)
 static void deadline_passed(struct loop_timer *timer)
 {
 	struct job *job = container_of(timer, struct job, deadline);
-	struct job_result result = {0};
+	struct job_result result = {.cut = true};
 
 	error_set(&result.error, ETIMEDOUT, "%s: not done in time", job->what);
 	finish(job, &result);

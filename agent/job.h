@@ -6,6 +6,7 @@
 #ifndef NACRE_AGENT_JOB_H
 #define NACRE_AGENT_JOB_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "lib/error.h"
@@ -16,6 +17,7 @@
 /* What a job hands back besides its status. */
 struct job_result {
 	struct error error; /* number 0 where all went well */
+	bool cut;	    /* it was killed, or died, in the middle of its work */
 	int fds[JOB_FDS_MAX];
 	size_t fd_count;
 };

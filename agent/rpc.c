@@ -17,6 +17,8 @@ static const struct ttrpc_method agent_methods[] = {
 	{"SetGuestDateTime", rpc_set_guest_date_time},
 	{"ReseedRandomDev", rpc_reseed_random_dev},
 	{"CopyFile", rpc_copy_file},
+	{"UpdateInterface", rpc_update_interface},
+	{"UpdateRoutes", rpc_update_routes},
 	{"CreateContainer", rpc_create_container},
 	{"StartContainer", rpc_start_container},
 	{"RemoveContainer", rpc_remove_container},

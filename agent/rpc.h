@@ -42,6 +42,9 @@ void rpc_set_guest_date_time(struct ttrpc_call *call);
 void rpc_reseed_random_dev(struct ttrpc_call *call);
 /* rpc_file.c */
 void rpc_copy_file(struct ttrpc_call *call);
+/* rpc_network.c */
+void rpc_update_interface(struct ttrpc_call *call);
+void rpc_update_routes(struct ttrpc_call *call);
 /* rpc_container.c */
 void rpc_create_container(struct ttrpc_call *call);
 void rpc_start_container(struct ttrpc_call *call);

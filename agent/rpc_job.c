@@ -14,6 +14,7 @@
 struct rpc_job {
 	struct job job;
 	struct ttrpc_call *call;
+	void (*answer)(struct ttrpc_call *call); /* NULL: as the job says */
 };
 
 int rpc_job_answer(struct job_result *result, const ProtobufCMessage *message)
@@ -47,10 +48,15 @@ static ProtobufCMessage *unpack(struct ttrpc_call *call, int memory)
 	return protobuf_c_message_unpack(call->output, &call->arena.allocator, (size_t)status.st_size, bytes);
 }
 
-static void answer(struct ttrpc_call *call, const struct job_result *result)
+static void answer(const struct rpc_job *job, const struct job_result *result)
 {
+	struct ttrpc_call *call = job->call;
 	ProtobufCMessage *response;
 
+	if (!result->error.number && job->answer) {
+		job->answer(call);
+		return;
+	}
 	if (result->error.number || result->fd_count == 0) {
 		rpc_finish(call, &result->error);
 		return;
@@ -64,10 +70,10 @@ static void answer(struct ttrpc_call *call, const struct job_result *result)
 
 static void job_done(struct job *job, struct job_result *result)
 {
-	struct ttrpc_call *call = container_of(job, struct rpc_job, job)->call;
+	struct rpc_job *own = container_of(job, struct rpc_job, job);
 
-	call->cancelled = NULL;
-	answer(call, result);
+	own->call->cancelled = NULL;
+	answer(own, result);
 	while (result->fd_count > 0)
 		close(result->fds[--result->fd_count]);
 }
@@ -79,8 +85,9 @@ static void call_cancelled(struct ttrpc_call *call)
 	job_cancel(&job->job);
 }
 
-void rpc_run_job(struct ttrpc_call *call, const char *what, uint64_t timeout,
-		 int (*work)(const void *argument, struct job_result *result), const void *argument)
+void rpc_run_job_then(struct ttrpc_call *call, const char *what, uint64_t timeout,
+		      int (*work)(const void *argument, struct job_result *result), const void *argument,
+		      void (*answer)(struct ttrpc_call *call))
 {
 	struct rpc_job *job = arena_alloc(&call->arena, sizeof(*job));
 	struct error error;
@@ -92,6 +99,13 @@ void rpc_run_job(struct ttrpc_call *call, const char *what, uint64_t timeout,
 		return;
 	}
 	job->call = call;
+	job->answer = answer;
 	call->handler_data = job;
 	call->cancelled = call_cancelled;
+}
+
+void rpc_run_job(struct ttrpc_call *call, const char *what, uint64_t timeout,
+		 int (*work)(const void *argument, struct job_result *result), const void *argument)
+{
+	rpc_run_job_then(call, what, timeout, work, argument, NULL);
 }

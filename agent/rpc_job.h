@@ -13,6 +13,11 @@
 void rpc_run_job(struct ttrpc_call *call, const char *what, uint64_t timeout,
 		 int (*work)(const void *argument, struct job_result *result), const void *argument);
 
+/* The same, where the answer of a job that went well is made here: `answer` ends the call. */
+void rpc_run_job_then(struct ttrpc_call *call, const char *what, uint64_t timeout,
+		      int (*work)(const void *argument, struct job_result *result), const void *argument,
+		      void (*answer)(struct ttrpc_call *call));
+
 /* For `work`, as the last thing: hands back the call's answer. 0, or -errno with result->error filled. */
 int rpc_job_answer(struct job_result *result, const ProtobufCMessage *message);
 

@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "agent/rpc.h"
 #include "agent/sandbox_setup.h"
+#include "agent/storage_list.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -26,6 +27,45 @@ void sandbox_init(struct sandbox *sandbox, struct agent *agent)
 
 /* Creation ----------------------------------------------------------------------------------------------------- */
 
+static void creation_failed(struct sandbox *sandbox, const struct error *error)
+{
+	log_warning("create the sandbox: %s", error->text);
+	storage_list_forget(&sandbox->storages, sandbox->request->storages, sandbox->request->n_storages);
+	sandbox->request = NULL;
+	arena_free(&sandbox->arena);
+	sandbox->created = false;
+	rpc_finish(take_pointer(&sandbox->call), error);
+}
+
+static void undone(struct job *job, struct job_result *result)
+{
+	struct sandbox *sandbox = container_of(job, struct sandbox, job);
+
+	if (result->error.number)
+		log_error("undo the sandbox: %s", result->error.text);
+	creation_failed(sandbox, &sandbox->failure);
+}
+
+/* A job that was cut has undone nothing of its own: what it may have mounted is unmounted by another one. */
+static void undo_creation(struct sandbox *sandbox, const struct error *error)
+{
+	struct storage_list list;
+	struct arena arena;
+	struct error ignored;
+	int status;
+
+	sandbox->failure = *error;
+	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
+	status = storage_list_plan_unmount(&list, &arena, &sandbox->storages, sandbox->request->storages,
+					   sandbox->request->n_storages, &ignored);
+	if (status == 0)
+		status = job_start(&sandbox->job, &sandbox->agent->loop, "undo the sandbox", SETUP_TIMEOUT,
+				   sandbox_setup_undo, &list, undone, &ignored);
+	arena_free(&arena);
+	if (status < 0)
+		creation_failed(sandbox, error);
+}
+
 static void set_up(struct job *job, struct job_result *result)
 {
 	struct sandbox *sandbox = container_of(job, struct sandbox, job);
@@ -34,12 +74,15 @@ static void set_up(struct job *job, struct job_result *result)
 		sandbox->ipc_namespace = result->fds[0];
 		sandbox->uts_namespace = result->fds[1];
 		log_info("sandbox created");
-	} else {
-		while (result->fd_count > 0)
-			close(result->fds[--result->fd_count]);
-		sandbox->created = false;
+		rpc_finish(take_pointer(&sandbox->call), NULL);
+		return;
 	}
-	rpc_finish(take_pointer(&sandbox->call), &result->error);
+	while (result->fd_count > 0)
+		close(result->fds[--result->fd_count]);
+	if (result->cut)
+		undo_creation(sandbox, &result->error);
+	else
+		creation_failed(sandbox, &result->error);
 }
 
 /* The caller has gone; what it asked for is finished all the same, so that there is one state and not half of one. */
@@ -75,14 +118,19 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
 	status = sandbox_setup_plan(&setup, &arena, &sandbox->storages, request,
 				    sandbox->agent->config.hotplug_timeout, &error);
-	if (status == 0)
+	if (status == 0) {
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
 				   sandbox_setup_run, &setup, set_up, &error);
+		if (status < 0)
+			storage_list_forget(&sandbox->storages, request->storages, request->n_storages);
+	}
 	arena_free(&arena);
 	if (status < 0) {
 		rpc_fail(call, &error);
 		return;
 	}
+	arena_move(&sandbox->arena, &call->arena);
+	sandbox->request = request;
 	sandbox->created = true;
 	await(sandbox, call);
 }

@@ -11,6 +11,7 @@
 #include "agent/container/plan.h"
 #include "agent/job.h"
 #include "agent/storage_uses.h"
+#include "lib/arena.h"
 #include "lib/error.h"
 #include "lib/ttrpc_server.h"
 
@@ -30,7 +31,10 @@ struct sandbox {
 	bool stopping;		     /* the guest is to end: nothing new is begun */
 	struct loop_timer next_step; /* of the destruction, or of the stop */
 	uint64_t last_words;	     /* until when readers of output are waited for, once all have ended; 0: not yet */
-	struct job job; /* CreateSandbox */
+	struct arena arena;	    /* holds `request` */
+	const Grpc__CreateSandboxRequest *request; /* kept for its storages; NULL without a sandbox */
+	struct job job;		    /* the creation, or what undoes it */
+	struct error failure;	    /* why it is undone */
 	struct ttrpc_call *call; /* the CreateSandbox or DestroySandbox to be answered */
 	int ipc_namespace, uts_namespace; /* shared by all containers; -1 until CreateSandbox */
 	int pid_namespace;		  /* of the first container; -1 without one */

@@ -18,6 +18,7 @@
 
 #define SANDBOX_DIRECTORY KATA_DIRECTORY "/sandbox"
 #define RESOLV_CONF SANDBOX_DIRECTORY "/resolv.conf"
+#define GUEST_RESOLV_CONF "/etc/resolv.conf"
 #define MODPROBE "/sbin/modprobe"
 #define MODULE_TIMEOUT (30 * LOOP_SECOND)
 
@@ -111,7 +112,7 @@ static int set_name_servers(const char *text, struct error *error)
 	struct stat status;
 	int written;
 
-	if (!text || stat("/etc/resolv.conf", &status) < 0)
+	if (!text || stat(GUEST_RESOLV_CONF, &status) < 0)
 		return 0;
 	fd = open(RESOLV_CONF, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -119,9 +120,21 @@ static int set_name_servers(const char *text, struct error *error)
 	written = fd_write_all(fd, text, strlen(text));
 	if (written < 0)
 		return error_errno(error, -written, "write %s", RESOLV_CONF);
-	if (mount(RESOLV_CONF, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
-		return error_errno(error, errno, "bind %s to /etc/resolv.conf", RESOLV_CONF);
+	if (mount(RESOLV_CONF, GUEST_RESOLV_CONF, NULL, MS_BIND, NULL) < 0)
+		return error_errno(error, errno, "bind %s to " GUEST_RESOLV_CONF, RESOLV_CONF);
 	return 0;
+}
+
+/* Only our own file is taken away from its place: a guest may have had another one bound there. */
+static void unset_name_servers(void)
+{
+	struct stat bound, ours;
+
+	if (stat(RESOLV_CONF, &ours) < 0)
+		return;
+	if (stat(GUEST_RESOLV_CONF, &bound) == 0 && bound.st_dev == ours.st_dev && bound.st_ino == ours.st_ino)
+		umount2(GUEST_RESOLV_CONF, MNT_DETACH);
+	unlink(RESOLV_CONF);
 }
 
 static int make_namespaces(const char *hostname, struct job_result *result)
@@ -155,5 +168,13 @@ int sandbox_setup_run(const void *argument, struct job_result *result)
 	/* Last, as a failed list undoes itself. */
 	if (status == 0)
 		status = storage_list_mount(&setup->storages, result);
+	if (status < 0)
+		unset_name_servers();
 	return status;
+}
+
+int sandbox_setup_undo(const void *argument, struct job_result *result)
+{
+	unset_name_servers();
+	return storage_list_unmount(argument, &result->error);
 }

@@ -26,7 +26,11 @@ struct sandbox_setup {
 int sandbox_setup_plan(struct sandbox_setup *setup, struct arena *arena, struct storage_uses *uses,
 		       const Grpc__CreateSandboxRequest *request, uint64_t hotplug_timeout, struct error *error);
 
-/* The job: hands back the ipc and the uts namespace, in this order. */
+/* The job: hands back the ipc and the uts namespace, in this order. What fails leaves no mount. */
 int sandbox_setup_run(const void *argument, struct job_result *result);
+
+/* The job for after one that was cut: unmounts this list of storages (storage_list_plan_unmount()), and what else it may
+ * have mounted. */
+int sandbox_setup_undo(const void *list, struct job_result *result);
 
 #endif

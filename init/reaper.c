@@ -17,6 +17,7 @@
 #include "lib/loop.h"
 
 #define KILLING (5 * LOOP_SECOND)
+#define CHILDREN_MOST 4096 /* signalled in one go */
 
 static int exit_status(const siginfo_t *info)
 {
@@ -83,16 +84,21 @@ static pid_t parent_of(int proc, const char *pid)
 	return end && strlen(end) > 4 ? (pid_t)strtol(end + 4, NULL, 10) : 0;
 }
 
+/* All are found before any is sent something: whose parent ends meanwhile becomes our child, and isn't meant. */
 static void signal_children(int signal)
 {
 	DIR *proc = opendir("/proc");
+	pid_t children[CHILDREN_MOST];
+	size_t count = 0;
 
 	if (!proc)
 		return;
-	for (struct dirent *entry = readdir(proc); entry; entry = readdir(proc))
+	for (struct dirent *entry = readdir(proc); entry && count < CHILDREN_MOST; entry = readdir(proc))
 		if (*entry->d_name >= '1' && *entry->d_name <= '9' && parent_of(dirfd(proc), entry->d_name) == getpid())
-			kill((pid_t)strtol(entry->d_name, NULL, 10), signal);
+			children[count++] = (pid_t)strtol(entry->d_name, NULL, 10);
 	closedir(proc);
+	while (count > 0)
+		kill(children[--count], signal);
 }
 
 static void signal_all(bool everyone, int signal)

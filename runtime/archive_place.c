@@ -11,7 +11,7 @@ static int refuse(struct error *error, int number, const char *name, const char 
 	char text[96];
 	size_t length = 0;
 
-	for (; name[length] && length < sizeof(text) - 1; length++)
+	for (; length < sizeof(text) - 1 && name[length]; length++)
 		text[length] = name[length] >= ' ' && name[length] <= '~' ? name[length] : '?';
 	text[length] = '\0';
 	return error_set(error, number, "'%s' %s", text, reason);

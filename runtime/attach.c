@@ -88,10 +88,13 @@ static void leave(struct attach *attach, int status)
 	attach->told = attach->over = true;
 }
 
-/* Leaves, and takes the container along where we are its starter: then the machine's end is awaited. */
+/* Leaves, and takes the container along where we are its starter: then the machine's end is awaited. That of a detached
+ * one we are until it runs. */
 static void give_up(struct attach *attach, int status)
 {
-	if (!attach->options->starter || attach->told) {
+	bool ours = attach->options->starter || attach->options->detached;
+
+	if (!ours || attach->told) {
 		leave(attach, status);
 		return;
 	}

@@ -13,11 +13,11 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
-static void become(char *const argv[], int output, int report, pid_t parent)
+/* What all of them are. */
+static bool settle(int input, int output, pid_t parent)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
-	int number;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent) /* it died before that took effect */
@@ -26,8 +26,15 @@ static void become(char *const argv[], int output, int report, pid_t parent)
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
-	    dup2(output, STDERR_FILENO) >= 0)
+	return null >= 0 && dup2(input >= 0 ? input : null, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
+	       dup2(output, STDERR_FILENO) >= 0;
+}
+
+static void become(char *const argv[], int input, int output, int report, pid_t parent)
+{
+	int number;
+
+	if (settle(input, output, parent))
 		execvp(argv[0], argv);
 	number = errno;
 	if (write(report, &number, sizeof(number)) < 0)
@@ -35,7 +42,19 @@ static void become(char *const argv[], int output, int report, pid_t parent)
 	_exit(EXIT_FAILURE);
 }
 
-int child_start(struct child *child, char *const argv[], int output, struct error *error)
+static int open_pidfd(struct child *child, struct error *error)
+{
+	int number;
+
+	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+	if (child->pidfd >= 0)
+		return 0;
+	number = errno;
+	child_kill(child);
+	return error_errno(error, number, "pidfd_open");
+}
+
+int child_start_reading(struct child *child, char *const argv[], int input, int output, struct error *error)
 {
 	cleanup_close int reader = -1, writer = -1;
 	pid_t parent = getpid();
@@ -52,20 +71,35 @@ int child_start(struct child *child, char *const argv[], int output, struct erro
 		return error_errno(error, errno, "fork");
 	}
 	if (child->pid == 0)
-		become(argv, output, writer, parent);
+		become(argv, input, output, writer, parent);
 	fd_close(&writer);
 	/* The end of file is the exec: it closes the child's end. */
 	if (fd_read_all(reader, &number, sizeof(number)) == (ssize_t)sizeof(number)) {
 		child_reap(child);
 		return error_errno(error, number, "run %s", argv[0]);
 	}
-	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
-	if (child->pidfd < 0) {
-		number = errno;
-		child_kill(child);
-		return error_errno(error, number, "pidfd_open");
+	return open_pidfd(child, error);
+}
+
+int child_start(struct child *child, char *const argv[], int output, struct error *error)
+{
+	return child_start_reading(child, argv, -1, output, error);
+}
+
+int child_start_function(struct child *child, int (*function)(void *data), void *data, int output,
+			 struct error *error)
+{
+	pid_t parent = getpid();
+
+	*child = (struct child){.pidfd = -1};
+	child->pid = fork();
+	if (child->pid < 0) {
+		child->pid = 0;
+		return error_errno(error, errno, "fork");
 	}
-	return 0;
+	if (child->pid == 0)
+		_exit(settle(-1, output, parent) ? function(data) : EXIT_FAILURE);
+	return open_pidfd(child, error);
 }
 
 int child_reap(struct child *child)

@@ -16,6 +16,14 @@ struct child {
  * session of its own, with no signal blocked; it is killed when nacre dies. 0, or -errno: execve's own. */
 int child_start(struct child *child, char *const argv[], int output, struct error *error);
 
+/* The same with `input` as stdin. */
+int child_start_reading(struct child *child, char *const argv[], int input, int output, struct error *error);
+
+/* The same with a function of ours instead of a program: its result is the exit status. It has copies of all that this
+ * process has, and ends with it. */
+int child_start_function(struct child *child, int (*function)(void *data), void *data, int output,
+			 struct error *error);
+
 /* Waits for its end: the exit status, or 128 + the signal. */
 int child_reap(struct child *child);
 

@@ -1,5 +1,5 @@
 /* The monitor's end of attach.sock. */
-#include "runtime/clients.h"
+#include "runtime/clients_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,22 +13,6 @@
 #include "proxy/unix_socket.h"
 
 #define FLUSH_TIMEOUT (10 * LOOP_SECOND)
-
-struct client {
-	struct clients *clients;
-	unsigned number;
-	int fd; /* read here; the outlet has a copy, as a loop watches a descriptor once */
-	struct loop_source source;
-	struct outlet outlet;
-	struct buffer received; /* a frame that isn't complete */
-	struct buffer input;	/* stdin that nobody has taken yet */
-	bool input_ended;
-	bool greeted; /* has said HELLO */
-	bool starter; /* gets notes */
-	bool wants_output;
-	bool must_stay; /* its end is the container's */
-	bool gone;	/* freed as soon as nobody is looking */
-};
 
 /* Coming and going ---------------------------------------------------------------------------------------------- */
 
@@ -66,7 +50,7 @@ static void sweep(struct loop_timer *timer)
 		clients->events->drained(clients->data);
 }
 
-static void leave(struct client *client)
+void client_leave(struct client *client)
 {
 	if (client->gone)
 		return;
@@ -85,10 +69,8 @@ static void outlet_drained(struct outlet *outlet)
 
 static void outlet_broke(struct outlet *outlet)
 {
-	leave(container_of(outlet, struct client, outlet));
+	client_leave(container_of(outlet, struct client, outlet));
 }
-
-static void client_readable(struct loop_source *source, uint32_t events);
 
 static struct client *add(struct clients *clients, int fd)
 {
@@ -119,8 +101,8 @@ static struct client *add(struct clients *clients, int fd)
 
 /* To a client --------------------------------------------------------------------------------------------------- */
 
-/* A header, an optional number, and bytes, as one write where the socket takes it. */
-static void tell(struct client *client, enum frame_type type, const uint32_t *number, const void *bytes, size_t length)
+void client_tell(struct client *client, enum frame_type type, const uint32_t *number, const void *bytes,
+		 size_t length)
 {
 	uint8_t start[FRAME_NUMBERS_SIZE];
 	size_t size = FRAME_HEADER_SIZE;
@@ -135,17 +117,16 @@ static void tell(struct client *client, enum frame_type type, const uint32_t *nu
 		outlet_write(&client->outlet, bytes, length);
 }
 
-/* What has happened already. */
-static void tell_state(struct client *client)
+void client_tell_state(struct client *client)
 {
 	struct clients *clients = client->clients;
 
 	if (clients->started)
-		tell(client, FRAME_STARTED, &clients->flags, clients->name, strlen(clients->name));
+		client_tell(client, FRAME_STARTED, &clients->flags, clients->name, strlen(clients->name));
 	if (clients->exited)
-		tell(client, FRAME_EXIT, &clients->status, NULL, 0);
+		client_tell(client, FRAME_EXIT, &clients->status, NULL, 0);
 	if (clients->failed)
-		tell(client, FRAME_FAILED, &clients->status, clients->text, strlen(clients->text));
+		client_tell(client, FRAME_FAILED, &clients->status, clients->text, strlen(clients->text));
 }
 
 static void tell_all(struct clients *clients, enum frame_type type, const char *text)
@@ -154,7 +135,7 @@ static void tell_all(struct clients *clients, enum frame_type type, const char *
 
 	for (unsigned i = 0; i < clients->count; i++)
 		if (clients->list[i]->greeted)
-			tell(clients->list[i], type, number, text, text ? strlen(text) : 0);
+			client_tell(clients->list[i], type, number, text, text ? strlen(text) : 0);
 }
 
 void clients_tell_started(struct clients *clients, const char *name, uint32_t flags)
@@ -163,6 +144,8 @@ void clients_tell_started(struct clients *clients, const char *name, uint32_t fl
 	clients->flags = flags;
 	strncpy(clients->name, name, sizeof(clients->name) - 1);
 	tell_all(clients, FRAME_STARTED, clients->name);
+	for (unsigned i = 0; clients->detached && i < clients->count; i++)
+		clients->list[i]->must_stay = false;
 }
 
 void clients_tell_exit(struct clients *clients, int status)
@@ -184,14 +167,14 @@ void clients_tell_output(struct clients *clients, unsigned stream, const void *b
 {
 	for (unsigned i = 0; i < clients->count; i++)
 		if (clients->list[i]->wants_output)
-			tell(clients->list[i], stream == 0 ? FRAME_STDOUT : FRAME_STDERR, NULL, bytes, length);
+			client_tell(clients->list[i], stream == 0 ? FRAME_STDOUT : FRAME_STDERR, NULL, bytes, length);
 }
 
 void clients_tell_note(struct clients *clients, const char *line)
 {
 	for (unsigned i = 0; i < clients->count; i++)
 		if (clients->list[i]->starter)
-			tell(clients->list[i], FRAME_NOTE, NULL, line, strlen(line));
+			client_tell(clients->list[i], FRAME_NOTE, NULL, line, strlen(line));
 }
 
 void clients_answer(struct clients *clients, unsigned client, int number, const char *text)
@@ -200,7 +183,7 @@ void clients_answer(struct clients *clients, unsigned client, int number, const 
 
 	for (unsigned i = 0; i < clients->count; i++)
 		if (clients->list[i]->number == client)
-			tell(clients->list[i], FRAME_ANSWER, &code, text, strlen(text));
+			client_tell(clients->list[i], FRAME_ANSWER, &code, text, strlen(text));
 }
 
 bool clients_pending(const struct clients *clients)
@@ -209,137 +192,6 @@ bool clients_pending(const struct clients *clients)
 		if (!clients->list[i]->gone && outlet_pending(&clients->list[i]->outlet))
 			return true;
 	return false;
-}
-
-/* From a client ------------------------------------------------------------------------------------------------- */
-
-static int take_hello(struct client *client, const struct frame *frame)
-{
-	if (client->greeted)
-		return -EPROTO;
-	client->greeted = true;
-	client->wants_output = frame_number(frame, 0) & FRAME_WANTS_OUTPUT;
-	tell_state(client);
-	return 0;
-}
-
-/* The buffer's limit is the credit: what doesn't fit wasn't the client's to send. */
-static int take_stdin(struct client *client, const struct frame *frame)
-{
-	if (client->input_ended || buffer_append(&client->input, frame->body, frame->length) < 0)
-		return -EPROTO;
-	client->clients->events->input(client->clients->data);
-	return 0;
-}
-
-static int take_stdin_end(struct client *client, const struct frame *frame)
-{
-	(void)frame;
-	client->input_ended = true;
-	client->clients->events->input(client->clients->data);
-	return 0;
-}
-
-static int take_resize(struct client *client, const struct frame *frame)
-{
-	client->clients->events->resize(client->clients->data, frame_number(frame, 0), frame_number(frame, 1));
-	return 0;
-}
-
-static int take_signal(struct client *client, const struct frame *frame)
-{
-	client->clients->events->signal(client->clients->data, client->number, (int)frame_number(frame, 0));
-	return 0;
-}
-
-static int take_stop(struct client *client, const struct frame *frame)
-{
-	client->clients->events->stop(client->clients->data, frame_number(frame, 0));
-	return 0;
-}
-
-static int take_end(struct client *client, const struct frame *frame)
-{
-	(void)frame;
-	client->clients->events->end(client->clients->data);
-	return 0;
-}
-
-static int take_detach(struct client *client, const struct frame *frame)
-{
-	(void)frame;
-	client->must_stay = false;
-	return 0;
-}
-
-static int take(struct client *client, const struct frame *frame)
-{
-	static int (*const takers[])(struct client *client, const struct frame *frame) = {
-		[FRAME_HELLO] = take_hello,   [FRAME_STDIN] = take_stdin, [FRAME_STDIN_END] = take_stdin_end,
-		[FRAME_RESIZE] = take_resize, [FRAME_SIGNAL] = take_signal, [FRAME_STOP] = take_stop,
-		[FRAME_END] = take_end,	      [FRAME_DETACH] = take_detach,
-	};
-
-	if (!client->greeted && frame->type != FRAME_HELLO)
-		return -EPROTO;
-	return takers[frame->type](client, frame);
-}
-
-static void client_readable(struct loop_source *source, uint32_t events)
-{
-	struct client *client = container_of(source, struct client, source);
-	size_t room = FRAME_BUFFER_LIMIT - buffer_length(&client->received);
-	uint8_t *to = buffer_reserve(&client->received, room);
-	ssize_t count = to ? recv(client->fd, to, room, MSG_DONTWAIT) : 0;
-	struct frame frame;
-	int status;
-
-	(void)events;
-	if (count < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (count <= 0) {
-		leave(client);
-		return;
-	}
-	buffer_commit(&client->received, (size_t)count);
-	for (status = frame_parse(&client->received, 1, &frame); status > 0;
-	     status = frame_parse(&client->received, 1, &frame)) {
-		status = take(client, &frame);
-		if (status < 0)
-			break;
-		buffer_consume(&client->received, frame_size(&frame));
-	}
-	if (status < 0)
-		leave(client);
-}
-
-bool clients_next_input(struct clients *clients, const void **bytes, size_t *length)
-{
-	for (unsigned i = 0; i < clients->count; i++) {
-		unsigned turn = (clients->turn + i) % clients->count;
-		struct client *client = clients->list[turn];
-		size_t held = buffer_length(&client->input);
-
-		if (client->gone || (held == 0 && (!client->input_ended || clients->detached)))
-			continue;
-		clients->turn = turn;
-		*bytes = buffer_bytes(&client->input);
-		*length = held < FRAME_MOST ? held : FRAME_MOST;
-		return true;
-	}
-	return false;
-}
-
-void clients_input_taken(struct clients *clients, size_t length)
-{
-	struct client *client = clients->list[clients->turn];
-	uint32_t credit = (uint32_t)length;
-
-	clients->turn++;
-	if (length == 0)
-		return;
-	buffer_consume(&client->input, length);
-	tell(client, FRAME_CREDIT_BACK, &credit, NULL, 0);
 }
 
 /* All of them ---------------------------------------------------------------------------------------------------- */
@@ -356,8 +208,8 @@ int clients_add_starter(struct clients *clients, int fd, bool detached, struct e
 
 	if (!client)
 		return error_errno(error, ENOMEM, "the starter's connection");
-	client->starter = client->greeted = true;
-	client->wants_output = client->must_stay = !detached;
+	client->starter = client->greeted = client->must_stay = true;
+	client->wants_output = !detached;
 	clients->detached = detached;
 	return 0;
 }

@@ -52,8 +52,8 @@ struct clients {
 /* `events` stays the caller's. */
 void clients_init(struct clients *clients, struct loop *loop, const struct clients_events *events, void *data);
 
-/* The starter, over a connected socket, which is the clients' from here on. Where it is not `detached`, it gets all output,
- * and its end is told by `abandoned`. 0 or -errno. */
+/* The starter, over a connected socket, which is the clients' from here on. Its end is told by `abandoned`: until the
+ * container runs, and, where it is not `detached`, afterwards too; then it gets all output as well. 0 or -errno. */
 int clients_add_starter(struct clients *clients, int fd, bool detached, struct error *error);
 
 /* Lets others in, through the socket `path`. 0 or -errno. */

@@ -8,9 +8,13 @@ struct command {
 	int (*run)(int argc, const char *argv[]); /* argv[0] is its name; the exit status */
 };
 
+/* All of them; the last one has no name. */
+extern const struct command commands[];
+
 int command_run(int argc, const char *argv[]);
 int command_exec(int argc, const char *argv[]);
 int command_cp(int argc, const char *argv[]);
+int command_completion(int argc, const char *argv[]);
 int command_ps(int argc, const char *argv[]);
 int command_attach(int argc, const char *argv[]);
 int command_logs(int argc, const char *argv[]);

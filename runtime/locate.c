@@ -88,7 +88,7 @@ static int find_in_path(char path[PATH_MAX], const char *search, const char *nam
 	return -ENOENT;
 }
 
-static int find_program(char path[PATH_MAX], const char *name, const char *package, struct error *error)
+int locate_program(char path[PATH_MAX], const char *name, const char *package, struct error *error)
 {
 	const char *search = getenv("PATH");
 
@@ -108,9 +108,7 @@ int locate_all(struct locations *locations, const char *kernel_name, const char 
 	if (status == 0)
 		status = find_part(locations->image, "image", image, "NACRE_IMAGE", folder, IMAGE_NAME, error);
 	if (status == 0)
-		status = find_program(locations->vmm, VMM_NAME, VMM_PACKAGE, error);
-	if (status == 0)
-		status = find_program(locations->packer, "mkfs.erofs", "erofs-utils", error);
+		status = locate_program(locations->vmm, VMM_NAME, VMM_PACKAGE, error);
 	if (status < 0)
 		return status;
 	if (snprintf(locations->proxy, PATH_MAX, "%s/nacre-proxy", folder) >= PATH_MAX ||

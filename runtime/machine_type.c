@@ -14,7 +14,7 @@
 #include "lib/cleanup.h"
 
 /* Above the slots that QEMU gives away by itself. */
-#define FIRST_SLOT 0x10
+#define FIRST_SLOT 0x08
 
 static const struct machine_type types[] = {
 	{
@@ -27,6 +27,9 @@ static const struct machine_type types[] = {
 		.block = "virtio-blk-device",
 		.serial = "virtio-serial-device",
 		.random = "virtio-rng-device",
+		.filesystem = "vhost-user-fs-device",
+		.network = "virtio-net-device",
+		.slots = 8,
 		.storage_driver = "mmioblk",
 	},
 	{
@@ -38,6 +41,9 @@ static const struct machine_type types[] = {
 		.block = "virtio-blk-pci",
 		.serial = "virtio-serial-pci",
 		.random = "virtio-rng-pci",
+		.filesystem = "vhost-user-fs-pci",
+		.network = "virtio-net-pci",
+		.slots = 24,
 		.storage_driver = "blk",
 		.pci = true,
 	},

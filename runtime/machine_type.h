@@ -13,7 +13,8 @@ struct machine_type {
 	const char *options; /* QEMU's -machine */
 	const char *global;  /* QEMU's -global, or NULL */
 	const char *append;  /* for the kernel's command line */
-	const char *vsock, *block, *serial, *random; /* QEMU's devices */
+	const char *vsock, *block, *serial, *random, *filesystem, *network; /* QEMU's devices */
+	unsigned slots; /* how many of those it has room for */
 	const char *storage_driver;		     /* the agent's, for a disk of the machine */
 	bool pci; /* a container's disk has a PCI Express port of its own, as one that is plugged in later has */
 };

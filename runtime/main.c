@@ -7,7 +7,7 @@
 #include "runtime/command.h"
 #include "runtime/exit_status.h"
 
-static const struct command commands[] = {
+const struct command commands[] = {
 	{"run", "boot a VM and run a container in it", command_run},
 	{"exec", "run a further command in a container", command_exec},
 	{"cp", "copy files into or out of a running container", command_cp},
@@ -20,6 +20,8 @@ static const struct command commands[] = {
 	{"rm", "remove containers that have ended", command_rm},
 	{"inspect", "show everything about containers, as JSON", command_inspect},
 	{"build-image", "make a guest image with files of your own", command_build_image},
+	{"completion", "print what makes a shell complete all this", command_completion},
+	{0},
 };
 
 static int help(FILE *file, int status)
@@ -30,7 +32,7 @@ static int help(FILE *file, int status)
 	      "\n"
 	      "Commands:\n",
 	      file);
-	for (size_t i = 0; i < array_size(commands); i++)
+	for (size_t i = 0; commands[i].name; i++)
 		fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n"
 	      "nacre COMMAND --help tells more; nacre --version tells the version.\n",
@@ -50,7 +52,7 @@ int main(int argc, const char *argv[])
 		puts("nacre " NACRE_VERSION);
 		return 0;
 	}
-	for (size_t i = 0; i < array_size(commands); i++)
+	for (size_t i = 0; commands[i].name; i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	fprintf(stderr, "nacre: there is no command '%s' (see nacre --help)\n", name);

@@ -86,6 +86,7 @@ static int live(struct run *run, int *status, struct error *error)
 	*status = EXIT_FAULT;
 	if (result == 0)
 		result = run_boot(run, error);
+	run->ready = result == 0;
 	if (result == 0)
 		result = run_container_start(run, status, error);
 	if (result == 0)
@@ -102,6 +103,7 @@ static void conclude(struct run *run, int result, int status, const struct error
 {
 	bool ran = run->running;
 
+	loop_timer_clear(&run->loop, &run->stop);
 	run->status.finished = moment_now();
 	run->status.exit_code = result >= 0 ? result : ran && run->cancelled ? EXIT_KILLED : status;
 	if (result < 0 && !run->cancelled)
@@ -118,12 +120,11 @@ static void release(struct run *run)
 {
 	struct error ignored;
 
-	loop_timer_clear(&run->loop, &run->stop);
 	session_close(&run->session);
 	streams_close(&run->streams);
 	run->input_wanted = false;
 	machine_stop(&run->machine);
-	child_kill(&run->packer);
+	composition_close(&run->composition);
 	if (run->directory.fd < 0)
 		return;
 	run->status.log_lost = run->log.lost;
@@ -151,7 +152,7 @@ static void serve(struct run *run, int socket)
 		return;
 	result = live(run, &status, &error);
 	conclude(run, result, status, &error);
-	if (run->session.client && !run->cancelled && !run->machine.ended)
+	if (run->ready && !run->cancelled && !run->machine.ended)
 		run_finish(run);
 	release(run);
 	timeline_note(&run->timeline, "cleaned up");

@@ -28,28 +28,25 @@ static bool is_empty(int fd)
 	return empty;
 }
 
-int pack_open_root(const char *root, struct error *error)
+int pack_check_root(int root, struct error *error)
 {
-	cleanup_close int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat own, stat;
 
-	if (fd < 0 && errno == ENOTDIR)
-		return error_set(error, ENOTDIR, "root file system %s: not a directory", root);
-	if (fd < 0 || fstat(fd, &stat) < 0 || fstatat(AT_FDCWD, "/", &own, 0) < 0)
-		return error_errno(error, errno, "root file system %s", root);
+	if (fstat(root, &stat) < 0 || fstatat(AT_FDCWD, "/", &own, 0) < 0)
+		return error_errno(error, errno, "look at it");
 	if (stat.st_dev == own.st_dev && stat.st_ino == own.st_ino)
-		return error_set(error, EINVAL, "root file system %s: this machine's own root can't be packed", root);
-	if (is_empty(fd))
-		return error_set(error, ENODATA, "root file system %s: empty, there is nothing to run", root);
-	return take_fd(&fd);
+		return error_set(error, EINVAL, "this machine's own root can't be packed");
+	if (is_empty(root))
+		return error_set(error, ENODATA, "empty, there is nothing to run");
+	return 0;
 }
 
 int pack_start(struct child *child, const char *packer, int root, const struct run_directory *directory,
-	       struct error *error)
+	       const char *image, struct error *error)
 {
-	char image[RUN_FILE_SIZE], self[PATH_OF_FD_SIZE + 8];
+	char file[RUN_FILE_SIZE], self[PATH_OF_FD_SIZE + 8];
 	char *const argv[] = {(char *)packer, "--quiet", "-d1", "--preserve-mtime", NO_UUID,
-			      (char *)run_directory_file(directory, PACK_IMAGE, image), self, NULL};
+			      (char *)run_directory_file(directory, image, file), self, NULL};
 	cleanup_close int log = openat(directory->fd, PACK_LOG, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	cleanup_close int inherited = fcntl(root, F_DUPFD, 3);
 
@@ -60,16 +57,12 @@ int pack_start(struct child *child, const char *packer, int root, const struct r
 	return child_start(child, argv, log, error);
 }
 
-int pack_finish(int status, const struct run_directory *directory, size_t *size, struct error *error)
+int pack_finish(int status, const struct run_directory *directory, const char *image, struct error *error)
 {
 	char line[256];
-	struct stat stat;
 
-	if (status == 0 && fstatat(directory->fd, PACK_IMAGE, &stat, 0) == 0) {
-		*size = (size_t)stat.st_size;
+	if (status == 0 && faccessat(directory->fd, image, R_OK, 0) == 0)
 		return 0;
-	}
 	run_directory_last_line(directory, PACK_LOG, NULL, line, sizeof(line));
-	return error_set(error, EIO, "pack the root file system: mkfs.erofs failed with status %d%s%s", status,
-			 *line ? ": " : "", line);
+	return error_set(error, EIO, "mkfs.erofs failed with status %d%s%s", status, *line ? ": " : "", line);
 }

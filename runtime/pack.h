@@ -8,19 +8,17 @@
 #include "runtime/child.h"
 #include "runtime/run_directory.h"
 
-#define PACK_IMAGE "rootfs.erofs"
 #define PACK_LOG "mkfs.log"
 
-/* Opens the directory, having made sure that it can be a root: there, a directory, not empty, not this machine's own.
- * The fd, or -errno (ENOENT, ENOTDIR, ENODATA, EINVAL). */
-int pack_open_root(const char *root, struct error *error);
+/* Makes sure that a directory can be a root: not empty, and not this machine's own. 0 or -errno (ENODATA, EINVAL). */
+int pack_check_root(int root, struct error *error);
 
-/* Starts mkfs.erofs (the program `packer`): PACK_IMAGE in the run directory gets what `root` holds, with owners, modes,
+/* Starts mkfs.erofs (the program `packer`): `image` in the run directory gets what `root` holds, with owners, modes,
  * times and extended attributes as they are, uncompressed. The directory isn't changed. 0 or -errno. */
 int pack_start(struct child *child, const char *packer, int root, const struct run_directory *directory,
-	       struct error *error);
+	       const char *image, struct error *error);
 
-/* What its exit status says: 0, or -EIO with its last line. *size gets the image's, in bytes. */
-int pack_finish(int status, const struct run_directory *directory, size_t *size, struct error *error);
+/* What its exit status says: 0, or -EIO with its last line. */
+int pack_finish(int status, const struct run_directory *directory, const char *image, struct error *error);
 
 #endif

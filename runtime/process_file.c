@@ -49,15 +49,13 @@ int process_file_write(const struct run_directory *directory, const Grpc__Proces
 static char **texts_from_json(const json_t *array, size_t *count, struct arena *arena)
 {
 	char **list = arena_array(arena, json_array_size(array) + 1, sizeof(char *));
-	const json_t *value;
-	size_t i;
 
 	*count = 0;
-	if (!list)
-		return NULL;
-	json_array_foreach(array, i, value) {
-		if (json_is_string(value))
-			list[(*count)++] = arena_strdup(arena, json_string_value(value));
+	for (size_t i = 0; list && i < json_array_size(array); i++) {
+		const char *text = json_string_value(json_array_get(array, i));
+
+		if (text)
+			list[(*count)++] = arena_strdup(arena, text);
 	}
 	return list;
 }
@@ -65,8 +63,7 @@ static char **texts_from_json(const json_t *array, size_t *count, struct arena *
 static Grpc__User *user_from_json(const json_t *object, struct arena *arena)
 {
 	Grpc__User *user = SPEC_NEW(arena, Grpc__User, grpc__user__init);
-	const json_t *groups = json_object_get(object, "additionalGids"), *value;
-	size_t i;
+	const json_t *groups = json_object_get(object, "additionalGids");
 
 	if (!user)
 		return NULL;
@@ -75,8 +72,9 @@ static Grpc__User *user_from_json(const json_t *object, struct arena *arena)
 	user->additionalgids = arena_array(arena, json_array_size(groups), sizeof(*user->additionalgids));
 	if (!user->additionalgids)
 		return user;
-	json_array_foreach(groups, i, value)
-		user->additionalgids[user->n_additionalgids++] = (uint32_t)json_integer_value(value);
+	for (size_t i = 0; i < json_array_size(groups); i++)
+		user->additionalgids[user->n_additionalgids++] =
+			(uint32_t)json_integer_value(json_array_get(groups, i));
 	return user;
 }
 

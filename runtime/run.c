@@ -8,7 +8,6 @@
 #include "lib/fd.h"
 #include "runtime/attach.h"
 #include "runtime/monitor.h"
-#include "runtime/pack.h"
 #include "runtime/stdio.h"
 #include "runtime/terminal.h"
 
@@ -20,10 +19,7 @@ static int check(struct run *run, struct error *error)
 
 	if (options->terminal && options->interactive && !options->detached && !isatty(STDIN_FILENO))
 		return error_set(error, ENOTTY, "the input device is not a TTY");
-	run->root = pack_open_root(options->root, error);
-	if (run->root < 0)
-		return run->root;
-	status = user_resolve(&run->user, run->root, options->user, error);
+	status = composition_open(&run->composition, options, error);
 	if (status == 0)
 		status = locate_all(&run->locations, options->machine->kernel, options->kernel, options->image, error);
 	if (status == 0)
@@ -36,7 +32,7 @@ static int check(struct run *run, struct error *error)
 int run(const struct run_options *options)
 {
 	struct run run = {
-		.options = options, .root = -1, .directory = {.base = -1, .fd = -1, .lock = -1}, .log = {.fd = -1}};
+		.options = options, .directory = {.base = -1, .fd = -1, .lock = -1}, .log = {.fd = -1}};
 	struct detach_keys keys;
 	const struct attach_options front = {
 		.keys = &keys, .starter = !options->detached, .detached = options->detached};
@@ -51,7 +47,7 @@ int run(const struct run_options *options)
 		result = check(&run, &error);
 	if (result == 0)
 		result = monitor_start(&run, &socket, &error);
-	fd_close(&run.root);
+	composition_close(&run.composition);
 	if (result >= 0)
 		return attach(socket, &front, EXIT_FAULT);
 	timeline_say("%s", error.text);

@@ -10,21 +10,34 @@
 #include "lib/cleanup.h"
 #include "runtime/process_file.h"
 #include "runtime/run_private.h"
-#include "runtime/spec.h"
 #include "runtime/status.h"
 
 #define SPEC_LIMIT (4u << 20)
 #define ENTROPY_SIZE 64
 #define VM_END_MILLISECONDS 1000
 #define END_TIMEOUT (5 * LOOP_SECOND)
-#define GUEST_FOLDER "/run/kata-containers/%s/%s"
+
+static int create_sandbox(struct run *run, struct error *error)
+{
+	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
+	struct arena arena;
+	int status;
+
+	arena_init(&arena, ARENA_FORK, SPEC_LIMIT);
+	request.sandbox_id = run->directory.name;
+	request.hostname = run->directory.name;
+	status = composition_sandbox(&run->composition, &request, &arena, error);
+	if (status == 0)
+		status = session_call(&run->session, "CreateSandbox", &request.base, SESSION_CALL_TIMEOUT, error);
+	arena_free(&arena);
+	return status < 0 ? error_wrap(error, "create the sandbox") : 0;
+}
 
 /* The guest has no clock finer than a second, and little entropy of its own. */
 static int prepare_guest(struct run *run, struct error *error)
 {
 	Grpc__SetGuestDateTimeRequest date = GRPC__SET_GUEST_DATE_TIME_REQUEST__INIT;
 	Grpc__ReseedRandomDevRequest reseed = GRPC__RESEED_RANDOM_DEV_REQUEST__INIT;
-	Grpc__CreateSandboxRequest sandbox = GRPC__CREATE_SANDBOX_REQUEST__INIT;
 	uint8_t entropy[ENTROPY_SIZE];
 	struct timespec now;
 	int status;
@@ -43,10 +56,8 @@ static int prepare_guest(struct run *run, struct error *error)
 	explicit_bzero(entropy, sizeof(entropy));
 	if (status < 0)
 		return error_wrap(error, "give the guest entropy");
-	sandbox.sandbox_id = run->directory.name;
-	sandbox.hostname = run->directory.name;
-	status = session_call(&run->session, "CreateSandbox", &sandbox.base, SESSION_CALL_TIMEOUT, error);
-	return status < 0 ? error_wrap(error, "create the sandbox") : 0;
+	status = composition_network(&run->composition, &run->session, error);
+	return status < 0 ? status : create_sandbox(run, error);
 }
 
 /* To the log, and to whoever is attached; further output waits until all of these have taken it. */
@@ -87,68 +98,21 @@ static int open_streams(struct run *run, void (*changed)(void *data), struct err
 	return streams_open(&run->streams, &options, run->directory.path, error);
 }
 
-/* One storage, its driver, source and file system type constants. */
-static void set_storage(Grpc__Storage *storage, const char *driver, const char *source, const char *type,
-			char *mount_point, char **options, size_t count)
-{
-	*storage = (Grpc__Storage)GRPC__STORAGE__INIT;
-	storage->driver = (char *)driver;
-	storage->source = (char *)source;
-	storage->fstype = (char *)type;
-	storage->mount_point = mount_point;
-	storage->options = options;
-	storage->n_options = count;
-}
-
-/* How the disk becomes the root: mounted read-only, and an overlay over it in the guest's memory where the container
- * may write. The last one is where the root is. */
-static size_t build_storages(const struct run *run, Grpc__Storage storages[2], struct arena *arena)
-{
-	const char *name = run->directory.name;
-	char *root = arena_printf(arena, GUEST_FOLDER, name, "rootfs");
-	char *image = run->options->read_only ? root : arena_printf(arena, GUEST_FOLDER, name, "image");
-	char **image_options = arena_array(arena, 1, sizeof(char *));
-	char **overlay_options = arena_array(arena, 2, sizeof(char *));
-	char *source = arena_alloc(arena, MACHINE_ADDRESS_SIZE);
-
-	if (!image_options || !overlay_options || !source)
-		return 0;
-	machine_type_address(run->options->machine, run->image.type != NULL, 0, source);
-	image_options[0] = (char *)"ro";
-	overlay_options[0] = arena_printf(arena, "lowerdir=" GUEST_FOLDER, name, "image");
-	overlay_options[1] = (char *)"io.katacontainers.fs-opt.overlay-rw";
-	set_storage(&storages[0], run->options->machine->storage_driver, source, "erofs", image, image_options, 1);
-	set_storage(&storages[1], "overlayfs", "overlay", "overlay", root, overlay_options, 2);
-	return run->options->read_only ? 1 : 2;
-}
-
 static int send_container(struct run *run, struct arena *arena, struct error *error)
 {
-	const struct run_options *options = run->options;
-	struct spec_options description = {
+	const struct composition_place place = {
 		.name = run->directory.name,
-		.root = arena_printf(arena, GUEST_FOLDER, run->directory.name, "rootfs"),
-		.read_only = options->read_only,
-		.terminal = options->terminal,
-		.command = options->command,
-		.environment = options->environment.list,
-		.environment_count = options->environment.count,
-		.directory = options->directory,
-		.user = &run->user,
-		.term = getenv("TERM"),
+		.before = run->image.type != NULL,
 		.rows = run->rows,
 		.columns = run->columns,
 	};
 	Grpc__CreateContainerRequest request = GRPC__CREATE_CONTAINER_REQUEST__INIT;
-	Grpc__Storage storages[2], *list[] = {&storages[0], &storages[1]};
+	int status = composition_container(&run->composition, &place, &request, arena, error);
 
+	if (status < 0)
+		return status;
 	request.container_id = run->directory.name;
 	request.exec_id = run->directory.name;
-	request.storages = list;
-	request.n_storages = build_storages(run, storages, arena);
-	request.oci = spec_build(&description, arena);
-	if (!request.oci || arena->exhausted)
-		return error_errno(error, ENOMEM, "the container's description");
 	request.stdin_port = run->streams.ports[0];
 	request.stdout_port = run->streams.ports[1];
 	request.stderr_port = run->streams.ports[2];

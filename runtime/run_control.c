@@ -120,7 +120,7 @@ static void stop(void *data, unsigned seconds)
 		end(run);
 		return;
 	}
-	send_signal(run, SIGTERM, NULL, NULL);
+	send_signal(run, composition_stop_signal(&run->composition), NULL, NULL);
 	if (seconds != NEVER)
 		loop_timer_set(&run->loop, &run->stop, seconds * LOOP_SECOND, term_expired);
 }

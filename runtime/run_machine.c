@@ -5,66 +5,28 @@
 
 #include "health.pb-c.h"
 #include "lib/cleanup.h"
-#include "runtime/pack.h"
 #include "runtime/run_private.h"
 
 /* Under KVM a guest is ready in less than a second: one that hasn't said a word by then never will. */
 #define SIGN_OF_LIFE (10 * LOOP_SECOND)
 
-struct packing {
-	struct loop_source source;
-	bool done;
-};
-
-static void packer_ended(struct loop_source *source, uint32_t events)
-{
-	struct packing *packing = container_of(source, struct packing, source);
-
-	(void)events;
-	packing->done = true;
-}
-
-static int pack(struct run *run, struct error *error)
-{
-	uint64_t start = loop_now();
-	struct packing packing = {0};
-	size_t size = 0;
-	int status;
-
-	status = pack_start(&run->packer, run->locations.packer, run->root, &run->directory, error);
-	if (status < 0)
-		return status;
-	status = loop_add(&run->loop, &packing.source, run->packer.pidfd, EPOLLIN, packer_ended);
-	while (status == 0 && !packing.done && !run->cancelled)
-		status = loop_step(&run->loop);
-	loop_remove(&run->loop, &packing.source);
-	if (status < 0)
-		return error_errno(error, -status, "wait for mkfs.erofs");
-	if (!packing.done)
-		return error_set(error, ECANCELED, "interrupted");
-	status = pack_finish(child_reap(&run->packer), &run->directory, &size, error);
-	if (status == 0)
-		timeline_note(&run->timeline, "packed %s: %.1f MiB in %.2f s", run->options->root,
-			      (double)size / MEBIBYTE, (double)(loop_now() - start) / LOOP_SECOND);
-	return status;
-}
-
 static int start_machine(struct run *run, struct error *error)
 {
-	const struct vmm_options options = {
+	struct vmm_options options = {
 		.program = run->locations.vmm,
 		.type = run->options->machine,
 		.kernel = run->locations.kernel,
 		.image = &run->image,
 		.directory = &run->directory,
-		.disk = PACK_IMAGE,
 		.accel = run->accel,
 		.memory = run->options->memory,
 		.cpus = run->options->cpus,
 		.verbose = run->options->verbose,
 	};
-	int status = machine_start(&run->machine, &run->loop, run->locations.proxy, &options, error);
+	int status = composition_devices(&run->composition, &options, error);
 
+	if (status == 0)
+		status = machine_start(&run->machine, &run->loop, run->locations.proxy, &options, error);
 	if (status == 0)
 		timeline_note(&run->timeline, "VM %s started (%s, %s, %llu MiB, %u CPU%s)", run->directory.name,
 			      run->options->machine->name, accel_name(run->accel), (unsigned long long)(run->options->memory / MEBIBYTE),
@@ -131,7 +93,8 @@ static int start_and_await(struct run *run, struct error *error)
 
 int run_boot(struct run *run, struct error *error)
 {
-	int status = pack(run, error);
+	int status = composition_make(&run->composition, &run->loop, &run->directory, &run->cancelled, &run->timeline,
+				      error);
 
 	if (status == 0)
 		status = start_and_await(run, error);

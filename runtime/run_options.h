@@ -10,7 +10,9 @@
 #include "runtime/accel.h"
 #include "runtime/environment.h"
 #include "runtime/machine_type.h"
+#include "runtime/network.h"
 #include "runtime/quantity.h"
+#include "runtime/volume.h"
 
 #define MEMORY_DEFAULT (256 * MEBIBYTE)
 #define MEMORY_LEAST (40 * MEBIBYTE) /* below it the kernel or the agent doesn't start */
@@ -18,6 +20,9 @@
 #define TIMEOUT_DEFAULT 60
 
 enum io_way { IO_STREAMS, IO_CALLS };
+
+/* How a directory gets into the VM. */
+enum share_way { SHARE_EROFS, SHARE_VIRTIOFS };
 
 /* "streams" or "calls". 0 or -EINVAL. */
 int io_way_parse(const char *text, enum io_way *io, struct error *error);
@@ -28,18 +33,24 @@ struct run_options {
 	bool remove;	  /* nothing is kept after the exit */
 	const char *keys; /* to detach; NULL: the default */
 	const char *name;      /* NULL: made up */
-	const char *directory; /* cwd */
-	const char *user;      /* NULL: root */
+	const char *directory; /* cwd; NULL: ROOTFS's own, or "/" */
+	const char *user;      /* NULL: ROOTFS's own, or root */
+	const char *entrypoint; /* NULL: ROOTFS's own; "": none */
 	const struct machine_type *machine;
 	const char *kernel, *image;
 	struct environment environment;
+	struct volumes volumes;
+	enum share_way share;
+	enum network network;
+	struct publish published[PUBLISH_MOST];
+	size_t published_count;
 	uint64_t memory; /* bytes, whole MiB */
 	unsigned cpus;
 	unsigned timeout; /* seconds until the guest must be ready */
 	enum accel accel;
 	enum io_way io;
 	const char *root;     /* ROOTFS */
-	const char **command; /* NULL-terminated, not empty */
+	const char **command; /* NULL-terminated; empty: ROOTFS's own */
 	bool help;	      /* help was asked for, and printed */
 	void *parser;	      /* keeps the strings */
 };

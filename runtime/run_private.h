@@ -6,6 +6,7 @@
 #define NACRE_RUNTIME_RUN_PRIVATE_H
 
 #include "runtime/clients.h"
+#include "runtime/composition.h"
 #include "runtime/exit_status.h"
 #include "runtime/image.h"
 #include "runtime/locate.h"
@@ -17,7 +18,6 @@
 #include "runtime/status.h"
 #include "runtime/streams.h"
 #include "runtime/timeline.h"
-#include "runtime/user.h"
 
 #define EXIT_KILLED (EXIT_BY_SIGNAL + 9) /* of a container whose VM was ended under it */
 
@@ -27,8 +27,7 @@ struct run {
 	/* Found by the command, before there is a monitor. */
 	struct locations locations;
 	struct image image;
-	int root; /* ROOTFS */
-	struct user user;
+	struct composition composition;
 	enum accel accel;
 	unsigned rows, columns; /* of the user's terminal; 0: none */
 	/* The monitor's. */
@@ -38,12 +37,12 @@ struct run {
 	struct run_directory directory;
 	struct status status;
 	struct output_log log;
-	struct child packer;
 	struct machine machine;
 	struct session session;
 	struct streams streams;
 	struct loop_timer stop; /* for what comes after SIGTERM */
 	bool input_wanted;	/* the container's stdin takes bytes */
+	bool ready;		/* the agent has answered */
 	bool running;		/* signals go to the container */
 	bool cancelled;		/* whoever waits stops waiting */
 	bool silent;		/* so it was because the guest gave no sign of life */
@@ -53,7 +52,7 @@ struct run {
 	bool lost;		/* or failed */
 };
 
-/* Packs ROOTFS, starts the VM, and waits until its agent answers. 0 or -errno. */
+/* Makes the disks, starts the VM, and waits until its agent answers. 0 or -errno. */
 int run_boot(struct run *run, struct error *error);
 
 /* Starts the container. 0 or -errno; *status is then the exit status for that. */

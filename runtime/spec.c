@@ -8,10 +8,12 @@
  */
 #include "runtime/spec.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "runtime/spec_bundle.h"
 
 #define ENVIRONMENT_DEFAULTS 4
 #define DEVICE_ANY (-1)
@@ -92,33 +94,45 @@ static bool same_variable(const char *a, const char *b)
 	return strncmp(a, b, length) == 0 && b[length] == '=';
 }
 
-static void build_environment(Grpc__Process *process, const struct spec_options *options, struct arena *arena)
+/* Adds one where the list has none of that name, or puts it in that one's place. */
+static void set_variable(Grpc__Process *process, const char *variable, bool replace)
 {
-	const char *defaults[ENVIRONMENT_DEFAULTS];
-	size_t count = 0, default_count = 0;
-	char **list = arena_array(arena, ENVIRONMENT_DEFAULTS + options->environment_count + 1, sizeof(char *));
+	for (size_t i = 0; i < process->n_env; i++)
+		if (same_variable(variable, process->env[i])) {
+			if (replace)
+				process->env[i] = (char *)variable;
+			return;
+		}
+	process->env[process->n_env++] = (char *)variable;
+}
 
-	defaults[default_count++] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	defaults[default_count++] = arena_printf(arena, "HOSTNAME=%s", options->name);
-	/* Where passwd doesn't know the user, the agent finds a HOME. */
-	if (*options->user->home)
-		defaults[default_count++] = arena_printf(arena, "HOME=%s", options->user->home);
-	if (options->terminal)
-		defaults[default_count++] = arena_printf(arena, "TERM=%s", options->term ? options->term : "xterm");
-	if (!list || arena->exhausted)
+/* The image's own, then what is missing, then the user's. A bundle's is what it is. */
+static void build_environment(Grpc__Process *process, const struct spec_options *options, char *const *base,
+			      struct arena *arena)
+{
+	size_t base_count = base ? count_texts((const char *const *)base) : 0;
+	const char *host = arena_printf(arena, "HOSTNAME=%s", options->name);
+	const char *home = arena_printf(arena, "HOME=%s", options->user ? options->user->home : "");
+	const char *term = arena_printf(arena, "TERM=%s", options->term ? options->term : "xterm");
+
+	process->n_env = 0;
+	process->env = arena_array(arena, base_count + ENVIRONMENT_DEFAULTS + options->environment_count + 1,
+				   sizeof(char *));
+	if (!process->env || arena->exhausted)
 		return;
-	for (size_t i = 0; i < default_count; i++) {
-		bool replaced = false;
-
-		for (size_t j = 0; j < options->environment_count && !replaced; j++)
-			replaced = same_variable(defaults[i], options->environment[j]);
-		if (!replaced)
-			list[count++] = (char *)defaults[i];
+	for (size_t i = 0; i < base_count; i++)
+		process->env[process->n_env++] = base[i];
+	if (!options->bundle) {
+		set_variable(process, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", false);
+		set_variable(process, host, false);
+		/* Where passwd doesn't know the user, the agent finds a HOME. */
+		if (*options->user->home)
+			set_variable(process, home, false);
 	}
+	if (options->terminal)
+		set_variable(process, term, false);
 	for (size_t i = 0; i < options->environment_count; i++)
-		list[count++] = options->environment[i];
-	process->env = list;
-	process->n_env = count;
+		set_variable(process, options->environment[i], true);
 }
 
 /* Only root has them from the start; others may get them by set-user-ID programs, as the bounding set says. */
@@ -150,26 +164,32 @@ static Grpc__User *build_user(const struct user *user, struct arena *arena)
 	return message;
 }
 
+static void build_terminal(Grpc__Process *process, const struct spec_options *options, struct arena *arena)
+{
+	process->terminal = options->terminal;
+	process->consolesize = NULL;
+	if (!options->terminal || options->rows == 0)
+		return;
+	process->consolesize = SPEC_NEW(arena, Grpc__Box, grpc__box__init);
+	if (!process->consolesize)
+		return;
+	process->consolesize->height = options->rows;
+	process->consolesize->width = options->columns;
+}
+
 static Grpc__Process *build_process(const struct spec_options *options, struct arena *arena)
 {
 	Grpc__Process *process = SPEC_NEW(arena, Grpc__Process, grpc__process__init);
 
 	if (!process)
 		return NULL;
-	process->terminal = options->terminal;
-	if (options->terminal && options->rows > 0) {
-		process->consolesize = SPEC_NEW(arena, Grpc__Box, grpc__box__init);
-		if (!process->consolesize)
-			return NULL;
-		process->consolesize->height = options->rows;
-		process->consolesize->width = options->columns;
-	}
+	build_terminal(process, options, arena);
 	process->user = build_user(options->user, arena);
 	process->n_args = count_texts(options->command);
 	process->args = texts(arena, options->command, process->n_args);
 	process->cwd = (char *)options->directory;
 	process->capabilities = build_capabilities(options->user, arena);
-	build_environment(process, options, arena);
+	build_environment(process, options, options->base, arena);
 	return process;
 }
 
@@ -186,6 +206,32 @@ static void build_mounts(Grpc__Spec *spec, struct arena *arena)
 		mount->source = (char *)mounts[i].source;
 		mount->n_options = count_texts(mounts[i].options);
 		mount->options = texts(arena, mounts[i].options, mount->n_options);
+		spec->mounts[spec->n_mounts++] = mount;
+	}
+}
+
+/* Recursive, as what is mounted below the source on this machine belongs to it. */
+static void add_binds(Grpc__Spec *spec, const struct spec_options *options, struct arena *arena)
+{
+	static const char *const writable[] = {"rbind", "rprivate", "rw"}, *const read_only[] = {"rbind", "rprivate", "ro"};
+	Grpc__Mount **list = arena_array(arena, spec->n_mounts + options->mount_count + 1, sizeof(*list));
+
+	if (!list)
+		return;
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		list[i] = spec->mounts[i];
+	spec->mounts = list;
+	for (size_t i = 0; i < options->mount_count; i++) {
+		const struct spec_mount *from = &options->mounts[i];
+		Grpc__Mount *mount = SPEC_NEW(arena, Grpc__Mount, grpc__mount__init);
+
+		if (!mount)
+			return;
+		mount->destination = (char *)from->destination;
+		mount->source = (char *)from->source;
+		mount->type = (char *)"bind";
+		mount->options = texts(arena, from->read_only ? read_only : writable, array_size(writable));
+		mount->n_options = array_size(writable);
 		spec->mounts[spec->n_mounts++] = mount;
 	}
 }
@@ -241,21 +287,57 @@ static Grpc__Linux *build_linux(const struct spec_options *options, struct arena
 	return part;
 }
 
-Grpc__Spec *spec_build(const struct spec_options *options, struct arena *arena)
+static int finish(Grpc__Spec *spec, const struct spec_options *options, struct arena *arena, struct error *error)
 {
-	Grpc__Spec *spec = SPEC_NEW(arena, Grpc__Spec, grpc__spec__init);
-
-	if (!spec)
-		return NULL;
-	spec->root = SPEC_NEW(arena, Grpc__Root, grpc__root__init);
-	if (!spec->root)
-		return NULL;
-	spec->version = (char *)"1.0.2";
 	spec->root->path = (char *)options->root;
-	spec->root->readonly = options->read_only;
+	spec->root->readonly |= options->read_only;
+	add_binds(spec, options, arena);
+	return arena->exhausted ? error_errno(error, ENOMEM, "the container's description") : 0;
+}
+
+/* The bundle's own, and over it what the command line says. */
+static int build_from_bundle(const struct spec_options *options, struct arena *arena, Grpc__Spec **made,
+			     struct error *error)
+{
+	int status = spec_bundle_read(options->bundle, arena, made, NULL, error);
+	Grpc__Process *process;
+
+	if (status < 0)
+		return status;
+	process = (*made)->process;
+	(*made)->linux->cgroupspath = arena_printf(arena, "/nacre/%s", options->name);
+	if (!*(*made)->hostname)
+		(*made)->hostname = (char *)options->name;
+	if (*options->command) {
+		process->n_args = count_texts(options->command);
+		process->args = texts(arena, options->command, process->n_args);
+	}
+	if (options->directory)
+		process->cwd = (char *)options->directory;
+	if (options->user)
+		process->user = build_user(options->user, arena);
+	build_terminal(process, options, arena);
+	/* Its list may be empty, and isn't terminated by a field of its own then. */
+	build_environment(process, options, process->n_env > 0 ? process->env : NULL, arena);
+	return finish(*made, options, arena, error);
+}
+
+int spec_build(const struct spec_options *options, struct arena *arena, Grpc__Spec **made, struct error *error)
+{
+	Grpc__Spec *spec;
+
+	if (options->bundle)
+		return build_from_bundle(options, arena, made, error);
+	spec = SPEC_NEW(arena, Grpc__Spec, grpc__spec__init);
+	*made = spec;
+	if (spec)
+		spec->root = SPEC_NEW(arena, Grpc__Root, grpc__root__init);
+	if (!spec || !spec->root)
+		return error_errno(error, ENOMEM, "the container's description");
+	spec->version = (char *)"1.0.2";
 	spec->hostname = (char *)options->name;
 	spec->process = build_process(options, arena);
 	build_mounts(spec, arena);
 	spec->linux = build_linux(options, arena);
-	return arena->exhausted ? NULL : spec;
+	return finish(spec, options, arena, error);
 }

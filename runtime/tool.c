@@ -88,9 +88,12 @@ int tools_start(struct tools *tools, const char *name, const char *const *argume
 	}
 	if (tools->plain)
 		status = start_plain(tools, name, arguments, ports, error);
-	if (status == -EREMOTEIO && tools->session->code == TTRPC_NOT_FOUND)
-		return tools->plain ? error_set(error, ENOENT, "the container has no %s", name) : -(error->number = ENOENT);
-	return status;
+	if (status != -EREMOTEIO || tools->session->code != TTRPC_NOT_FOUND)
+		return status;
+	if (tools->plain)
+		return error_set(error, ENOENT, "the container has no %s", name);
+	error->number = ENOENT;
+	return -ENOENT;
 }
 
 /* A call whose answer matters. NULL, and `error` says why. */

@@ -155,8 +155,13 @@ static int resolve_user(struct user *user, char *passwd, const char *name, char 
 
 int user_resolve(struct user *user, int root, const char *text, struct error *error)
 {
-	cleanup_free char *passwd = read_table(root, "/etc/passwd"), *group = read_table(root, "/etc/group");
+	cleanup_free char *passwd = NULL, *group = NULL;
 
+	if (root < 0 && text && text[strspn(text, "0123456789:")] != '\0')
+		return error_set(error, ENOENT, "user '%.64s': names can't be looked up in the image of a file system, "
+				 "only numbers can be given", text);
+	passwd = read_table(root, "/etc/passwd");
+	group = read_table(root, "/etc/group");
 	return user_resolve_texts(user, passwd, group, text, error);
 }
 

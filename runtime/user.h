@@ -21,10 +21,10 @@ struct user {
 	char home[USER_HOME_SIZE]; /* "" where passwd doesn't know the user */
 };
 
-/* Resolves "USER" or "USER:GROUP", each a name or a number, in the root file system open at `root`. As in docker:
- * without GROUP the group and the supplementary groups come from passwd and group (0 and none for a number that passwd
- * doesn't have); with it, it is the only one. What consists of digits is a number, whatever passwd says. NULL and ""
- * are user 0. 0, or -errno (ENOENT: no such user or group). */
+/* Resolves "USER" or "USER:GROUP", each a name or a number, in the root file system open at `root` (-1: there is none to
+ * look into, and only numbers will do). As in docker: without GROUP the group and the supplementary groups come from
+ * passwd and group (0 and none for a number that passwd doesn't have); with it, it is the only one. What consists of
+ * digits is a number, whatever passwd says. NULL and "" are user 0. 0, or -errno (ENOENT: no such user or group). */
 int user_resolve(struct user *user, int root, const char *text, struct error *error);
 
 /* The same with the texts of passwd and group, which are cut to pieces; NULL where there is none. */

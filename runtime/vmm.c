@@ -8,7 +8,8 @@
 
 #include "lib/cleanup.h"
 
-#define ARGUMENTS_MAX 64
+#define ARGUMENTS_MAX 256
+#define FORWARDS_SIZE (PUBLISH_MOST * 64)
 #define STREAM_PORT "1027"
 #define QUOTED_SIZE (2 * PATH_MAX)
 
@@ -132,12 +133,53 @@ static void add_disks(struct arguments *arguments, const struct vmm_options *opt
 		add_backend(arguments, "image", quoted_path(arguments, options->image->path));
 		add(arguments, "%s,drive=image", type->block);
 	}
-	if (type->pci) {
-		add(arguments, "-device");
-		add(arguments, "pcie-root-port,id=port0,addr=%#x,chassis=1", machine_type_slot(0));
+	for (unsigned i = 0; i < options->disk_count; i++) {
+		char node[24], bus[24] = "";
+
+		if (type->pci) {
+			add(arguments, "-device");
+			add(arguments, "pcie-root-port,id=port%u,addr=%#x,chassis=%u", i, machine_type_slot(i), i + 1);
+			snprintf(bus, sizeof(bus), ",bus=port%u", i);
+		}
+		snprintf(node, sizeof(node), "disk%u", i);
+		add_backend(arguments, node, quoted(arguments, options->directory, options->disks[i]));
+		add(arguments, "%s,drive=%s%s", type->block, node, bus);
 	}
-	add_backend(arguments, "root", quoted(arguments, options->directory, options->disk));
-	add(arguments, "%s,drive=root%s", type->block, type->pci ? ",bus=port0" : "");
+}
+
+static void add_share(struct arguments *arguments, const struct vmm_options *options)
+{
+	if (!options->share)
+		return;
+	add(arguments, "-chardev");
+	add(arguments, "socket,id=share,path=%s", quoted(arguments, options->directory, options->share));
+	add(arguments, "-device");
+	add(arguments, "%s,chardev=share,tag=%s", options->type->filesystem, options->share_tag);
+}
+
+/* QEMU's own network stack in user space: the guest is NETWORK_GUEST in it. */
+static void add_network(struct arguments *arguments, const struct vmm_options *options)
+{
+	char forwards[FORWARDS_SIZE] = "";
+	size_t used = 0;
+
+	if (options->network == NETWORK_NONE)
+		return;
+	for (size_t i = 0; i < options->published_count && used < sizeof(forwards); i++) {
+		const struct publish *publish = &options->published[i];
+
+		used += (size_t)snprintf(forwards + used, sizeof(forwards) - used, ",hostfwd=%s:%s:%u-:%u",
+					 publish->udp ? "udp" : "tcp", publish->address, publish->host, publish->guest);
+	}
+	add(arguments, "-netdev");
+	add(arguments, "user,id=net,ipv6=off,restrict=%s%s", options->network == NETWORK_USER ? "off" : "on", forwards);
+	add(arguments, "-device");
+	add(arguments, "%s,netdev=net,mac=" NETWORK_MAC, options->type->network);
+}
+
+unsigned vmm_devices(const struct vmm_options *options)
+{
+	return options->disk_count + (options->share ? 1 : 0) + (options->network != NETWORK_NONE ? 1 : 0);
 }
 
 static void add_devices(struct arguments *arguments, const struct vmm_options *options)
@@ -147,6 +189,8 @@ static void add_devices(struct arguments *arguments, const struct vmm_options *o
 	add(arguments, "-device");
 	add(arguments, "%s,chardev=vsock", options->type->vsock);
 	add_disks(arguments, options);
+	add_share(arguments, options);
+	add_network(arguments, options);
 	add(arguments, "-chardev");
 	add(arguments, "file,id=console,path=%s", quoted(arguments, options->directory, VMM_CONSOLE));
 	add(arguments, "-device");

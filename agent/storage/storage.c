@@ -14,6 +14,7 @@
 
 #include "agent/storage/device.h"
 #include "agent/storage/fs_group.h"
+#include "agent/storage/made.h"
 #include "agent/storage/options.h"
 #include "lib/cleanup.h"
 #include "lib/path.h"
@@ -97,7 +98,7 @@ static bool is_mounted(const char *mount_point, const char *type)
 }
 
 /* Mounts `source` as the request says, with these options; 1 where it is there already. What fails half-way is taken
- * down, and nothing else. */
+ * down, and nothing else; the mount point is storage_mount()'s to remove. */
 static int mount_source(const struct storage_request *request, const char *source, const struct mount_options *options,
 			struct error *error)
 {
@@ -120,8 +121,6 @@ static int mount_source(const struct storage_request *request, const char *sourc
 		error_errno(error, -status, "mount %s (%s) at %s", source, request->fstype, request->mount_point);
 	if (status < 0 && mounted)
 		umount2(request->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
-	if (status < 0)
-		rmdir(request->mount_point); /* stays where something is in it, or on it */
 	return status;
 }
 
@@ -156,22 +155,13 @@ static int mount_block(const struct storage_request *request, struct error *erro
 	return status < 0 ? status : mount_as_asked(&found, error);
 }
 
-/* The folders of a writable overlay, in the container's own. */
-static int add_upper(struct mount_options *options, const char *container_id, struct error *error)
+/* Adds the folders of a writable overlay to its options. */
+static int add_upper(struct mount_options *options, const char *upper, const char *work, struct error *error)
 {
 	size_t used = strlen(options->data);
-	char path[PATH_MAX];
-	int length, status = 0;
+	int length = snprintf(options->data + used, sizeof(options->data) - used, "%supperdir=%s,workdir=%s",
+			      used ? "," : "", upper, work);
 
-	for (int i = 0; i < 2 && status == 0; i++) {
-		snprintf(path, sizeof(path), CONTAINER_DIRECTORY "/%s/%s", container_id, i == 0 ? "upper" : "work");
-		status = make_directory(path, error);
-	}
-	if (status < 0)
-		return status;
-	length = snprintf(options->data + used, sizeof(options->data) - used,
-			  "%supperdir=" CONTAINER_DIRECTORY "/%s/upper,workdir=" CONTAINER_DIRECTORY "/%s/work",
-			  used ? "," : "", container_id, container_id);
 	if (length < 0 || (size_t)length >= sizeof(options->data) - used)
 		return error_set(error, EINVAL, "the mount options are longer than a page");
 	return 0;
@@ -185,21 +175,56 @@ static bool has_word(const struct storage_request *request, const char *word)
 	return false;
 }
 
+/* The folders that an overlay asks for, beside its mount point. */
+struct overlay_folders {
+	char paths[3][PATH_MAX]; /* upper and work, in the container's own; what driver options name; "": none */
+	size_t kept[3];		 /* how much of each was there before */
+};
+
+static void remove_folders(const struct overlay_folders *folders)
+{
+	for (size_t i = 0; i < array_size(folders->paths); i++)
+		made_remove(folders->paths[i], folders->kept[i]);
+}
+
+static int make_folders(struct overlay_folders *folders, struct error *error)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < array_size(folders->paths); i++)
+		folders->kept[i] = made_existing(folders->paths[i]);
+	for (size_t i = 0; i < array_size(folders->paths) && status == 0; i++)
+		if (*folders->paths[i])
+			status = make_directory(folders->paths[i], error);
+	return status;
+}
+
 static int mount_overlay(const struct storage_request *request, struct error *error)
 {
 	const char *directory = options_find(request->driver_options, request->driver_option_count,
 					     OVERLAY_CREATE_DIRECTORY);
 	struct storage_request overlay = *request;
+	struct overlay_folders folders = {0};
 	struct mount_options options;
 	int status = options_parse(&options, request->options, request->option_count, error);
 
-	if (status == 0 && directory)
-		status = make_directory(directory, error);
+	if (status == 0 && directory &&
+	    snprintf(folders.paths[2], PATH_MAX, "%s", directory) >= PATH_MAX)
+		status = error_set(error, ENAMETOOLONG, OVERLAY_CREATE_DIRECTORY "=%.80s...", directory);
 	if (status == 0 && has_word(request, OVERLAY_READ_WRITE)) {
-		status = add_upper(&options, request->container_id, error);
+		snprintf(folders.paths[0], PATH_MAX, CONTAINER_DIRECTORY "/%s/upper", request->container_id);
+		snprintf(folders.paths[1], PATH_MAX, CONTAINER_DIRECTORY "/%s/work", request->container_id);
+		status = add_upper(&options, folders.paths[0], folders.paths[1], error);
 		overlay.fstype = "overlay";
 	}
-	return status < 0 ? status : mount_source(&overlay, request->source, &options, error);
+	if (status < 0)
+		return status;
+	status = make_folders(&folders, error);
+	if (status == 0)
+		status = mount_source(&overlay, request->source, &options, error);
+	if (status < 0)
+		remove_folders(&folders);
+	return status;
 }
 
 static int mount_virtiofs(const struct storage_request *request, struct error *error)
@@ -300,18 +325,34 @@ static const struct {
 	const char *name;
 	int (*mount)(const struct storage_request *request, struct error *error);
 } drivers[] = {
-	{"blk", mount_block},	      {"ephemeral", mount_ephemeral}, {"local", make_local},
-	{"mmioblk", mount_mmio_block},     {"overlayfs", mount_overlay},   {"virtio-fs", mount_virtiofs},
+	{"blk", mount_block},		{"ephemeral", mount_ephemeral}, {"local", make_local},
+	{"mmioblk", mount_mmio_block},	{"overlayfs", mount_overlay},	{"virtio-fs", mount_virtiofs},
 };
 
 const char *const storage_driver_names[] = {"blk", "ephemeral", "local", "mmioblk", "overlayfs", "virtio-fs", NULL};
 
 int storage_mount(const struct storage_request *request, struct error *error)
 {
-	for (size_t i = 0; i < array_size(drivers); i++)
-		if (strcmp(drivers[i].name, request->driver) == 0)
-			return drivers[i].mount(request, error);
-	return error_set(error, EIO, "Failed to find the storage handler %.80s", request->driver);
+	size_t kept = made_existing(request->mount_point), i = 0;
+	int status;
+
+	while (i < array_size(drivers) && strcmp(drivers[i].name, request->driver) != 0)
+		i++;
+	if (i == array_size(drivers))
+		return error_set(error, EIO, "Failed to find the storage handler %.80s", request->driver);
+	status = drivers[i].mount(request, error);
+	if (status < 0)
+		made_remove(request->mount_point, kept);
+	return status;
+}
+
+/* A file that something was bound to: ours, as long as there is nothing in it. */
+static void remove_empty_file(const char *path)
+{
+	struct stat status;
+
+	if (lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0)
+		unlink(path);
 }
 
 int storage_unmount(const char *mount_point, struct error *error)
@@ -320,6 +361,7 @@ int storage_unmount(const char *mount_point, struct error *error)
 		;
 	if (errno != EINVAL && errno != ENOENT)
 		return error_errno(error, errno, "unmount %s", mount_point);
+	remove_empty_file(mount_point);
 	/* What others have put there stays. */
 	if (rmdir(mount_point) < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY &&
 	    errno != EROFS && errno != ENOTDIR)

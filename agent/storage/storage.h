@@ -32,8 +32,8 @@ struct storage_request {
  * -errno: EINVAL for what can't be, ETIMEDOUT for a device that didn't come. */
 int storage_mount(const struct storage_request *request, struct error *error);
 
-/* Unmounts what is at `mount_point`, as often as it is mounted there, and removes the folder if it is empty. Nothing
- * mounted, or no such folder, is 0. */
+/* Unmounts what is at `mount_point`, as often as it is mounted there, and removes the folder if it is empty, the
+ * file if something was bound to an empty one. Nothing mounted, or no such folder, is 0. */
 int storage_unmount(const char *mount_point, struct error *error);
 
 /* The names of all drivers, as GetGuestDetails tells them; ends with NULL. */

@@ -65,3 +65,32 @@ value()
 	[[ $(jq '.cgroup_stats.cpu_stats.cpu_usage.total_usage | tonumber > 0' <<<"$output") == true ]]
 	remove
 }
+
+# stat FILTER: a number of the resident container's statistics.
+stat_of()
+{
+	agentctl StatsContainer "{\"container_id\": \"$id\"}" | jq -r ".cgroup_stats.$1 | tonumber"
+}
+
+@test "its figures follow what runs in the container, and tell its limits" {
+	local memory pids time
+	id=r$BATS_TEST_NUMBER
+	# shellcheck disable=SC2046
+	agentctl run --id "$id" $(root_options) --print -- sleep 1000000 | jq -c '
+		.OCI.Linux.Resources = {Memory: {Limit: 67108864}, Pids: {Limit: 50}}' >"$BATS_TEST_TMPDIR/request"
+	agentctl run --request "$BATS_TEST_TMPDIR/request" --detach
+	[[ $(stat_of pids_stats.limit) -eq 50 && $(stat_of memory_stats.usage.limit) -eq 67108864 ]]
+	memory=$(stat_of memory_stats.usage.usage) pids=$(stat_of pids_stats.current)
+	execute -- sh -c 'dd if=/dev/zero of=/dev/shm/file bs=1M count=8 2>/dev/null; sleep 1000000 & sleep 1000000 &'
+	(($(stat_of memory_stats.usage.usage) >= memory + (8 << 20)))
+	(($(stat_of memory_stats.usage.max_usage) >= memory + (8 << 20)))
+	[[ $(stat_of pids_stats.current) -eq $((pids + 2)) ]]
+	time=$(stat_of cpu_stats.cpu_usage.total_usage)
+	execute -- sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done'
+	(($(stat_of cpu_stats.cpu_usage.total_usage) > time + 1000000))
+	remove
+}
+
+@test "StatsContainer of a container that there isn't" {
+	fails 1 INVALID_ARGUMENT agentctl StatsContainer '{"container_id": "nobody"}'
+}

@@ -40,5 +40,5 @@ teardown_file() { agent_stop; }
 
 @test "what isn't served yet is UNIMPLEMENTED" {
 	fails 1 UNIMPLEMENTED agentctl GetMetrics
-	fails 1 UNIMPLEMENTED agentctl UpdateRoutes '{}'
+	fails 1 UNIMPLEMENTED agentctl ListRoutes
 }

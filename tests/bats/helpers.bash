@@ -13,12 +13,13 @@ PATH=$build:$PATH
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
 
-# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. bats waits for whoever has its descriptor 3.
+# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU. bats waits for
+# whoever has its descriptor 3.
 agent_start()
 {
 	export AGENT_ADDRESS AGENT_DIR=$BATS_FILE_TMPDIR
 	if [[ $place == vm ]]; then
-		vm_start
+		vm_start "${VM_ARGUMENTS[@]}"
 	else
 		cp -a "$build/rootfs-busybox" "$AGENT_DIR/rootfs"
 		AGENT_ADDRESS=unix://$AGENT_DIR/agent.sock
@@ -34,8 +35,8 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
-# VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an erofs image to start from in the place
-# of one, VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU. (maxcpus: see
+# VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
+# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU. (maxcpus: see
 # runtime/vmm.c.)
 vm_start()
 {
@@ -47,7 +48,8 @@ vm_start()
 	fi
 	if [[ ${VM_ROOT:-} ]]; then
 		start=(-drive "id=guest,file=$VM_ROOT,format=raw,if=none,readonly=on" -device "virtio-blk-$bus,drive=guest")
-		append+=" root=/dev/vda ro rootfstype=erofs init=/init"
+		append+=" root=/dev/vda ro rootfstype=${VM_ROOT_TYPE:-erofs}"
+		[[ ${VM_ROOT_TYPE:-} ]] || append+=" init=/init"
 	fi
 
 	AGENT_DIR=$BATS_FILE_TMPDIR
@@ -67,6 +69,22 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
+# press_power SOCKET: the power button, by the QMP socket of a q35 machine.
+press_power()
+{
+	python3 - "$1" <<-'EOF'
+		import socket, sys
+		monitor = socket.socket(socket.AF_UNIX)
+		monitor.connect(sys.argv[1])
+		lines = monitor.makefile("rw")
+		lines.readline()
+		for command in ("qmp_capabilities", "system_powerdown"):
+		    lines.write('{"execute": "%s"}\n' % command)
+		    lines.flush()
+		    lines.readline()
+	EOF
+}
+
 # In teardown_file.
 agent_stop()
 {
@@ -84,6 +102,44 @@ agent_stop()
 agent_ended()
 {
 	timeout 20 tail --pid="$(cat "$AGENT_DIR/agent.pid")" -f /dev/null
+}
+
+# in_guest SCRIPT: runs it by a shell beside the agent, with the agent's mounts; what it prints is ours. In a VM that is the
+# resident container `watcher` (see watch), and the guest's files are below $guest.
+in_guest()
+{
+	if [[ $place == local ]]; then
+		nsenter --mount --target "$(cat "$AGENT_DIR/agent.pid")" -- sh -c "$1"
+	else
+		watched=$((${watched:-0} + 1))
+		agentctl --timeout 60s exec --id watcher --exec-id "w$BATS_TEST_NUMBER.$watched" -- sh -c "$1"
+	fi
+}
+
+# In setup_file, for in_guest: a container which sees the guest's processes and what is mounted on /run.
+watch()
+{
+	export guest=
+	[[ $place == vm ]] || return 0
+	guest=/guest
+	agentctl run --id watcher --image /dev/vda --print -- sleep 1000000 | jq -c '
+		.OCI.Mounts |= map(if .destination == "/proc" then .type = "bind" | .source = "/proc" | .options = ["bind"] else . end)
+		| .OCI.Mounts += [
+			{destination: "/guest/run", type: "bind", source: "/run", options: ["rbind", "rslave"]},
+			{destination: "/guest/sys/fs/cgroup", type: "bind", source: "/sys/fs/cgroup", options: ["rbind", "ro"]}]' \
+		>"$AGENT_DIR/watcher"
+	agentctl run --request "$AGENT_DIR/watcher" --keep --detach
+}
+
+# The guest as it is: the agent's mounts, the cgroups of the tests' containers, what is in /run.
+guest_state()
+{
+	local init=1
+
+	[[ $place == vm ]] || init=$(cat "$AGENT_DIR/agent.pid")
+	in_guest "sed -E 's/^[0-9]+ [0-9]+ [0-9:]+ //' /proc/$init/mountinfo | sort
+		find $guest/sys/fs/cgroup -type d -path '*/${NACRE_TEST_CGROUP:-nacre-tests}/*' | sort
+		find $guest/run -xdev | sort"
 }
 
 # Where a container's root comes from, for agentctl.

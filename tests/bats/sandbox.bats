@@ -43,3 +43,16 @@ setup_file() { :; }
 	fails 1 modprobe agentctl CreateSandbox '{"sandbox_id": "one", "kernel_modules": [{"name": "no-such-module"}]}'
 	agentctl CreateSandbox '{"sandbox_id": "one"}'
 }
+
+@test "a storage that can't be mounted is an error, leaves nothing, and is mounted by the next try" {
+	local good='{"driver": "ephemeral", "source": "tmpfs", "fstype": "tmpfs", "options": ["size=1m"], "mount_point": "/run/nacre/pod"}'
+	local bad='{"driver": "ephemeral", "source": "tmpfs", "fstype": "nosuchfs", "mount_point": "/run/nacre/new/bad"}'
+	fails 1 "storage /run/nacre/new/bad" \
+		agentctl CreateSandbox "{\"sandbox_id\": \"one\", \"dns\": [\"nameserver 192.0.2.1\"], \"storages\": [$good, $bad]}"
+	agentctl CreateSandbox "{\"sandbox_id\": \"one\", \"storages\": [$good]}"
+	watch
+	run guest_state
+	[[ $output != *nacre/new* && $output != *"resolv.conf /etc/resolv.conf"* ]]
+	is 1024 edited '.OCI.Mounts += [{destination: "/pod", type: "bind", source: "/run/nacre/pod", options: ["rbind"]}]' -- \
+		sh -c 'df -k /pod | awk "NR == 2 {print \$2}"'
+}

@@ -74,5 +74,5 @@ ended()
 	ended 0 up
 	run pgrep -f "sleep 98765"
 	[[ $status -eq 1 ]]
-	[[ -z $(find /sys/fs/cgroup -path "*/nacre-tests/c$BATS_TEST_NUMBER") ]]
+	[[ -z $(find /sys/fs/cgroup -path "*/$NACRE_TEST_CGROUP/c$BATS_TEST_NUMBER") ]]
 }

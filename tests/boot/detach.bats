@@ -20,8 +20,8 @@ teardown_file() { remove_all; }
 }
 
 @test "nobody waits for its end: no file of ours is held open" {
-	# Both pipes end although the container runs on.
-	[[ $(timeout 60 nacre run -d --name free "$ROOT" -- sleep 1000 2>&1 | cat) == free ]]
+	# The pipe ends although the container runs on.
+	is free bash -c 'set -o pipefail; nacre run -d --name free "$ROOT" -- sleep 1000 3>&1 2>&1 | timeout 60 cat'
 	nacre rm -f free
 }
 
@@ -73,6 +73,36 @@ teardown_file() { remove_all; }
 	kill -KILL "$(pid_of lost vmm)"
 	is 125 timeout 60 nacre wait lost
 	nacre inspect lost | jq -e '.[0].error | test("VM ended by itself")'
+}
+
+# An image without an agent: the machine runs, and never becomes ready.
+dumb_image()
+{
+	mkdir "$BATS_TEST_TMPDIR/image"
+	cp "$ROOT/bin/busybox" "$BATS_TEST_TMPDIR/image/busybox"
+	printf '#!/busybox sh\n/busybox sleep 1000\n' >"$BATS_TEST_TMPDIR/image/init"
+	chmod +x "$BATS_TEST_TMPDIR/image/init"
+	(cd "$BATS_TEST_TMPDIR/image" && find . | cpio -o -H newc --quiet >../image.cpio)
+}
+
+@test "interrupted or killed before the container runs: nothing is left" {
+	dumb_image
+	local signal pid monitor proxy status
+	for signal in TERM KILL; do
+		status=0
+		: >"$BATS_TEST_TMPDIR/err"
+		nacre run -d -v --name never --image "$BATS_TEST_TMPDIR/image.cpio" "$ROOT" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+		pid=$!
+		timeout 60 grep -q "started" <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/err")
+		monitor=$(pid_of never monitor)
+		proxy=$(pid_of never proxy)
+		[[ $(state never) == creating ]]
+		kill -$signal $pid
+		wait $pid || status=$?
+		[[ $status -eq $((128 + $(kill -l $signal))) ]]
+		gone "$monitor" "$proxy"
+		[[ ! -e $NACRE_RUNTIME_DIR/never ]]
+	done
 }
 
 @test "--detach-keys are checked first" {

@@ -94,6 +94,28 @@ nothing_left()
 	nothing_left "$name"
 }
 
+@test "the third SIGTERM ends the machine without asking" {
+	: >"$BATS_TEST_TMPDIR/out"
+	nacre run --rm --name "$name" "$ROOT" -- sh -c 'trap "echo no" TERM; echo ready; while :; do sleep 1 & wait; done' \
+		>"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	local status=0 lines
+	pid=$!
+	# A signal is answered by a line: so many are there before the next is sent.
+	for lines in 1 2 3; do
+		timeout 60 head -n $lines <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out") | grep -qx "ready\|no"
+		kill -TERM $pid
+	done
+	wait $pid || status=$?
+	[[ $status -eq 143 ]]
+	nothing_left "$name"
+}
+
+@test "where nobody reads its output any more, it ends as if by SIGPIPE" {
+	run -0 bash -c "nacre run --rm --name '$name' '$ROOT' -- yes | head -n 1; exit \$((PIPESTATUS[0] - 141))"
+	[[ $output == y ]]
+	nothing_left "$name"
+}
+
 @test "what can't be run: 127 and 126" {
 	fails 127 'exec: "nosuch": executable file not found in $PATH' nacre run "$ROOT" -- nosuch
 	fails 126 'exec: "/etc/passwd": permission denied' nacre run "$ROOT" -- /etc/passwd

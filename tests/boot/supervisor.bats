@@ -59,16 +59,28 @@ ended()
 
 last_words='trap "echo last words; exit 7" TERM; echo up; while :; do sleep 1000 & wait; done'
 
-# image SCRIPT: the guest image with /sbin/modprobe, a script in the place of the real one.
+# image KIND LINE...: the guest image with these lines in its list, in $BATS_TEST_TMPDIR/image.KIND.
 image()
 {
 	{
-		cat "$top/rootfs/initramfs.list"
-		echo "file /sbin/modprobe 0755 $BATS_TEST_TMPDIR/modprobe"
+		cat "$top/rootfs/image.list"
+		printf '%s\n' "${@:2}"
 	} >"$BATS_TEST_TMPDIR/list"
-	printf '#!/bin/sh\n%s\n' "$1" >"$BATS_TEST_TMPDIR/modprobe"
+	"$top/rootfs/build-image" --parts "$build" --kind "$1" --list "$BATS_TEST_TMPDIR/list" -o "$BATS_TEST_TMPDIR/image.$1"
+}
+
+# script NAME TEXT: a file for an image.
+script()
+{
+	printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/$1"
+}
+
+# An image whose modprobe says what it is asked for, and refuses "bad".
+image_with_modprobe()
+{
+	script modprobe 'echo "modprobe $*" >/dev/console; [ "$2" != bad ] || { echo "no module bad" >&2; exit 1; }'
+	image cpio "file /sbin/modprobe 0755 $BATS_TEST_TMPDIR/modprobe"
 	export VM_IMAGE=$BATS_TEST_TMPDIR/image.cpio
-	(cd "$top" && rootfs/make-cpio --set build="$build" --set busybox=y "$BATS_TEST_TMPDIR/list" "$VM_IMAGE")
 }
 
 @test "SIGTERM: a container says its last words, its exit is told, and the machine ends" {
@@ -99,6 +111,14 @@ image()
 	timeout 60 grep -qm 1 caught <(tail -n +1 -f "$BATS_TEST_TMPDIR/output")
 	type 'kill 1\n'
 	ended 137 $'up\ncaught'
+}
+
+@test "the power button: a container says its last words, and the machine powers off" {
+	export VM_MACHINE=q35
+	serve "" -qmp "unix:$BATS_TEST_TMPDIR/qmp.sock,server=on,wait=off"
+	began sh -c "$last_words"
+	press_power "$BATS_TEST_TMPDIR/qmp.sock"
+	ended 7 $'up\nlast words'
 }
 
 @test "without an agent the supervisor ends the containers itself" {
@@ -169,7 +189,7 @@ image()
 }
 
 @test "nacre.modules are loaded in their order before the agent starts; one that fails costs a line" {
-	image 'echo "modprobe $*" >/dev/console; [ "$2" != bad ] || { echo "no module bad" >&2; exit 1; }'
+	image_with_modprobe
 	serve "nacre.modules=first,bad,second"
 	shows "load the module bad: /sbin/modprobe: no module bad"
 	is $'modprobe -- first\nmodprobe -- bad\nmodprobe -- second' grep -oE "^modprobe [-a-z ]*" "$AGENT_DIR/console.log"
@@ -181,7 +201,7 @@ image()
 }
 
 @test "CreateSandbox loads its modules with their parameters, or says what is wrong" {
-	image 'echo "modprobe $*" >/dev/console; [ "$2" != bad ] || { echo "no module bad" >&2; exit 1; }'
+	image_with_modprobe
 	start ""
 	agentctl --timeout 60s wait-ready
 	fails 1 "load the kernel module bad: /sbin/modprobe: no module bad" \
@@ -190,4 +210,47 @@ image()
 		{"name": "first", "parameters": ["debug=1", "size=3"]}, {"name": "second"}]}'
 	shows "modprobe -v first debug=1 size=3"
 	shows "modprobe -v second"
+}
+
+@test "modules of the full kernel are loaded from its image" {
+	export VM_MACHINE=q35 VM_IMAGE=$build/initramfs-full.cpio
+	[[ -d $build/modules-full ]] || skip "the kernel is configured without modules"
+	serve "nacre.modules=dummy"
+	is "dummy" container -- sh -c 'cut -d " " -f 1 /proc/modules'
+	agentctl RemoveContainer '{"container_id": "none"}' || true
+}
+
+@test "started from a disk, nothing is written to it, and what has to be written is in memory" {
+	VM_ROOT=$build/image-microvm.erofs
+	export VM_ROOT
+	start nacre.shell
+	agentctl --timeout 60s wait-ready
+	agentctl CreateSandbox '{"sandbox_id": "sandbox", "dns": ["nameserver 192.0.2.1"]}'
+	is alive container -- echo alive
+	type 'cat /etc/resolv.conf; touch /no; touch /tmp/yes /run/yes && echo written$((6 * 7)); cat /proc/mounts\n'
+	shows "nameserver 192.0.2.1"
+	shows "touch: /no: Read-only file system"
+	shows written42
+	type 'kill 1\n'
+	agent_ended
+}
+
+@test "under another init the agent serves, ends nothing but itself, and says so" {
+	# shellcheck disable=SC2016
+	script init 'mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs dev /dev
+		mount -t tmpfs tmpfs /run
+		mount -t cgroup2 cgroup2 /sys/fs/cgroup
+		nacre-agent --guest </dev/null >/dev/console 2>&1
+		echo "the agent ended with $?; $(grep -c kata /proc/mounts) mounts left" >/dev/console'
+	image erofs "file /init 0755 $BATS_TEST_TMPDIR/init" "file /sbin/nacre-agent 0755 \$(parts)/nacre-agent"
+	export VM_ROOT=$BATS_TEST_TMPDIR/image.erofs
+	serve ""
+	is alive container -- echo alive
+	run agentctl GetGuestDetails
+	[[ $output == *'"init_daemon":false'* ]]
+	is '{}' agentctl DestroySandbox
+	shows "the agent ended with 0; 0 mounts left"
+	agent_ended
 }

@@ -423,14 +423,14 @@ static void the_agent_is_asked_to_stop_and_what_it_leaves_is_killed(void **state
 static void where_the_agent_does_not_listen_its_children_are_told_by_the_supervisor(void **state)
 {
 	(void)state;
-	/* Every child of its own, as containers' first processes are; theirs are theirs to tell. */
-	assert_int_equal(stop_with_family("deaf", "told\n"), 1);
+	/* Every child of its own, as containers' first processes are; theirs where it has become its own in time. */
+	assert_in_range(stop_with_family("deaf", "told\n"), 1, 2);
 }
 
 static void where_the_agent_dies_its_children_are_told_by_the_supervisor(void **state)
 {
 	(void)state;
-	assert_int_equal(stop_with_family("death", "told\n"), 1);
+	assert_in_range(stop_with_family("death", "told\n"), 1, 2);
 }
 
 int main(int argc, char **argv)

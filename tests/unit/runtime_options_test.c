@@ -1,5 +1,5 @@
-// uses: runtime/run_options.c runtime/environment.c runtime/machine_type.c runtime/quantity.c runtime/name.c
-// uses: runtime/accel.c lib/error.c lib/loop.c
+// uses: runtime/run_options.c runtime/environment.c runtime/volume.c runtime/publish.c runtime/machine_type.c
+// uses: runtime/quantity.c runtime/name.c runtime/accel.c lib/error.c lib/fd.c lib/loop.c
 /* The options of `nacre run`: what they become, and how wrong ones are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -92,9 +92,9 @@ static void defaults(void **state)
 	(void)state;
 	assert_int_equal(PARSE(&options, &error, "/root"), 0);
 	assert_string_equal(options.root, "/root");
-	assert_string_equal(options.command[0], "sh");
-	assert_null(options.command[1]);
-	assert_string_equal(options.directory, "/");
+	assert_null(options.command[0]); /* ROOTFS knows */
+	assert_null(options.directory);
+	assert_int_equal(options.network, NETWORK_NONE);
 	assert_int_equal(options.memory, MEMORY_DEFAULT);
 	assert_int_equal(options.cpus, 1);
 	assert_string_equal(options.machine->name, "microvm");

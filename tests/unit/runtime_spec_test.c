@@ -1,4 +1,4 @@
-// uses: runtime/spec.c runtime/spec_seccomp.c lib/arena.c
+// uses: runtime/spec.c runtime/spec_bundle.c runtime/spec_fields.c runtime/volume.c runtime/spec_seccomp.c lib/error.c lib/fd.c lib/arena.c
 /* The specification that a container gets. */
 #include <errno.h>
 #include <setjmp.h>
@@ -41,8 +41,7 @@ static void usual_container(void **state)
 
 	(void)state;
 	arena_init(&arena, ARENA_FORK, 1 << 20);
-	spec = spec_build(&options, &arena);
-	assert_non_null(spec);
+	assert_int_equal(spec_build(&options, &arena, &spec, NULL), 0);
 	assert_string_equal(spec->root->path, options.root);
 	assert_false(spec->root->readonly);
 	assert_string_equal(spec->hostname, "box");
@@ -80,8 +79,7 @@ static void packs(void **state)
 	options.terminal = options.read_only = true;
 	options.rows = 24;
 	options.columns = 80;
-	spec = spec_build(&options, &arena);
-	assert_non_null(spec);
+	assert_int_equal(spec_build(&options, &arena, &spec, NULL), 0);
 	size = grpc__spec__get_packed_size(spec);
 	assert_in_range(size, 1, sizeof(bytes));
 	grpc__spec__pack(spec, bytes);
@@ -113,8 +111,7 @@ static void environment_replaces(void **state)
 	options.environment = given;
 	options.environment_count = array_size(given);
 	arena_init(&arena, ARENA_FORK, 1 << 20);
-	spec = spec_build(&options, &arena);
-	assert_non_null(spec);
+	assert_int_equal(spec_build(&options, &arena, &spec, NULL), 0);
 	assert_int_equal(spec->process->n_env, 5);
 	assert_string_equal(find(spec->process->env, 5, "PATH="), "PATH=/mine");
 	assert_string_equal(find(spec->process->env, 5, "HOME="), "HOME=/root");
@@ -139,7 +136,7 @@ static void seccomp_profile(void **state)
 	arena_free(&arena);
 }
 
-/* Out of memory at every size: NULL, and nothing worse. */
+/* Out of memory at every size: an error, and nothing worse. */
 static void little_memory(void **state)
 {
 	const struct user root = {.home = "/root"};
@@ -149,10 +146,11 @@ static void little_memory(void **state)
 	for (size_t limit = 0; limit < 32768; limit += 512) {
 		struct arena arena;
 		Grpc__Spec *spec;
+		int status;
 
 		arena_init(&arena, ARENA_FORK, limit);
-		spec = spec_build(&options, &arena);
-		assert_true((spec == NULL) == arena.exhausted);
+		status = spec_build(&options, &arena, &spec, NULL);
+		assert_true((status < 0) == arena.exhausted);
 		arena_free(&arena);
 	}
 }

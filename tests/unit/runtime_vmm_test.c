@@ -30,7 +30,8 @@ static struct vmm_options usual(void)
 		.type = machine_type_find(NULL),
 		.image = &initramfs,
 		.directory = &directory,
-		.disk = "rootfs.erofs",
+		.disks = {"rootfs.erofs"},
+		.disk_count = 1,
 		.accel = ACCEL_TCG,
 		.memory = UINT64_C(96) << 20,
 		.cpus = 2,
@@ -54,7 +55,7 @@ static void arguments(void **state)
 	assert_true(has(list, "vhost-user-vsock-device,chardev=vsock"));
 	/* A comma in a path doesn't start another option. */
 	assert_true(has(list, "socket,id=vsock,path=/run/a,,b/box/vhost.sock"));
-	assert_true(has(list, "driver=file,node-name=root,read-only=on,filename=/run/a,,b/box/rootfs.erofs"));
+	assert_true(has(list, "driver=file,node-name=disk0,read-only=on,filename=/run/a,,b/box/rootfs.erofs"));
 	arena_free(&arena);
 }
 
@@ -71,11 +72,11 @@ static void machine_with_pci(void **state)
 	list = vmm_arguments(&options, &arena);
 	assert_non_null(list);
 	assert_true(has(list, "vhost-user-vsock-pci,chardev=vsock"));
-	assert_true(has(list, "pcie-root-port,id=port0,addr=0x10,chassis=1"));
-	assert_true(has(list, "virtio-blk-pci,drive=root,bus=port0"));
+	assert_true(has(list, "pcie-root-port,id=port0,addr=0x8,chassis=1"));
+	assert_true(has(list, "virtio-blk-pci,drive=disk0,bus=port0"));
 	assert_false(has(list, "virtio-mmio.force-legacy=false"));
 	/* Where the port is, and what is behind it, whatever disks come before. */
-	assert_string_equal(machine_type_address(options.type, 1, 0, address), "10/00");
+	assert_string_equal(machine_type_address(options.type, 1, 0, address), "08/00");
 	assert_string_equal(machine_type_address(machine_type_find("microvm"), 0, 0, address), "/dev/vda");
 	assert_string_equal(machine_type_address(machine_type_find("microvm"), 1, 0, address), "/dev/vdb");
 	assert_null(machine_type_find("pc"));

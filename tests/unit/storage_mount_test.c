@@ -1,4 +1,5 @@
-// uses: agent/storage/storage.c agent/storage/options.c agent/storage/device.c agent/storage/pci_path.c agent/storage/fs_group.c
+// uses: agent/storage/storage.c agent/storage/options.c agent/storage/device.c agent/storage/pci_path.c
+// uses: agent/storage/fs_group.c agent/storage/made.c
 // uses: lib/path.c lib/error.c lib/loop.c
 /* Storage drivers for real, in a mount namespace with a /run of its own. Needs root; skips otherwise. */
 #include <stdarg.h>
@@ -232,6 +233,42 @@ static void an_overlay_gets_its_upper_folders(void **state)
 	assert_false(exists(request.mount_point));
 }
 
+static void an_overlay_that_fails_leaves_none_of_its_folders(void **state)
+{
+	struct storage_request request = {
+		.driver = "overlayfs", .source = "overlay", .fstype = "overlay",
+		.mount_point = "/run/kata-containers/c2/deep/rootfs", .container_id = "c2",
+		WORDS("lowerdir=/run/nowhere", "io.katacontainers.fs-opt.overlay-rw"),
+		DRIVER_WORDS("io.katacontainers.volume.overlayfs.create_directory=/run/created/deep"),
+	};
+
+	(void)state;
+	assert_int_equal(mkdir("/run/created", 0755), 0);
+	assert_true(storage_mount(&request, &error) < 0);
+	assert_false(exists("/run/kata-containers"));
+	assert_false(exists("/run/created/deep"));
+	assert_true(exists("/run/created"));
+}
+
+static void a_file_that_something_was_bound_to_goes_with_it(void **state)
+{
+	struct storage_request request = {
+		.driver = "virtio-fs", .source = "/run/source", .fstype = "bind", .mount_point = "/run/bound/file",
+		.container_id = "c1", WORDS("ro"),
+	};
+
+	(void)state;
+	write_file("/run/source", "x");
+	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_unmount("/run/bound/file", &error), 0);
+	assert_false(exists("/run/bound/file"));
+	/* One that was there, and isn't empty, stays. */
+	write_file("/run/bound/file", "y");
+	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_unmount("/run/bound/file", &error), 0);
+	assert_true(exists("/run/bound/file"));
+}
+
 static void an_unknown_driver_is_named(void **state)
 {
 	struct storage_request request = {.driver = "9p", .source = "", .fstype = "", .mount_point = POINT,
@@ -292,6 +329,8 @@ int main(void)
 		TEST(a_place_on_the_pci_buses_is_waited_for_too),
 		TEST(what_is_mounted_already_is_left_as_it_is),
 		TEST(an_overlay_gets_its_upper_folders),
+		TEST(an_overlay_that_fails_leaves_none_of_its_folders),
+		TEST(a_file_that_something_was_bound_to_goes_with_it),
 		TEST(an_unknown_driver_is_named),
 		TEST(a_group_gets_everything_but_what_links_lead_to),
 	};
