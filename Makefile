@@ -215,7 +215,9 @@ all: programs kernel image ## programs, kernel and image (the default)
 KERNEL_OPTIONS := $(foreach option,$(filter CONFIG_KERNEL_%,$(.VARIABLES)),$(if $(filter y,$($(option))),$(option:CONFIG_KERNEL_%=%)))
 fragments = $(sort $(patsubst %,kernel-config/%.config,base virtio arch-$(ARCH) profile-$1 $(shell echo '$2' | tr A-Z_ a-z-)))
 
-kernel: $(B)/vmlinuz-microvm $(B)/vmlinuz-full ## the guest kernels, build/vmlinuz-PROFILE, and build/modules-full
+KERNELS := $(B)/vmlinuz-microvm $(B)/vmlinuz-full
+
+kernel: $(KERNELS) $(KERNELS:%=%.spdx) ## the guest kernels, build/vmlinuz-PROFILE, and build/modules-full
 
 define kernel_profile
 $(B)/vmlinuz-$1: scripts/build-kernel $2 .config
@@ -252,11 +254,21 @@ $(BUSYBOXES:%=%.sources.json) $(TOOLS:%=%.sources.json): %.sources.json: % scrip
 $(B)/nacre-agent.sources.json: $(B)/nacre-agent scripts/describe-sources
 	$(Q)scripts/describe-sources $@ --nacre --map $<.map $(SYSROOT)
 
+$(KERNELS:%=%.sources.json): %.sources.json: % scripts/describe-sources
+	$(Q)scripts/describe-sources $@ linux-source-6.1
+
+# A kernel's own list, as images have them.
+$(KERNELS:%=%.spdx): %.spdx: % %.sources.json scripts/describe-kernel rootfs/imagebuilder/spdx.py
+	$(Q)scripts/describe-kernel $< $@
+
+$(B)/modules-full.sources.json: $(B)/vmlinuz-full.sources.json
+	$(Q)cp $< $@
+
 # rootfs/build-image is what `nacre build-image` starts: there is one builder.
 IMAGE_PARTS := $(B)/nacre-agent $(if $(CONFIG_IMAGE_BUSYBOX),$(B)/busybox-image)
 FULL_PARTS := $(B)/nacre-agent $(if $(CONFIG_IMAGE_BUSYBOX),$(B)/busybox-full) $(TOOLS)
 # Made along with the kernel: build/modules-full.
-MODULES := $(if $(CONFIG_KERNEL_FULL_MODULES),$(B)/vmlinuz-full)
+MODULES := $(if $(CONFIG_KERNEL_FULL_MODULES),$(B)/vmlinuz-full $(B)/modules-full.sources.json)
 IMAGE_BUILDER := rootfs/build-image $(wildcard rootfs/imagebuilder/*.py rootfs/etc/*) rootfs/image.list .config
 
 define build_image

@@ -1,7 +1,8 @@
 """What an image was made of, as an SPDX 2.3 document in JSON: its files, and the source packages of its programs.
 
-The packages come from SOURCE.sources.json beside the file that an entry was read from; scripts/describe-sources writes
-those when the programs are built. The same image gives the same document."""
+The packages come from SOURCE.sources.json beside the file that an entry was read from, or beside a folder that it is in
+(the kernel's modules); scripts/describe-sources writes those when the programs are built. The same image gives the same
+document."""
 import hashlib
 import json
 import os
@@ -21,11 +22,13 @@ def checksum(algorithm, data):
 
 def sources_of(entry):
     """The packages that a file was made of, where that is known."""
-    name = entry.source + ".sources.json"
-    if not entry.source or not os.path.exists(name):
-        return []
-    with open(name) as file:
-        return json.load(file)["packages"]
+    place = entry.source
+    while place.strip("./"):
+        if os.path.exists(place + ".sources.json"):
+            with open(place + ".sources.json") as file:
+                return json.load(file)["packages"]
+        place = os.path.dirname(place)
+    return []
 
 
 def file_element(number, entry):

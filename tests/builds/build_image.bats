@@ -121,6 +121,7 @@ refused()
 	[[ $(made_of ./sbin/mke2fs) == "e2fsprogs musl" ]]
 	[[ $(made_of ./sbin/xtables-legacy-multi) == "iptables musl" ]]
 	[[ $(made_of ./bin/busybox) == "busybox musl" ]]
+	[[ $(made_of ".$(find root/lib/modules -name 'xfs.ko' -printf '/lib/modules/%P')") == linux-source-6.1 ]]
 	[[ -z $(made_of ./README.md) ]]
 	# A source's version and the hash of its .dsc.
 	local record
