@@ -43,6 +43,7 @@ struct source {
 	int root;	 /* a directory in which the container's /etc/passwd and /etc/group are; -1 without. Layers give it
 			  * only once they are merged. */
 	const char *filesystem; /* of the disk */
+	const char *compressor; /* of an image, where nacre's own kernels can't read it; or NULL */
 	const char *packer;	/* the program that makes it, where one does */
 	/* Of images made of layers: */
 	struct arena arena;

@@ -20,6 +20,21 @@ static const struct {
 	{"ext4", 1024 + 56, {0x53, 0xef}, 2},
 };
 
+/* Of squashfs, by number (its superblock, at 20); those that the guest's kernels have (kernel-config/squashfs.config) are
+ * left out. */
+static const char *const compressors[] = {[2] = "lzma", [3] = "lzo", [4] = "xz", [6] = "zstd"};
+#define COMPRESSOR_OFFSET 20
+
+static void find_compressor(struct source *source)
+{
+	uint16_t number = 0;
+
+	if (strcmp(source->filesystem, "squashfs") == 0 &&
+	    pread(source->fd, &number, sizeof(number), COMPRESSOR_OFFSET) == (ssize_t)sizeof(number) &&
+	    le16toh(number) < array_size(compressors))
+		source->compressor = compressors[le16toh(number)];
+}
+
 static int image_open(struct source *source, struct error *error)
 {
 	uint8_t bytes[4];
@@ -32,6 +47,7 @@ static int image_open(struct source *source, struct error *error)
 		if ((size_t)length == filesystems[i].length &&
 		    memcmp(bytes, filesystems[i].magic, filesystems[i].length) == 0) {
 			source->filesystem = filesystems[i].name;
+			find_compressor(source);
 			return 1;
 		}
 	}

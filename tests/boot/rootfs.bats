@@ -148,6 +148,9 @@ merged='
 		run -1 --separate-stderr run_nacre --read-only "$image" -- sh -c 'echo >/new'
 		[[ $stderr == *"Read-only file system"* ]]
 	done
+	mksquashfs "$ROOT" "$BATS_TEST_TMPDIR/zstd.squashfs" -quiet -no-progress -comp zstd
+	run -125 --separate-stderr run_nacre "$BATS_TEST_TMPDIR/zstd.squashfs" -- true
+	[[ $stderr == *"a squashfs by zstd, and nacre's kernels read gzip and lz4 only"* ]]
 	run -0 run_nacre --user 12:34 "$BATS_TEST_TMPDIR/root.erofs" -- id -u
 	[[ $output == 12 ]]
 	run -125 --separate-stderr run_nacre --user nobody "$BATS_TEST_TMPDIR/root.erofs" -- id
