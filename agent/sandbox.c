@@ -46,23 +46,31 @@ static void undone(struct job *job, struct job_result *result)
 	creation_failed(sandbox, &sandbox->failure);
 }
 
-/* A job that was cut has undone nothing of its own: what it may have mounted is unmounted by another one. */
-static void undo_creation(struct sandbox *sandbox, const struct error *error)
+/* Starts the job that unmounts what the creation has mounted. 0 or -errno. */
+static int start_undo(struct sandbox *sandbox, void (*done)(struct job *job, struct job_result *result),
+		      struct error *error)
 {
 	struct storage_list list;
 	struct arena arena;
-	struct error ignored;
 	int status;
 
-	sandbox->failure = *error;
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
 	status = storage_list_plan_unmount(&list, &arena, &sandbox->storages, sandbox->request->storages,
-					   sandbox->request->n_storages, &ignored);
+					   sandbox->request->n_storages, error);
 	if (status == 0)
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "undo the sandbox", SETUP_TIMEOUT,
-				   sandbox_setup_undo, &list, undone, &ignored);
+				   sandbox_setup_undo, &list, done, error);
 	arena_free(&arena);
-	if (status < 0)
+	return status;
+}
+
+/* A job that was cut has undone nothing of its own: what it may have mounted is unmounted by another one. */
+static void undo_creation(struct sandbox *sandbox, const struct error *error)
+{
+	struct error ignored;
+
+	sandbox->failure = *error;
+	if (start_undo(sandbox, undone, &ignored) < 0)
 		creation_failed(sandbox, error);
 }
 
@@ -159,10 +167,24 @@ static void destroyed_one(struct container *container, const struct error *error
 	loop_timer_set(&sandbox->agent->loop, &sandbox->next_step, 0, destroy_next);
 }
 
+static void destroyed_all(struct sandbox *sandbox)
+{
+	rpc_finish(take_pointer(&sandbox->call), NULL);
+	agent_power_off(sandbox->agent);
+}
+
+static void storages_gone(struct job *job, struct job_result *result)
+{
+	if (result->error.number)
+		log_error("destroy the sandbox: %s", result->error.text);
+	destroyed_all(container_of(job, struct sandbox, job));
+}
+
 static void destroy_next(struct loop_timer *timer)
 {
 	struct sandbox *sandbox = container_of(timer, struct sandbox, next_step);
 	struct container *container = sandbox->containers;
+	struct error error;
 
 	if (container && container->state == CONTAINER_REMOVING) {
 		container->removed = destroyed_one;
@@ -172,8 +194,10 @@ static void destroy_next(struct loop_timer *timer)
 		container_remove(container, DESTROY_TIMEOUT, destroyed_one);
 		return;
 	}
-	rpc_finish(take_pointer(&sandbox->call), NULL);
-	agent_power_off(sandbox->agent);
+	/* PID 1 unmounts everything in the end; another one's machine may go on. */
+	if (sandbox->request && !sandbox->agent->config.init && start_undo(sandbox, storages_gone, &error) == 0)
+		return;
+	destroyed_all(sandbox);
 }
 
 void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)

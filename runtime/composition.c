@@ -14,7 +14,7 @@
 #include "runtime/pack.h"
 #include "runtime/spec_bundle.h"
 
-#define NOTES_ARENA (4u << 20)
+#define BUNDLE_ARENA (4u << 20)
 
 static const struct {
 	const char *program, *package;
@@ -35,18 +35,16 @@ static int open_bundle(struct composition *composition, struct error *error)
 {
 	struct source *source = &composition->source;
 	struct spec_notes notes = {0};
-	struct arena arena;
 	Grpc__Spec *spec;
-	int status;
+	int status = spec_bundle_read(source->bundle, &composition->arena, &spec, &notes, error);
 
-	arena_init(&arena, ARENA_FORK, NOTES_ARENA);
-	status = spec_bundle_read(source->bundle, &arena, &spec, &notes, error);
 	for (size_t i = 0; status == 0 && i < notes.count && i < SPEC_NOTES_MOST; i++)
 		timeline_say("%s/config.json: %s is not carried into the VM", source->path,
 			     notes.list[i] ? notes.list[i] : "something");
 	if (status == 0 && *spec->hostname)
-		composition->hostname = strdup(spec->hostname);
-	arena_free(&arena);
+		composition->hostname = spec->hostname;
+	if (status == 0)
+		composition->arguments = spec->process->args;
 	if (status == 0)
 		status = spec_bundle_volumes(source->bundle, source->path, &composition->volumes, error);
 	return status < 0 ? error_wrap(error, "bundle %s", source->path) : 0;
@@ -126,7 +124,7 @@ static int compose_command(struct composition *composition, struct error *error)
 	size_t entries, rests;
 
 	if (!*rest && !options->entrypoint)
-		rest = (const char *const *)config->command;
+		rest = (const char *const *)(composition->arguments ? composition->arguments : config->command);
 	entries = count(entry);
 	rests = count(rest);
 	composition->command = calloc(entries + rests + 2, sizeof(char *));
@@ -136,9 +134,9 @@ static int compose_command(struct composition *composition, struct error *error)
 		composition->command[i] = entry[i];
 	for (size_t i = 0; i < rests; i++)
 		composition->command[entries + i] = rest[i];
-	if (entries + rests > 0 || composition->source.bundle)
+	if (entries + rests > 0)
 		return 0;
-	if (config->document)
+	if (config->document || composition->source.bundle)
 		return error_set(error, EINVAL, "%s says no command, and none is given", composition->source.given);
 	composition->command[0] = "sh";
 	return 0;
@@ -150,6 +148,7 @@ int composition_open(struct composition *composition, const struct run_options *
 	int status;
 
 	*composition = (struct composition){.options = options};
+	arena_init(&composition->arena, ARENA_FORK, BUNDLE_ARENA);
 	memset(composition->packed, 0xff, sizeof(composition->packed));
 	status = source_open(source, options->root, error);
 	if (status == 0 && source->bundle)
@@ -170,12 +169,11 @@ int composition_open(struct composition *composition, const struct run_options *
 void composition_close(struct composition *composition)
 {
 	child_kill(&composition->child);
-	child_kill(&composition->share.daemon);
+	share_stop(&composition->share);
 	source_close(&composition->source);
 	volumes_free(&composition->volumes);
-	free(composition->hostname);
+	arena_free(&composition->arena);
 	free(composition->command);
-	composition->hostname = NULL;
 	composition->command = NULL;
 }
 
@@ -264,9 +262,16 @@ int composition_make(struct composition *composition, struct loop *loop, const s
 	for (size_t i = 0; i < composition->volumes.count && status == 0; i++)
 		if (composition->packed[i] >= 0)
 			status = make_volume(composition, loop, directory, cancelled, i, error);
-	if (status == 0 && composition->sharing)
-		status = share_start(&composition->share, directory,
-				     composition->share_root ? composition->source.root : -1, &composition->volumes,
-				     error);
 	return status;
+}
+
+int composition_share(struct composition *composition, struct loop *loop, const struct run_directory *directory,
+		      struct error *error)
+{
+	if (!composition->sharing)
+		return 0;
+	/* One that served another machine ends with that. */
+	share_stop(&composition->share);
+	return share_start(&composition->share, loop, directory, composition->share_root ? composition->source.root : -1,
+			   &composition->volumes, error);
 }

@@ -1,7 +1,7 @@
 /* What a container is composed of: ROOTFS, volumes and network, and how these get into the VM: as its disks and other
  * devices, as storages and mounts for the agent, and as the container's specification.
  *
- * The order of calls: composition_open() before anything is made; composition_make() before the VM is started, which
+ * The order of calls: composition_open() before anything is made; composition_make() and composition_share() before the VM is started, which
  * composition_devices() describes; then composition_sandbox(), composition_network() and composition_container() as the
  * agent is told.
  */
@@ -25,7 +25,9 @@ struct composition {
 	struct source source;
 	struct volumes volumes; /* the command line's and the bundle's */
 	struct share share;
-	char *hostname;		       /* the bundle's, its own; or NULL */
+	struct arena arena;	       /* of what a bundle says: */
+	const char *hostname;	       /* NULL where it says none */
+	char **arguments;	       /* NULL-terminated */
 	bool sharing;		       /* there is something for virtiofsd */
 	bool share_root;	       /* ROOTFS among it */
 	int packed[VOLUMES_MOST];      /* the place among the packed ones, each a disk, or -1 */
@@ -42,10 +44,14 @@ struct composition {
  * into the VM is said on stderr. 0 or -errno; composition_close() in any case. */
 int composition_open(struct composition *composition, const struct run_options *options, struct error *error);
 
-/* Makes the disks and starts virtiofsd, steps the loop meanwhile, and stops with -ECANCELED when *cancelled. 0 or
+/* Makes the disks, steps the loop meanwhile, and stops with -ECANCELED when *cancelled. 0 or
  * -errno. */
 int composition_make(struct composition *composition, struct loop *loop, const struct run_directory *directory,
 		     const bool *cancelled, const struct timeline *timeline, struct error *error);
+
+/* Starts virtiofsd, where it is needed: once for each start of the machine. 0 or -errno. */
+int composition_share(struct composition *composition, struct loop *loop, const struct run_directory *directory,
+		      struct error *error);
 
 /* Adds to the VM's description, in which the machine's type is. 0, or -ENOSPC where the machine has no room for all
  * devices. The strings are the composition's. */

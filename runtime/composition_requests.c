@@ -79,7 +79,7 @@ int composition_sandbox(const struct composition *composition, Grpc__CreateSandb
 
 	/* Its namespace is the sandbox's. */
 	if (composition->hostname)
-		request->hostname = composition->hostname;
+		request->hostname = (char *)composition->hostname;
 	if (composition->options->network == NETWORK_USER) {
 		request->dns = name_servers;
 		request->n_dns = array_size(name_servers);

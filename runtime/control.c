@@ -48,9 +48,12 @@ void control_close(struct control *control)
 	buffer_free(&control->received);
 }
 
+/* Where it has begun, a failure is its end, and the failure's status its own. */
 static void take(struct control *control, const struct frame *frame)
 {
-	if (frame->type == FRAME_EXIT)
+	if (frame->type == FRAME_STARTED)
+		control->started = true;
+	if (frame->type == FRAME_EXIT || (frame->type == FRAME_FAILED && control->started))
 		control->exit_code = (int)(frame_number(frame, 0) & 0xff);
 	if (frame->type == FRAME_EXIT || frame->type == FRAME_FAILED)
 		control->ended = true;

@@ -12,6 +12,7 @@ struct control {
 	int fd;
 	struct buffer received;
 	size_t taken;  /* of it, by the frame that was read last */
+	bool started;
 	bool ended;    /* the container has, or never began: */
 	int exit_code; /* with this; or -1 where it never began */
 };

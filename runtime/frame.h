@@ -12,8 +12,9 @@
  * frames return. So the monitor can read every client's other frames at any time, and holds a bounded number of bytes.
  *
  * The monitor reads the container's output only while all clients who wanted it take it: a slow one holds the container
- * up, as docker's do, and loses nothing. The one exception is the end: once the container has exited, a client has ten
- * seconds to take what is left; the one that started the container has all the time it needs.
+ * up, as docker's do, and loses nothing. The one exception is the end: a container that was sent SIGKILL isn't held up any
+ * more (what is still on its way is kept for the clients), and once it has exited, a client has ten seconds to take what
+ * is left; the one that started the container has all the time it needs.
  */
 #ifndef NACRE_RUNTIME_FRAME_H
 #define NACRE_RUNTIME_FRAME_H

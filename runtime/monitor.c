@@ -45,7 +45,8 @@ static int prepare(struct run *run, struct error *error)
 
 	run->status.created = moment_now();
 	if (result == 0)
-		result = status_write_config(&run->directory, run->options, &run->locations, error);
+		result = status_write_config(&run->directory, run->options,
+					     (const char *const *)run->composition.command, &run->locations, error);
 	if (result == 0)
 		result = set_state(run, STATUS_CREATING, error);
 	if (result == 0)

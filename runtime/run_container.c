@@ -67,7 +67,7 @@ static void streams_output(void *data, unsigned stream, const void *bytes, size_
 
 	output_log_write(&run->log, stream, bytes, length);
 	clients_tell_output(&run->clients, stream, bytes, length);
-	if (clients_pending(&run->clients))
+	if (clients_pending(&run->clients) && !run->killed)
 		for (unsigned i = 0; i < STREAMS_OUTPUTS; i++)
 			streams_hold(&run->streams, i, true);
 }
@@ -185,7 +185,9 @@ static bool machine_has_ended(struct run *run)
 
 int run_container_await(struct run *run, struct error *error)
 {
-	while (!run->cancelled && !run->machine.ended && !run->lost) {
+	const struct share *share = &run->composition.share;
+
+	while (!run->cancelled && !run->machine.ended && !run->lost && !share->ended) {
 		if (run->exited)
 			return run->exit_code & 0xff;
 		if (loop_step(&run->loop) < 0)
@@ -195,6 +197,8 @@ int run_container_await(struct run *run, struct error *error)
 		return error_set(error, ECANCELED, "interrupted");
 	if (machine_has_ended(run))
 		return machine_explain_end(&run->machine, error);
+	if (share->ended)
+		return share_explain_end(share, &run->directory, error);
 	return error_set(error, EIO, "wait for the container: %s", run->session.error.text);
 }
 

@@ -50,11 +50,16 @@ static void resize(void *data, unsigned rows, unsigned columns)
 	session_start(&run->session, "TtyWinResize", &request.base, NULL, NULL);
 }
 
-/* Sends it. `answered` as for session_start(). */
+/* Sends it. `answered` as for session_start(). What is left of the output after SIGKILL is no more than what is on its way:
+ * clients can have it at any time, and the container's exit isn't found behind it only when they do. */
 static int send_signal(struct run *run, int number, ttrpc_answered answered, void *data)
 {
 	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
 
+	if (number == SIGKILL) {
+		run->killed = true;
+		drained(run);
+	}
 	request.container_id = run->directory.name;
 	request.signal = (uint32_t)number;
 	return session_start(&run->session, "SignalProcess", &request.base, answered, data);

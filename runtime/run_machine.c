@@ -26,6 +26,8 @@ static int start_machine(struct run *run, struct error *error)
 	int status = composition_devices(&run->composition, &options, error);
 
 	if (status == 0)
+		status = composition_share(&run->composition, &run->loop, &run->directory, error);
+	if (status == 0)
 		status = machine_start(&run->machine, &run->loop, run->locations.proxy, &options, error);
 	if (status == 0)
 		timeline_note(&run->timeline, "VM %s started (%s, %s, %llu MiB, %u CPU%s)", run->directory.name,

@@ -44,6 +44,7 @@ struct run {
 	bool input_wanted;	/* the container's stdin takes bytes */
 	bool ready;		/* the agent has answered */
 	bool running;		/* signals go to the container */
+	bool killed;		/* SIGKILL has: no reader of its output holds up its end */
 	bool cancelled;		/* whoever waits stops waiting */
 	bool silent;		/* so it was because the guest gave no sign of life */
 	bool waited;		/* WaitProcess has been called, */

@@ -177,8 +177,18 @@ static int listen_at(const struct run_directory *directory, struct error *error)
 	return take_fd(&fd);
 }
 
-int share_start(struct share *share, const struct run_directory *directory, int root, const struct volumes *volumes,
-		struct error *error)
+static void daemon_ended(struct loop_source *source, uint32_t events)
+{
+	struct share *share = container_of(source, struct share, source);
+
+	(void)events;
+	loop_remove(share->loop, source);
+	share->status = child_reap(&share->daemon);
+	share->ended = true;
+}
+
+int share_start(struct share *share, struct loop *loop, const struct run_directory *directory, int root,
+		const struct volumes *volumes, struct error *error)
 {
 	cleanup_close int log = openat(directory->fd, LOG, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	cleanup_close int socket = listen_at(directory, error), reader = -1, writer = -1;
@@ -200,14 +210,29 @@ int share_start(struct share *share, const struct run_directory *directory, int 
 		return error_wrap(error, "start virtiofsd");
 	/* The end of file is its exec. */
 	length = fd_read_all(reader, said, sizeof(said) - 1);
-	if (length == 0)
-		return 0;
-	child_kill(&share->daemon);
-	said[length > 0 ? length : 0] = '\0';
-	return error_set(error, EIO, "start virtiofsd: %s", said);
+	if (length != 0) {
+		child_kill(&share->daemon);
+		said[length > 0 ? length : 0] = '\0';
+		return error_set(error, EIO, "start virtiofsd: %s", said);
+	}
+	share->loop = loop;
+	share->ended = false;
+	status = loop_add(loop, &share->source, share->daemon.pidfd, EPOLLIN, daemon_ended);
+	return status < 0 ? error_errno(error, -status, "watch virtiofsd") : 0;
 }
 
-void share_line(const struct run_directory *directory, char *text, size_t size)
+void share_stop(struct share *share)
 {
-	run_directory_last_line(directory, LOG, NULL, text, size);
+	if (share->daemon.pid != 0)
+		loop_remove(share->loop, &share->source);
+	child_kill(&share->daemon);
+}
+
+int share_explain_end(const struct share *share, const struct run_directory *directory, struct error *error)
+{
+	char line[160];
+
+	run_directory_last_line(directory, LOG, NULL, line, sizeof(line));
+	return error_set(error, EIO, "virtiofsd, which has the volumes, ended by itself, with status %d%s%s",
+			 share->status, *line ? "; it said: " : "", line);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "lib/error.h"
+#include "lib/loop.h"
 #include "runtime/child.h"
 #include "runtime/run_directory.h"
 #include "runtime/volume.h"
@@ -28,15 +29,22 @@ int share_find(char program[PATH_MAX], struct error *error);
 struct share {
 	struct child daemon;
 	char program[PATH_MAX];
+	struct loop *loop;
+	struct loop_source source;
+	bool ended; /* by itself; its machine can't go on without it */
+	int status; /* its exit status then */
 };
 
 /* Starts it, listening at SHARE_SOCKET in the run directory; it ends with its VMM, or with us. `root` is ROOTFS, or
  * -1. The volumes that are to be shared are opened, and get the names "0", "1", ... by their place in the list; those
  * whose fd is -1 are left out. 0 or -errno. */
-int share_start(struct share *share, const struct run_directory *directory, int root, const struct volumes *volumes,
-		struct error *error);
+int share_start(struct share *share, struct loop *loop, const struct run_directory *directory, int root,
+		const struct volumes *volumes, struct error *error);
 
-/* What it said last, or "". */
-void share_line(const struct run_directory *directory, char *text, size_t size);
+/* Ends it. Nothing happens where it doesn't run. */
+void share_stop(struct share *share);
+
+/* Fills `error` with how it ended, and its last words. Returns -EIO. */
+int share_explain_end(const struct share *share, const struct run_directory *directory, struct error *error);
 
 #endif

@@ -47,8 +47,38 @@ static void set_path(json_t *object, const char *key, const char *path)
 	set_text(object, key, whole ? whole : path);
 }
 
+static void set_volumes(json_t *object, const struct volumes *volumes)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < volumes->count; i++) {
+		json_t *volume = json_pack("{s:b}", "readOnly", volumes->list[i].read_only);
+
+		set_path(volume, "source", volumes->list[i].source);
+		set_text(volume, "destination", volumes->list[i].destination);
+		json_array_append_new(array, volume);
+	}
+	json_object_set_new(object, "volumes", array);
+}
+
+static void set_published(json_t *object, const struct run_options *options)
+{
+	static const char *const networks[] = {"none", "published", "user"};
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < options->published_count; i++) {
+		const struct publish *publish = &options->published[i];
+
+		json_array_append_new(array, json_pack("{s:s, s:i, s:i, s:s}", "address", publish->address, "hostPort",
+						       (int)publish->host, "port", (int)publish->guest, "protocol",
+						       publish->udp ? "udp" : "tcp"));
+	}
+	json_object_set_new(object, "published", array);
+	set_text(object, "network", networks[options->network]);
+}
+
 int status_write_config(const struct run_directory *directory, const struct run_options *options,
-			const struct locations *locations, struct error *error)
+			const char *const *command, const struct locations *locations, struct error *error)
 {
 	json_t *object = json_pack("{s:b, s:b, s:b, s:b, s:b, s:I, s:i}", "detached",
 				   options->detached, "remove", options->remove, "interactive", options->interactive, "terminal",
@@ -57,7 +87,9 @@ int status_write_config(const struct run_directory *directory, const struct run_
 
 	set_text(object, "name", directory->name);
 	set_path(object, "root", options->root);
-	set_texts(object, "command", options->command);
+	set_texts(object, "command", command);
+	set_volumes(object, &options->volumes);
+	set_published(object, options);
 	set_text(object, "workdir", options->directory);
 	set_text(object, "user", options->user);
 	set_text(object, "machine", options->machine->name);

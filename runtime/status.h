@@ -21,9 +21,9 @@ struct status {
 	uint64_t log_lost;		    /* bytes that output.log had no room for */
 };
 
-/* config.json. 0 or -errno. */
+/* config.json; `command` is what is run, with the image's own part. 0 or -errno. */
 int status_write_config(const struct run_directory *directory, const struct run_options *options,
-			const struct locations *locations, struct error *error);
+			const char *const *command, const struct locations *locations, struct error *error);
 
 /* status.json, and monitor.pid with our pid. 0 or -errno. */
 int status_write(const struct run_directory *directory, const struct status *status, struct error *error);

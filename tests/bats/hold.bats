@@ -23,9 +23,15 @@ named()
 	echo "{\"container_id\": \"$id\", \"exec_id\": \"$1\"}"
 }
 
+# All that the exec prints, to its end.
 stdout_of()
 {
-	agentctl ReadStdout "{\"container_id\": \"$id\", \"exec_id\": \"$1\", \"len\": 4096}" | jq -r .data | base64 -d
+	local data
+
+	while data=$(agentctl ReadStdout "{\"container_id\": \"$id\", \"exec_id\": \"$1\", \"len\": 4096}" | jq -r .data) &&
+		[[ $data ]]; do
+		base64 -d <<<"$data"
+	done
 }
 
 @test "a tool that the image doesn't have, and names that are none" {
@@ -61,10 +67,10 @@ stdout_of()
 @test "a tool's program can't be written by the container, not even when it has ended" {
 	[[ $place == vm ]] || skip "here the guest's image is this machine"
 	tool t sleep 1000
-	# Kept open by path alone, then opened for writing behind the tool's back: text file busy is no answer, as it ends.
+	# Kept open while it runs, and opened for writing once nothing executes it any more.
 	run execute -- sh -c 'pid=$(pidof sleep | tr " " "\n" | while read p; do
 			grep -q 1000 /proc/$p/cmdline && [ "$(readlink /proc/$p/exe)" != /bin/busybox ] && echo $p; done | head -n 1)
-		exec 9</proc/$pid/exe; kill -9 $pid; sh -c "echo x >>/proc/self/fd/9" 2>&1; echo x >>/proc/$$/fd/9'
+		exec 9</proc/$pid/exe; kill -9 $pid; while [ -e /proc/$pid ]; do :; done; echo x >>/proc/$$/fd/9'
 	[[ $status -ne 0 && $output == *"Read-only file system"* ]]
 	agentctl WaitProcess "$(named t)"
 }

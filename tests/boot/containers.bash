@@ -80,3 +80,16 @@ gone()
 		timeout 20 tail --pid="$pid" -f /dev/null
 	done
 }
+
+# attach_unread NAME: attaches somebody who takes nothing, whose pid is $attached, and waits until that holds up the
+# container, which writes all the time.
+attach_unread()
+{
+	mkfifo "$BATS_TEST_TMPDIR/unread"
+	exec 9<>"$BATS_TEST_TMPDIR/unread"
+	nacre attach "$1" >"$BATS_TEST_TMPDIR/unread" 3>&- 9>&- &
+	attached=$!
+	# Attached it is when the first of its bytes is there; held up, when nothing more is written.
+	read -r -n 1 -t 60 -u 9
+	while timeout 2 nacre logs -f --tail 0 "$1" | grep -q -m 1 .; do :; done
+}

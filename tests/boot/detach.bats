@@ -70,7 +70,12 @@ teardown_file() { remove_all; }
 
 @test "whoever ends first: QEMU dies, and that is told" {
 	start lost -- sleep 1000
+	# One who is waiting when it happens, and one who comes afterwards.
+	nacre wait lost >"$BATS_TEST_TMPDIR/out" 3>&- &
+	local waiter=$!
 	kill -KILL "$(pid_of lost vmm)"
+	gone $waiter
+	is 125 cat "$BATS_TEST_TMPDIR/out"
 	is 125 timeout 60 nacre wait lost
 	nacre inspect lost | jq -e '.[0].error | test("VM ended by itself")'
 }
@@ -91,7 +96,7 @@ dumb_image()
 	for signal in TERM KILL; do
 		status=0
 		: >"$BATS_TEST_TMPDIR/err"
-		nacre run -d -v --name never --image "$BATS_TEST_TMPDIR/image.cpio" "$ROOT" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+		nacre run -d --verbose --name never --image "$BATS_TEST_TMPDIR/image.cpio" "$ROOT" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 		pid=$!
 		timeout 60 grep -q "started" <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/err")
 		monitor=$(pid_of never monitor)

@@ -104,6 +104,18 @@ fails()
 	timeout 60 nacre exec "$NAME" sh -c 'until [ -e /tmp/hung ]; do sleep 1; done'
 }
 
+@test "the end of the container is the command's as well" {
+	local other=exec-other-$$ pid status=0
+	nacre run -d --rm --name "$other" "$(dirname "$(command -v nacre)")/rootfs-busybox" -- sleep 1000 3>&-
+	: >"$BATS_TEST_TMPDIR/out"
+	nacre exec "$other" sh -c 'echo ready; exec sleep 1000' >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	pid=$!
+	timeout 60 grep -q ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
+	nacre kill "$other"
+	wait $pid || status=$?
+	[[ $status -eq 137 ]]
+}
+
 @test "a terminal: job control, interrupt, and a size that follows" {
 	python3 "$BATS_TEST_DIRNAME/terminal.py" nacre exec -it -u root "$NAME" sh
 	fails 125 "not a TTY" nacre exec -it "$NAME" sh </dev/null

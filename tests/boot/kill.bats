@@ -31,6 +31,15 @@ teardown_file() { remove_all; }
 	fails 1 "isn't running" nacre kill catches
 }
 
+@test "one that nobody reads the output of" {
+	start full -- yes
+	attach_unread full
+	is full nacre kill full
+	is 137 timeout 60 nacre wait full
+	kill "$attached" || true
+	gone "$attached"
+}
+
 @test "usage" {
 	fails 1 "no container 'nosuch'" nacre kill nosuch
 	fails 125 "NOPE" nacre kill -s NOPE catches

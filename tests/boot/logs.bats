@@ -40,8 +40,11 @@ teardown_file() { remove_all; }
 @test "--tail: only the last lines" {
 	nacre logs --tail 4 many >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
 	[[ $(cat "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/err" | wc -l) -eq 4 ]]
-	is three nacre logs -n 1 short
-	is "" nacre logs --tail 0 short
+	# Lines of one stream have an order.
+	nacre run --name ordered "$ROOT" -- printf 'one\ntwo\nthree' >/dev/null
+	is three nacre logs -n 1 ordered
+	is $'two\nthree' nacre logs --tail=2 ordered
+	is "" nacre logs --tail 0 ordered
 	is 20000 bash -c 'nacre logs --tail all many 2>&1 | wc -l'
 	is 20000 bash -c 'nacre logs --tail 1000000 many 2>&1 | wc -l'
 	fails 125 "--tail" nacre logs --tail few short

@@ -242,15 +242,19 @@ image_with_modprobe()
 		mount -t devtmpfs dev /dev
 		mount -t tmpfs tmpfs /run
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
+		grep -c . /proc/mounts >/run/before
 		nacre-agent --guest </dev/null >/dev/console 2>&1
-		echo "the agent ended with $?; $(grep -c kata /proc/mounts) mounts left" >/dev/console'
+		echo "the agent ended with $?; mounts: $(cat /run/before) before, $(grep -c . /proc/mounts) after" >/dev/console'
 	image erofs "file /init 0755 $BATS_TEST_TMPDIR/init" "file /sbin/nacre-agent 0755 \$(parts)/nacre-agent"
 	export VM_ROOT=$BATS_TEST_TMPDIR/image.erofs
-	serve ""
+	start ""
+	agentctl --timeout 60s wait-ready
+	agentctl CreateSandbox '{"sandbox_id": "sandbox", "dns": ["nameserver 192.0.2.1"], "storages": [
+		{"driver": "ephemeral", "source": "tmpfs", "fstype": "tmpfs", "mount_point": "/run/pod"}]}'
 	is alive container -- echo alive
 	run agentctl GetGuestDetails
 	[[ $output == *'"init_daemon":false'* ]]
 	is '{}' agentctl DestroySandbox
-	shows "the agent ended with 0; 0 mounts left"
+	shows "the agent ended with 0; mounts: 6 before, 6 after"
 	agent_ended
 }

@@ -39,7 +39,7 @@ boot()
 }
 
 @test "systemd was told when it was ready" {
-	grep -q "Started.*nacre-agent.service" "$AGENT_DIR/console.log"
+	grep -q "Started.*nacre-agent" "$AGENT_DIR/console.log"
 }
 
 @test "DestroySandbox ends the agent, and with it the machine" {
@@ -55,6 +55,8 @@ boot()
 		>"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
 	running=$!
 	timeout 60 grep -qm 1 up <(tail -n +1 -f "$BATS_TEST_TMPDIR/output")
+	# logind minds the button, from when on it is up.
+	timeout 100 grep -qm 1 "Started.*systemd-logind" <(tail -n +1 -f "$AGENT_DIR/console.log")
 	press_power "$AGENT_DIR/qmp.sock"
 	wait "$running" || status=$?
 	cat "$BATS_TEST_TMPDIR/errors"

@@ -124,6 +124,20 @@ run_nacre()
 	[[ $stderr == *"has room for 5 devices"* && $stderr == *"--machine q35"* ]]
 }
 
+@test "where virtiofsd dies, the container ends with a line that says so" {
+	nacre run --rm --name "$name" -v "$data:/data" "$ROOT" -- sh -c 'touch /data/up; sleep 60' 2>"$BATS_TEST_TMPDIR/err" 3>&- &
+	local pid=$! status=0
+	for ((i = 0; i < 300; i++)); do
+		[[ -e $data/up ]] && break
+		sleep 0.1
+	done
+	for process in $(pgrep virtiofsd); do
+		tr '\0' ' ' <"/proc/$process/cmdline" | grep -q "/$name/" && kill -KILL "$process"
+	done
+	wait "$pid" || status=$?
+	[[ $status -eq 125 && $(cat "$BATS_TEST_TMPDIR/err") == "nacre: virtiofsd, which has the volumes, ended"* ]]
+}
+
 @test "no virtiofsd is left" {
 	nacre run --rm --name "$name" -v "$data:/data" "$ROOT" -- sh -c 'touch /data/up; sleep 60' 3>&- &
 	local pid=$!
