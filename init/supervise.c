@@ -97,6 +97,13 @@ static int wait_time(const struct supervise *supervise, uint64_t stop_due)
 	return due <= now ? 0 : (int)((due - now) / LOOP_MILLISECOND) + 1;
 }
 
+static const char *signal_name(uint32_t signal)
+{
+	if (signal == SIGHUP)
+		return "SIGHUP";
+	return signal == SIGINT ? "SIGINT, or ctrl-alt-del" : "SIGTERM";
+}
+
 static void read_signals(struct supervise *supervise)
 {
 	struct signalfd_siginfo signals[16];
@@ -105,7 +112,7 @@ static void read_signals(struct supervise *supervise)
 	for (size_t i = 0; length > 0 && i < (size_t)length / sizeof(signals[0]); i++) {
 		if (signals[i].ssi_signo == SIGCHLD) /* only wakes us */
 			continue;
-		supervise_want_stop(supervise, signals[i].ssi_signo == SIGINT ? "SIGINT, or ctrl-alt-del" : "SIGTERM");
+		supervise_want_stop(supervise, signal_name(signals[i].ssi_signo));
 	}
 }
 
