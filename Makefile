@@ -107,7 +107,7 @@ $(SYSROOT_STAMP): scripts/build-sysroot scripts/fetch-source scripts/musl-cc.in
 	$(Q)scripts/build-sysroot $(ARCH) >$@.new && mv $@.new $@
 
 # Another compiler or other flags: everything again.
-FLAGS_TEXT := $(CC) $(CFLAGS) $(LDFLAGS) $(WARNINGS)
+FLAGS_TEXT := $(CC) $(CFLAGS) $(LDFLAGS) $(WARNINGS) $(value MUSL_CC)
 FLAGS_STAMP := $(B)/flags.stamp
 ifneq ($(shell cat $(FLAGS_STAMP) 2>/dev/null),$(FLAGS_TEXT))
 $(shell mkdir -p $(B) && echo '$(FLAGS_TEXT)' >$(FLAGS_STAMP))

@@ -15,6 +15,7 @@
 #include "lib/cleanup.h"
 
 #define NESTING_MAX 64
+#define REMOVAL_TRIES 16
 #define LINKS_MAX 16 /* that lead to nothing, in one path */
 
 static int open_below(int root, const char *path, int flags, mode_t mode, uint64_t resolve)
@@ -184,23 +185,30 @@ static int remove_contents(int fd, int depth)
 	return status;
 }
 
+/* The directory is to be empty now. Whoever is about to end may put a last file there meanwhile: that goes as well. */
+static int remove_directory(int directory, const char *name, int depth)
+{
+	int fd, status = -ENOTEMPTY;
+
+	for (int tries = 0; status == -ENOTEMPTY && tries < REMOVAL_TRIES; tries++) {
+		fd = open_below(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
+				RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+		if (fd < 0)
+			return fd == -ENOENT ? 0 : fd;
+		status = remove_contents(fd, depth + 1);
+		if (status == 0 && unlinkat(directory, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			status = -errno;
+	}
+	return status;
+}
+
 static int remove_entry(int directory, const char *name, int depth)
 {
-	int fd, status;
-
 	if (unlinkat(directory, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
-	if (depth >= NESTING_MAX)
-		return -ELOOP;
-	fd = open_below(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, RESOLVE_BENEATH | RESOLVE_NO_XDEV);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	status = remove_contents(fd, depth + 1);
-	if (status < 0)
-		return status;
-	return unlinkat(directory, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+	return depth >= NESTING_MAX ? -ELOOP : remove_directory(directory, name, depth);
 }
 
 int path_remove_tree(int directory, const char *name, struct error *error)

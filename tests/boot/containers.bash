@@ -45,9 +45,9 @@ is()
 	local expected=$1
 
 	shift
-	run -0 "$@"
-	if [[ $output != "$expected" ]]; then
-		echo "$* printed: $output (wanted: $expected)"
+	run "$@"
+	if [[ $status -ne 0 || $output != "$expected" ]]; then
+		echo "$* ended with $status and printed: $output (wanted: $expected)"
 		return 1
 	fi
 }
