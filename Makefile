@@ -95,8 +95,10 @@ endif
 # The musl sysroot with the guest's C libraries. Its path changes with the versions; objects follow the stamp.
 SYSROOT_STAMP := $(B)/sysroot.stamp
 SYSROOT = $(shell cat $(SYSROOT_STAMP) 2>/dev/null)
-# No place of the cache in debugging information, and so in build ids.
-MUSL_CC = NACRE_CC="$(CC)" $(SYSROOT)/bin/musl-cc -ffile-prefix-map=$(SYSROOT)=sysroot
+MUSL_CC = NACRE_CC="$(CC)" $(SYSROOT)/bin/musl-cc
+# No place of the cache in debugging information, and so in build ids. Behind CFLAGS: the last one that fits is taken, and
+# the cache's path may begin with this folder's.
+SYSROOT_MAP = -ffile-prefix-map=$(SYSROOT)=sysroot
 
 ifeq ($(wildcard $(shell cat $(SYSROOT_STAMP) 2>/dev/null)/complete),)
 $(shell rm -f $(SYSROOT_STAMP))
@@ -107,7 +109,7 @@ $(SYSROOT_STAMP): scripts/build-sysroot scripts/fetch-source scripts/musl-cc.in
 	$(Q)scripts/build-sysroot $(ARCH) >$@.new && mv $@.new $@
 
 # Another compiler or other flags: everything again.
-FLAGS_TEXT := $(CC) $(CFLAGS) $(LDFLAGS) $(WARNINGS) $(value MUSL_CC)
+FLAGS_TEXT := $(CC) $(CFLAGS) $(LDFLAGS) $(WARNINGS) $(value SYSROOT_MAP)
 FLAGS_STAMP := $(B)/flags.stamp
 ifneq ($(shell cat $(FLAGS_STAMP) 2>/dev/null),$(FLAGS_TEXT))
 $(shell mkdir -p $(B) && echo '$(FLAGS_TEXT)' >$(FLAGS_STAMP))
@@ -155,7 +157,7 @@ $(B)/obj/proxy/%.o: CFLAGS += -O2
 define compile
 @echo "  CC       $<"
 $(Q)mkdir -p $(@D)
-$(Q)$(MUSL_CC) $(CFLAGS) $(WARNINGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+$(Q)$(MUSL_CC) $(CFLAGS) $(SYSROOT_MAP) $(WARNINGS) $(INCLUDES) -MMD -MP -c -o $@ $<
 endef
 
 $(B)/obj/%.o: %.c $(SYSROOT_STAMP) $(FLAGS_STAMP) | $(GEN_HEADERS)
@@ -181,7 +183,7 @@ $(B)/libproxy.a: $(filter-out %/main.o,$(PROXY_OBJECTS))
 # The unstripped program stays beside the stripped one, as NAME.debug, and NAME.map tells what was linked.
 define link
 @echo "  LINK     $@"
-$(Q)$(MUSL_CC) $(CFLAGS) $(LDFLAGS) -Wl,-Map=$@.map -o $@.debug $^ $(LIBS)
+$(Q)$(MUSL_CC) $(CFLAGS) $(SYSROOT_MAP) $(LDFLAGS) -Wl,-Map=$@.map -o $@.debug $^ $(LIBS)
 $(Q)$(STRIP) --strip-all -R .comment -o $@ $@.debug
 endef
 
