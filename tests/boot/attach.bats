@@ -95,10 +95,11 @@ has() { timeout 60 grep -q -m 1 -- "$2" <(tail -n +1 --pid="$pid" -f "$1"); }
 }
 
 @test "signals are passed on; with --sig-proxy=false they end attach alone" {
-	start traps -- sh -c 'trap "echo caught" TERM; echo up; while :; do sleep 1 & wait; done'
-	says traps up
+	start traps -- sh -c 'trap "echo caught" TERM; while :; do echo tick; sleep 1 & wait; done'
+	says traps tick
 	in_background "$BATS_TEST_TMPDIR/out" nacre attach traps
 	# Nothing says that it is attached: its part of the output does.
+	has "$BATS_TEST_TMPDIR/out" tick
 	nacre kill -s TERM traps
 	has "$BATS_TEST_TMPDIR/out" caught
 	: >"$BATS_TEST_TMPDIR/out"
@@ -107,6 +108,7 @@ has() { timeout 60 grep -q -m 1 -- "$2" <(tail -n +1 --pid="$pid" -f "$1"); }
 	kill -0 $pid
 	local other status=0
 	in_background "$BATS_TEST_TMPDIR/other" nacre attach --sig-proxy=false traps
+	has "$BATS_TEST_TMPDIR/other" tick
 	nacre kill -s TERM traps
 	has "$BATS_TEST_TMPDIR/other" caught
 	kill -TERM $pid
