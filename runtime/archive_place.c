@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/archive.h"
+#include "runtime/printable.h"
 
 /* The guest's names don't go to anybody's terminal as they are. */
 static int refuse(struct error *error, int number, const char *name, const char *reason)
@@ -12,7 +13,7 @@ static int refuse(struct error *error, int number, const char *name, const char 
 	size_t length = 0;
 
 	for (; length < sizeof(text) - 1 && name[length]; length++)
-		text[length] = name[length] >= ' ' && name[length] <= '~' ? name[length] : '?';
+		text[length] = printable(name[length]);
 	text[length] = '\0';
 	return error_set(error, number, "'%s' %s", text, reason);
 }

@@ -19,8 +19,6 @@
 #include "runtime/terminal.h"
 #include "runtime/timeline.h"
 
-/* So many times SIGINT or SIGTERM, and we end without the container's consent: as docker. */
-#define INSISTED_ENOUGH 3
 /* What one read of stdin may cost, with keys that were held back. */
 #define INPUT_COST (INLET_CHUNK + DETACH_KEYS_MOST)
 
@@ -178,7 +176,7 @@ static void signalled(struct signals *signals, int number)
 	}
 	if (!attach->started || raw || attach->told || attach->options->no_signals)
 		interrupt(attach, number);
-	else if ((number == SIGINT || number == SIGTERM) && ++attach->insisted >= INSISTED_ENOUGH)
+	else if ((number == SIGINT || number == SIGTERM) && ++attach->insisted >= SIGNALS_INSISTED)
 		interrupt(attach, number);
 	else
 		send_numbers(attach, FRAME_SIGNAL, 1, (uint32_t)number, 0);
@@ -268,12 +266,6 @@ static void take_note(struct attach *attach, const struct frame *frame)
 	timeline_say("%.*s", (int)frame->length, (const char *)frame->body);
 }
 
-static void take_answer(struct attach *attach, const struct frame *frame)
-{
-	(void)attach;
-	(void)frame;
-}
-
 static void take(struct attach *attach, const struct frame *frame)
 {
 	static const struct {
@@ -282,9 +274,10 @@ static void take(struct attach *attach, const struct frame *frame)
 	} takers[] = {
 		{FRAME_STARTED, take_started}, {FRAME_STDOUT, take_output}, {FRAME_STDERR, take_output},
 		{FRAME_CREDIT_BACK, take_credit}, {FRAME_EXIT, take_exit}, {FRAME_FAILED, take_failed},
-		{FRAME_NOTE, take_note},       {FRAME_ANSWER, take_answer},
+		{FRAME_NOTE, take_note},
 	};
 
+	/* The answers to our signals don't matter. */
 	for (size_t i = 0; i < array_size(takers); i++)
 		if (takers[i].type == frame->type)
 			takers[i].take(attach, frame);

@@ -13,6 +13,7 @@
 #include "runtime/locate.h"
 #include "runtime/pack.h"
 #include "runtime/spec_bundle.h"
+#include "runtime/text_list.h"
 
 #define BUNDLE_ARENA (4u << 20)
 
@@ -103,15 +104,6 @@ static int resolve_user(struct composition *composition, struct error *error)
 	return user_resolve(&composition->user, source->root, user, error);
 }
 
-static size_t count(const char *const *list)
-{
-	size_t length = 0;
-
-	while (list && list[length])
-		length++;
-	return length;
-}
-
 /* As docker: the entrypoint, and behind it what the command line says, or else the image's command; another entrypoint
  * takes the image's command away too. */
 static int compose_command(struct composition *composition, struct error *error)
@@ -125,8 +117,8 @@ static int compose_command(struct composition *composition, struct error *error)
 
 	if (!*rest && !options->entrypoint)
 		rest = (const char *const *)(composition->arguments ? composition->arguments : config->command);
-	entries = count(entry);
-	rests = count(rest);
+	entries = text_list_count(entry);
+	rests = text_list_count(rest);
 	composition->command = calloc(entries + rests + 2, sizeof(char *));
 	if (!composition->command)
 		return error_errno(error, ENOMEM, "command");

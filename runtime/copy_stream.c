@@ -10,11 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest.pb-c.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "proxy/client.h"
 #include "runtime/copy_private.h"
+#include "runtime/printable.h"
+#include "runtime/process_calls.h"
 #include "runtime/streams.h"
 #include "runtime/timeline.h"
 
@@ -55,7 +56,7 @@ static void take_complaints(struct channel *channel, const char *text, size_t le
 		if (text[i] == '\n')
 			end_line(channel);
 		else if (channel->length < LINE_SIZE - 1)
-			channel->line[channel->length++] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+			channel->line[channel->length++] = printable(text[i]);
 	}
 }
 
@@ -94,32 +95,6 @@ static void close_channel(struct channel *channel)
 	loop_remove(channel->loop, &channel->source);
 	fd_close(&channel->stream);
 	fd_close(&channel->complaints);
-}
-
-static void ignore(void *data, const struct ttrpc_result *result)
-{
-	(void)data;
-	(void)result;
-}
-
-/* It shall not outlive us, where the agent can see to that. */
-static void hold(struct copy *copy)
-{
-	Nacre__ProcessRequest request = NACRE__PROCESS_REQUEST__INIT;
-
-	request.container_id = copy->directory.name;
-	request.exec_id = copy->tools.id;
-	ttrpc_client_call(copy->session.client, &nacre__guest__descriptor, "HoldProcess", &request.base, 0, ignore, NULL);
-}
-
-static void end_tool(struct copy *copy)
-{
-	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
-
-	request.container_id = copy->directory.name;
-	request.exec_id = copy->tools.id;
-	request.signal = SIGKILL;
-	session_start(&copy->session, "SignalProcess", &request.base, NULL, NULL);
 }
 
 /* Our side -------------------------------------------------------------------------------------------------------- */
@@ -242,12 +217,14 @@ static int await_tool(struct copy *copy, struct channel *channel, int worked, st
 
 static int run_both(struct copy *copy, struct channel *channel, const struct work *given, struct error *error)
 {
+	struct process_id tool = {&copy->session, copy->directory.name, copy->tools.id};
 	struct worker worker;
 	int worked, status = loop_add(&copy->loop, &channel->source, channel->complaints, EPOLLIN, complaints_readable);
 
 	if (status < 0)
 		return error_errno(error, -status, "watch the guest");
-	hold(copy);
+	/* It shall not outlive us. */
+	process_hold(&tool);
 	status = start_worker(&worker, given, error);
 	if (status < 0)
 		return status;
@@ -259,7 +236,7 @@ static int run_both(struct copy *copy, struct channel *channel, const struct wor
 		return worked;
 	fd_close(&channel->stream);
 	if (worked == WORK_FAILED)
-		end_tool(copy);
+		process_signal(&tool, SIGKILL, NULL, NULL);
 	return await_tool(copy, channel, worked, error);
 }
 

@@ -8,20 +8,18 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "guest.pb-c.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "proxy/client.h"
 #include "runtime/exec_process.h"
 #include "runtime/exit_status.h"
+#include "runtime/process_calls.h"
 #include "runtime/signals.h"
 #include "runtime/stdio_streams.h"
 #include "runtime/terminal.h"
 #include "runtime/timeline.h"
 
 #define REQUEST_LIMIT (8u << 20)
-/* So many times SIGINT or SIGTERM, and we end without the command's consent: as docker. */
-#define INSISTED_ENOUGH 3
 
 struct exec {
 	const struct exec_options *options;
@@ -44,31 +42,31 @@ struct exec {
 
 /* Signals and keys ------------------------------------------------------------------------------------------------- */
 
+static struct process_id process_of(struct exec *exec)
+{
+	return (struct process_id){&exec->session, exec->directory.name, exec->id};
+}
+
 static void resize(struct exec *exec)
 {
-	Grpc__TtyWinResizeRequest request = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
+	struct process_id process = process_of(exec);
+	unsigned rows, columns;
 
-	if (!exec->running || !exec->options->terminal || !terminal_size(&request.row, &request.column))
-		return;
-	request.container_id = exec->directory.name;
-	request.exec_id = exec->id;
-	session_start(&exec->session, "TtyWinResize", &request.base, NULL, NULL);
+	if (exec->running && exec->options->terminal && terminal_size(&rows, &columns))
+		process_resize(&process, rows, columns);
 }
 
 static void forward(struct exec *exec, int number)
 {
-	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
+	struct process_id process = process_of(exec);
 
-	request.container_id = exec->directory.name;
-	request.exec_id = exec->id;
-	request.signal = (uint32_t)number;
-	session_start(&exec->session, "SignalProcess", &request.base, NULL, NULL);
+	process_signal(&process, number, NULL, NULL);
 }
 
 static void signalled(struct signals *signals, int number)
 {
 	struct exec *exec = container_of(signals, struct exec, signals);
-	bool insisted = (number == SIGINT || number == SIGTERM) && ++exec->insisted >= INSISTED_ENOUGH;
+	bool insisted = (number == SIGINT || number == SIGTERM) && ++exec->insisted >= SIGNALS_INSISTED;
 
 	if (number == SIGCONT)
 		terminal_again(&exec->terminal);
@@ -154,57 +152,20 @@ static void exec_answered(void *data, const struct ttrpc_result *result)
 		error_set(&exec->error, EREMOTEIO, "%s", result->message);
 }
 
-static void ignore(void *data, const struct ttrpc_result *result)
-{
-	(void)data;
-	(void)result;
-}
-
-/* Ties the process to us, where the agent can do that: right behind the call that makes it, so that there is no moment
- * at which we could go and leave it. */
-static int hold(struct exec *exec)
-{
-	Nacre__ProcessRequest request = NACRE__PROCESS_REQUEST__INIT;
-
-	request.container_id = exec->directory.name;
-	request.exec_id = exec->id;
-	return ttrpc_client_call(exec->session.client, &nacre__guest__descriptor, "HoldProcess", &request.base, 0, ignore,
-				 NULL);
-}
-
-static void release(struct exec *exec)
-{
-	Nacre__ProcessRequest request = NACRE__PROCESS_REQUEST__INIT;
-	struct error error;
-
-	request.container_id = exec->directory.name;
-	request.exec_id = exec->id;
-	/* An agent that doesn't know it doesn't hold either. */
-	session_call_service(&exec->session, &nacre__guest__descriptor, "ReleaseProcess", &request.base,
-			     SESSION_CALL_TIMEOUT, &error);
-}
-
-/* The agent's refusal of a command is the command's fault, with docker's exit statuses. */
+/* The agent's refusal of a command is the command's fault; a container that has ended meanwhile is none. */
 static int status_of_refusal(enum ttrpc_code code)
 {
-	switch (code) {
-	case TTRPC_NOT_FOUND:
-		return EXIT_NOT_FOUND;
-	case TTRPC_PERMISSION_DENIED:
-		return EXIT_NOT_EXECUTABLE;
-	case TTRPC_FAILED_PRECONDITION:
-		return EXIT_NO_CONTAINER;
-	default:
-		return EXIT_FAULT;
-	}
+	return code == TTRPC_FAILED_PRECONDITION ? EXIT_NO_CONTAINER : process_refusal_status(code);
 }
 
 static int send_request(struct exec *exec, const Grpc__ExecProcessRequest *request, int *status, struct error *error)
 {
 	int result = session_start(&exec->session, "ExecProcess", &request->base, exec_answered, exec);
+	struct process_id process = process_of(exec);
 
+	/* Right behind the call that makes it, so that there is no moment at which we could go and leave it. */
 	if (result == 0 && !exec->options->detached)
-		result = hold(exec);
+		result = process_hold(&process);
 	if (result < 0)
 		return error_errno(error, -result, "call ExecProcess");
 	while (!exec->answered && !exec->cancelled)
@@ -222,6 +183,7 @@ static int send_request(struct exec *exec, const Grpc__ExecProcessRequest *reque
 static int start(struct exec *exec, struct arena *arena, int *status, struct error *error)
 {
 	Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
+	struct process_id process = process_of(exec);
 	cleanup_close int lone = -1;
 	uint32_t ports[3] = {0};
 	int result;
@@ -239,7 +201,7 @@ static int start(struct exec *exec, struct arena *arena, int *status, struct err
 	request.stderr_port = ports[2];
 	result = send_request(exec, &request, status, error);
 	if (result == 0 && exec->options->detached)
-		release(exec);
+		process_release(&process);
 	return result;
 }
 
@@ -252,7 +214,7 @@ static void exit_answered(void *data, const struct ttrpc_result *result)
 	exec->exited = result->code == TTRPC_OK;
 	exec->lost = !exec->exited;
 	if (exec->exited)
-		exec->exit_code = ((const Grpc__WaitProcessResponse *)(const void *)result->response)->status;
+		exec->exit_code = process_exit_status(result);
 	else
 		error_set(&exec->error, EREMOTEIO, "%s", result->message);
 }
@@ -260,14 +222,12 @@ static void exit_answered(void *data, const struct ttrpc_result *result)
 /* The exit is asked for when all output has come: some agents forget the rest with the answer. */
 static void ask_for_exit(struct exec *exec)
 {
-	Grpc__WaitProcessRequest request = GRPC__WAIT_PROCESS_REQUEST__INIT;
+	struct process_id process = process_of(exec);
 
 	if (exec->waited || !streams_ended(&exec->streams.streams))
 		return;
 	exec->waited = true;
-	request.container_id = exec->directory.name;
-	request.exec_id = exec->id;
-	exec->lost = session_start(&exec->session, "WaitProcess", &request.base, exit_answered, exec) < 0;
+	exec->lost = process_wait(&process, exit_answered, exec) < 0;
 }
 
 static int explain_end(struct exec *exec, int *status, struct error *error)
@@ -287,6 +247,7 @@ static int explain_end(struct exec *exec, int *status, struct error *error)
 static int await_exit(struct exec *exec, int *status, struct error *error)
 {
 	int result = stdio_streams_start(&exec->streams, &exec->session, error);
+	struct process_id process = process_of(exec);
 
 	if (result < 0)
 		return result;
@@ -299,7 +260,7 @@ static int await_exit(struct exec *exec, int *status, struct error *error)
 	}
 	if (!exec->left)
 		return explain_end(exec, status, error);
-	release(exec);
+	process_release(&process);
 	return 0;
 }
 

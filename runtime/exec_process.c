@@ -54,18 +54,6 @@ static bool names(const char *entry, const char *variable)
 	return strncmp(entry, variable, length) == 0 && entry[length] == '=';
 }
 
-/* Puts a variable at the end of the list, which has room, and takes out what it replaces. */
-static void set_variable(Grpc__Process *process, const char *variable)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < process->n_env; i++)
-		if (!names(process->env[i], variable))
-			process->env[kept++] = process->env[i];
-	process->env[kept++] = (char *)variable;
-	process->n_env = kept;
-}
-
 static void forget_variable(Grpc__Process *process, const char *name)
 {
 	size_t kept = 0;
@@ -74,6 +62,13 @@ static void forget_variable(Grpc__Process *process, const char *name)
 		if (!names(process->env[i], name))
 			process->env[kept++] = process->env[i];
 	process->n_env = kept;
+}
+
+/* Puts a variable at the end of the list, which has room, and takes out what it replaces. */
+static void set_variable(Grpc__Process *process, const char *variable)
+{
+	forget_variable(process, variable);
+	process->env[process->n_env++] = (char *)variable;
 }
 
 /* The container's, then what another user or a terminal changes, then the options'. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "runtime/process_calls.h"
 #include "runtime/process_file.h"
 #include "runtime/run_private.h"
 #include "runtime/status.h"
@@ -145,9 +146,7 @@ static int status_of_refusal(const struct run *run, int result)
 {
 	if (result != -EREMOTEIO)
 		return EXIT_FAULT;
-	if (run->session.code == TTRPC_NOT_FOUND)
-		return EXIT_NOT_FOUND;
-	return run->session.code == TTRPC_PERMISSION_DENIED ? EXIT_NOT_EXECUTABLE : EXIT_FAULT;
+	return process_refusal_status(run->session.code);
 }
 
 static void exit_answered(void *data, const struct ttrpc_result *result)
@@ -157,7 +156,7 @@ static void exit_answered(void *data, const struct ttrpc_result *result)
 	run->exited = result->code == TTRPC_OK;
 	run->lost = !run->exited;
 	if (run->exited)
-		run->exit_code = ((const Grpc__WaitProcessResponse *)(const void *)result->response)->status;
+		run->exit_code = process_exit_status(result);
 	else
 		error_set(&run->session.error, EREMOTEIO, "%s", result->message);
 }
@@ -166,13 +165,11 @@ static void exit_answered(void *data, const struct ttrpc_result *result)
 static void streams_changed(void *data)
 {
 	struct run *run = data;
-	Grpc__WaitProcessRequest request = GRPC__WAIT_PROCESS_REQUEST__INIT;
 
 	if (run->waited || !run->running || !streams_ended(&run->streams))
 		return;
 	run->waited = true;
-	request.container_id = run->directory.name;
-	run->lost = session_start(&run->session, "WaitProcess", &request.base, exit_answered, run) < 0;
+	run->lost = process_wait(&(struct process_id){&run->session, run->directory.name, ""}, exit_answered, run) < 0;
 }
 
 /* The connection and the VM end together, and the one may be noticed before the other. */

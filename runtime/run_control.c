@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
+#include "runtime/process_calls.h"
 #include "runtime/run_private.h"
 
 #define NEVER UINT32_MAX
@@ -37,32 +38,23 @@ static void input(void *data)
 
 static void resize(void *data, unsigned rows, unsigned columns)
 {
-	Grpc__TtyWinResizeRequest request = GRPC__TTY_WIN_RESIZE_REQUEST__INIT;
 	struct run *run = data;
 
 	run->rows = rows;
 	run->columns = columns;
-	if (!run->running || !run->options->terminal)
-		return;
-	request.container_id = run->directory.name;
-	request.row = rows;
-	request.column = columns;
-	session_start(&run->session, "TtyWinResize", &request.base, NULL, NULL);
+	if (run->running && run->options->terminal)
+		process_resize(&(struct process_id){&run->session, run->directory.name, ""}, rows, columns);
 }
 
 /* Sends it. `answered` as for session_start(). What is left of the output after SIGKILL is no more than what is on its way:
  * clients can have it at any time, and the container's exit isn't found behind it only when they do. */
 static int send_signal(struct run *run, int number, ttrpc_answered answered, void *data)
 {
-	Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
-
 	if (number == SIGKILL) {
 		run->killed = true;
 		drained(run);
 	}
-	request.container_id = run->directory.name;
-	request.signal = (uint32_t)number;
-	return session_start(&run->session, "SignalProcess", &request.base, answered, data);
+	return process_signal(&(struct process_id){&run->session, run->directory.name, ""}, number, answered, data);
 }
 
 struct asked_signal {

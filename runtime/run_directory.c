@@ -16,6 +16,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/path.h"
+#include "runtime/printable.h"
 
 #define BASE_OF_ROOT "/run/nacre"
 #define LONGEST_FILE "/vsock.sock_4294967295"
@@ -351,7 +352,7 @@ static void copy_printable(char *text, size_t size, const char *line, size_t len
 	size_t count = 0;
 
 	for (size_t i = 0; i < length && count + 1 < size; i++)
-		text[count++] = line[i] >= ' ' && line[i] <= '~' ? line[i] : '?';
+		text[count++] = printable(line[i]);
 	text[count] = '\0';
 }
 

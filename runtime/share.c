@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/mount.h>
@@ -19,6 +17,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/path.h"
+#include "proxy/unix_socket.h"
 
 #define LOG "virtiofsd.log"
 #define FOLDER "shared" /* where the tmpfs is, in that namespace */
@@ -163,18 +162,13 @@ static int become_daemon(void *data)
 /* Listening before the VMM comes, so nobody has to wait. */
 static int listen_at(const struct run_directory *directory, struct error *error)
 {
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char path[RUN_FILE_SIZE];
+	int fd = unix_listen(run_directory_file(directory, SHARE_SOCKET, path), error);
 
-	run_directory_file(directory, SHARE_SOCKET, path);
-	if (strlen(path) >= sizeof(address.sun_path))
-		return error_errno(error, ENAMETOOLONG, "%s", path);
-	strcpy(address.sun_path, path);
-	unlinkat(directory->fd, SHARE_SOCKET, 0);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
-		return error_errno(error, errno, "listen at %s", path);
-	return take_fd(&fd);
+	/* virtiofsd waits in accept(2). */
+	if (fd >= 0)
+		fd_set_blocking(fd, true);
+	return fd;
 }
 
 static void daemon_ended(struct loop_source *source, uint32_t events)

@@ -4,6 +4,9 @@
 
 #include "lib/loop.h"
 
+/* So many times SIGINT or SIGTERM, and a front end goes without the consent of what it has passed them on to: as docker's. */
+#define SIGNALS_INSISTED 3
+
 struct signals {
 	struct loop *loop;
 	int fd;

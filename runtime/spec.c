@@ -14,6 +14,7 @@
 
 #include "lib/cleanup.h"
 #include "runtime/spec_bundle.h"
+#include "runtime/text_list.h"
 
 #define ENVIRONMENT_DEFAULTS 4
 #define DEVICE_ANY (-1)
@@ -78,15 +79,6 @@ static char **texts(struct arena *arena, const char *const *from, size_t count)
 	return list;
 }
 
-static size_t count_texts(const char *const *list)
-{
-	size_t count = 0;
-
-	while (list[count])
-		count++;
-	return count;
-}
-
 static bool same_variable(const char *a, const char *b)
 {
 	size_t length = strcspn(a, "=");
@@ -110,7 +102,7 @@ static void set_variable(Grpc__Process *process, const char *variable, bool repl
 static void build_environment(Grpc__Process *process, const struct spec_options *options, char *const *base,
 			      struct arena *arena)
 {
-	size_t base_count = base ? count_texts((const char *const *)base) : 0;
+	size_t base_count = base ? text_list_count((const char *const *)base) : 0;
 	const char *host = arena_printf(arena, "HOSTNAME=%s", options->name);
 	const char *home = arena_printf(arena, "HOME=%s", options->user ? options->user->home : "");
 	const char *term = arena_printf(arena, "TERM=%s", options->term ? options->term : "xterm");
@@ -185,7 +177,7 @@ static Grpc__Process *build_process(const struct spec_options *options, struct a
 		return NULL;
 	build_terminal(process, options, arena);
 	process->user = build_user(options->user, arena);
-	process->n_args = count_texts(options->command);
+	process->n_args = text_list_count(options->command);
 	process->args = texts(arena, options->command, process->n_args);
 	process->cwd = (char *)options->directory;
 	process->capabilities = build_capabilities(options->user, arena);
@@ -204,7 +196,7 @@ static void build_mounts(Grpc__Spec *spec, struct arena *arena)
 		mount->destination = (char *)mounts[i].destination;
 		mount->type = (char *)mounts[i].type;
 		mount->source = (char *)mounts[i].source;
-		mount->n_options = count_texts(mounts[i].options);
+		mount->n_options = text_list_count(mounts[i].options);
 		mount->options = texts(arena, mounts[i].options, mount->n_options);
 		spec->mounts[spec->n_mounts++] = mount;
 	}
@@ -309,7 +301,7 @@ static int build_from_bundle(const struct spec_options *options, struct arena *a
 	if (!*(*made)->hostname)
 		(*made)->hostname = (char *)options->name;
 	if (*options->command) {
-		process->n_args = count_texts(options->command);
+		process->n_args = text_list_count(options->command);
 		process->args = texts(arena, options->command, process->n_args);
 	}
 	if (options->directory)

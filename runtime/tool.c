@@ -2,12 +2,15 @@
 #include "runtime/tool.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "guest.pb-c.h"
 #include "lib/cleanup.h"
+#include "runtime/process_calls.h"
+#include "runtime/text_list.h"
 
 #define ARGUMENTS_MOST 16
 #define CHUNK 65536u
@@ -15,15 +18,6 @@
 void tools_open(struct tools *tools, struct session *session, const char *container)
 {
 	*tools = (struct tools){.session = session, .container = container};
-}
-
-static size_t count_of(const char *const *list)
-{
-	size_t count = 0;
-
-	while (list[count])
-		count++;
-	return count;
 }
 
 static int start_guest_tool(struct tools *tools, const char *name, const char *const *arguments,
@@ -35,7 +29,7 @@ static int start_guest_tool(struct tools *tools, const char *name, const char *c
 	request.exec_id = tools->id;
 	request.tool = (char *)name;
 	request.arguments = (char **)arguments;
-	request.n_arguments = count_of(arguments);
+	request.n_arguments = text_list_count(arguments);
 	request.stdin_port = ports[0];
 	request.stdout_port = ports[1];
 	request.stderr_port = ports[2];
@@ -51,7 +45,7 @@ static int start_plain(struct tools *tools, const char *name, const char *const 
 	Grpc__User user = GRPC__USER__INIT;
 	char *list[ARGUMENTS_MOST + 1] = {(char *)name};
 	char *environment[] = {(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
-	size_t count = count_of(arguments);
+	size_t count = text_list_count(arguments);
 
 	if (count >= ARGUMENTS_MOST)
 		return error_set(error, E2BIG, "%s: too many arguments", name);
@@ -163,12 +157,7 @@ int tools_read(struct tools *tools, const char *name, const char *const *argumen
 		length += (size_t)count;
 	text[length] = '\0';
 	if (count < 0) {
-		Grpc__SignalProcessRequest request = GRPC__SIGNAL_PROCESS_REQUEST__INIT;
-
-		request.container_id = (char *)tools->container;
-		request.exec_id = tools->id;
-		request.signal = 9;
-		session_start(tools->session, "SignalProcess", &request.base, NULL, NULL);
+		process_signal(&(struct process_id){tools->session, tools->container, tools->id}, SIGKILL, NULL, NULL);
 		return (int)count;
 	}
 	return tools_wait(tools, error);

@@ -1,5 +1,5 @@
 // uses: runtime/tool.c runtime/session.c lib/ttrpc_server.c lib/ttrpc_client.c lib/ttrpc.c lib/loop.c lib/buffer.c
-// uses: lib/arena.c lib/fd.c lib/error.c
+// uses: runtime/process_calls.c lib/arena.c lib/fd.c lib/error.c
 /* Tools in a container, by nacre's own agent and by another one: both are played here. */
 #include <setjmp.h>
 #include <stdarg.h>
