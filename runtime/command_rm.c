@@ -24,6 +24,8 @@ static int end(const struct run_directory *directory, struct error *error)
 		status = control_await(&control, -1, error);
 	}
 	control_close(&control);
+	if (status == 0)
+		run_directory_await_end(directory);
 	return status == -ESRCH ? 0 : status;
 }
 

@@ -89,7 +89,7 @@ static int read_until(struct control *control, enum frame_type type, uint64_t de
 			return error_set(error, ETIMEDOUT, "no answer from the monitor");
 		to = buffer_reserve(&control->received, FRAME_BUFFER_LIMIT - buffer_length(&control->received));
 		count = to ? recv(control->fd, to, FRAME_BUFFER_LIMIT - buffer_length(&control->received), 0) : -1;
-		if (count <= 0 && errno != EINTR)
+		if (count == 0 || (count < 0 && errno != EINTR))
 			return 0;
 		buffer_commit(&control->received, count > 0 ? (size_t)count : 0);
 	}

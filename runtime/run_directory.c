@@ -255,6 +255,20 @@ bool run_directory_alive(const struct run_directory *directory)
 	return alive;
 }
 
+void run_directory_await_end(const struct run_directory *directory)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd;
+
+	/* So that nobody takes our lock for a monitor's. */
+	flock(directory->base, LOCK_EX);
+	fd = openat(directory->fd, RUN_DIRECTORY_LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		fcntl(fd, F_OFD_SETLKW, &lock);
+	fd_close(&fd);
+	flock(directory->base, LOCK_UN);
+}
+
 /* Whether the name still is that of what was opened. */
 static bool is_current(const struct run_directory *directory)
 {

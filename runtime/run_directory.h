@@ -48,6 +48,9 @@ bool run_directory_alive(const struct run_directory *directory);
 /* Removes an opened one, as run_directory_remove(), unless its VM lives. 0 or -errno (EBUSY). */
 int run_directory_discard(struct run_directory *directory, struct error *error);
 
+/* Waits for the end of a monitor that is about to end: its lock may go a moment after its connections. */
+void run_directory_await_end(const struct run_directory *directory);
+
 /* Gives it up as it is. Nothing happens where it isn't open. */
 void run_directory_close(struct run_directory *directory);
 

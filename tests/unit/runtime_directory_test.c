@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -134,6 +135,41 @@ static void alive(void **state)
 	run_directory_close(&directory);
 }
 
+/* A monitor's lock goes a moment after its connections: who knows of its end waits for that, and can discard it then. */
+static void the_end_is_awaited(void **state)
+{
+	volatile bool *ending = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct run_directory directory, own;
+	struct error error;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		run_directory_create(&own, NAME, &error);
+		/* What clients see of its end. */
+		close(ready[0]);
+		close(ready[1]);
+		/* And the rest of it: the longer, the surer a look that doesn't wait is found out. */
+		usleep(100000);
+		*ending = true;
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 0);
+	close(ready[0]);
+	assert_int_equal(run_directory_open(&directory, NAME, &error), 0);
+	run_directory_await_end(&directory);
+	assert_true(*ending);
+	assert_int_equal(run_directory_discard(&directory, &error), 0);
+	run_directory_close(&directory);
+	waitpid(pid, NULL, 0);
+	munmap((void *)ending, 1);
+}
+
 /* Who has opened the old one of a name doesn't remove the new one. */
 static void not_another(void **state)
 {
@@ -233,6 +269,7 @@ int main(void)
 		cmocka_unit_test(dead_are_removed),
 		cmocka_unit_test(kept),
 		cmocka_unit_test(alive),
+		cmocka_unit_test(the_end_is_awaited),
 		cmocka_unit_test(not_another),
 		cmocka_unit_test(stripped),
 		cmocka_unit_test(bad_names),
