@@ -10,35 +10,27 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "runtime/filesystem.h"
 
-#define HEAD_SIZE 2048
-
+/* Archives for the kernel to unpack. */
 static const struct {
-	size_t offset, length;
+	size_t length;
 	const char *magic;
-	const char *type; /* of a disk's file system; NULL: an archive for the kernel to unpack */
-} kinds[] = {
-	{0, 6, "070701", NULL},			    /* cpio */
-	{0, 6, "070702", NULL},			    /* cpio with checksums */
-	{0, 2, "\x1f\x8b", NULL},		    /* gzip; whether a kernel takes it is up to that */
-	{0, 6, "\xfd""7zXZ\0", NULL},		    /* xz */
-	{0, 4, "\x28\xb5\x2f\xfd", NULL},	    /* zstd */
-	{0, 4, "\x02\x21\x4c\x18", NULL},	    /* lz4, as the kernel has it */
-	{0, 4, "hsqs", "squashfs"},
-	{1024, 4, "\xe2\xe1\xf5\xe0", "erofs"},
-	{1024 + 56, 2, "\x53\xef", "ext4"},
+} archives[] = {
+	{6, "070701"},		 /* cpio */
+	{6, "070702"},		 /* cpio with checksums */
+	{2, "\x1f\x8b"},	 /* gzip; whether a kernel takes it is up to that */
+	{6, "\xfd""7zXZ\0"},	 /* xz */
+	{4, "\x28\xb5\x2f\xfd"}, /* zstd */
+	{4, "\x02\x21\x4c\x18"}, /* lz4, as the kernel has it */
 };
 
-static int find_kind(const char *head, size_t length, const char **type)
+static bool is_archive(const char *head, size_t length)
 {
-	for (size_t i = 0; i < array_size(kinds); i++) {
-		if (kinds[i].offset + kinds[i].length > length ||
-		    memcmp(head + kinds[i].offset, kinds[i].magic, kinds[i].length) != 0)
-			continue;
-		*type = kinds[i].type;
-		return 0;
-	}
-	return -EINVAL;
+	for (size_t i = 0; i < array_size(archives); i++)
+		if (archives[i].length <= length && memcmp(head, archives[i].magic, archives[i].length) == 0)
+			return true;
+	return false;
 }
 
 static int check_verity(char *text, size_t length, const char *path, struct error *error)
@@ -74,7 +66,7 @@ static int read_verity(struct image *image, struct error *error)
 int image_open(struct image *image, const char *path, struct error *error)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char head[HEAD_SIZE];
+	char head[FILESYSTEM_HEAD_SIZE];
 	ssize_t length;
 
 	*image = (struct image){.path = path};
@@ -83,8 +75,12 @@ int image_open(struct image *image, const char *path, struct error *error)
 	length = read(fd, head, sizeof(head));
 	if (length < 0)
 		return error_errno(error, errno, "read %s", path);
-	if (find_kind(head, (size_t)length, &image->type) < 0)
+	/* First: what an archive holds may look like a superblock. */
+	if (is_archive(head, (size_t)length))
+		return 0;
+	image->type = filesystem_of(head, (size_t)length);
+	if (!image->type)
 		return error_set(error, EINVAL, "%s is no guest image: neither an initramfs nor erofs, ext4 or squashfs",
 				 path);
-	return image->type ? read_verity(image, error) : 0;
+	return read_verity(image, error);
 }

@@ -6,19 +6,8 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "runtime/filesystem.h"
 #include "runtime/source.h"
-
-/* Magic numbers of the superblocks, all little-endian. */
-static const struct {
-	const char *name;
-	off_t offset;
-	uint8_t magic[4];
-	size_t length;
-} filesystems[] = {
-	{"erofs", 1024, {0xe2, 0xe1, 0xf5, 0xe0}, 4},
-	{"squashfs", 0, {'h', 's', 'q', 's'}, 4},
-	{"ext4", 1024 + 56, {0x53, 0xef}, 2},
-};
 
 /* Of squashfs, by number (its superblock, at 20); those that the guest's kernels have (kernel-config/squashfs.config) are
  * left out. */
@@ -37,21 +26,16 @@ static void find_compressor(struct source *source)
 
 static int image_open(struct source *source, struct error *error)
 {
-	uint8_t bytes[4];
+	char head[FILESYSTEM_HEAD_SIZE];
+	ssize_t length = pread(source->fd, head, sizeof(head), 0);
 
-	for (size_t i = 0; i < array_size(filesystems); i++) {
-		ssize_t length = pread(source->fd, bytes, filesystems[i].length, filesystems[i].offset);
-
-		if (length < 0)
-			return error_errno(error, errno, "read it");
-		if ((size_t)length == filesystems[i].length &&
-		    memcmp(bytes, filesystems[i].magic, filesystems[i].length) == 0) {
-			source->filesystem = filesystems[i].name;
-			find_compressor(source);
-			return 1;
-		}
-	}
-	return 0;
+	if (length < 0)
+		return error_errno(error, errno, "read it");
+	source->filesystem = filesystem_of(head, (size_t)length);
+	if (!source->filesystem)
+		return 0;
+	find_compressor(source);
+	return 1;
 }
 
 static int image_start(struct source *source, const struct run_directory *directory, struct child *child,

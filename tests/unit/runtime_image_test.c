@@ -1,4 +1,4 @@
-// uses: runtime/image.c lib/error.c lib/fd.c
+// uses: runtime/image.c runtime/filesystem.c lib/error.c lib/fd.c
 /* What kind of guest image a file is, and the text of dm-verity beside it. */
 #include <stdarg.h>
 #include <stddef.h>
