@@ -1,14 +1,13 @@
 #!/usr/bin/env bats
 # `nacre exec`, in one virtual machine.
 
-bats_require_minimum_version 1.5.0
+load containers
 
 setup_file()
 {
-	local top
-	top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	export PATH=$top/build:$PATH NACRE_RUNTIME_DIR=$BATS_FILE_TMPDIR/run NAME=exec-$$
-	nacre run -d --rm --name "$NAME" -e COLOUR=blue -w /usr -u 1000 "$top/build/rootfs-busybox" -- \
+	own_directory
+	export NAME=exec-$$
+	nacre run -d --rm --name "$NAME" -e COLOUR=blue -w /usr -u 1000 "$ROOT" -- \
 		sh -c 'trap "exit 0" TERM; while :; do sleep 1000 & wait; done' 3>&-
 }
 
@@ -17,19 +16,6 @@ teardown_file()
 {
 	nacre exec "$NAME" kill -TERM 1
 	timeout 60 tail --pid="$(cat "$NACRE_RUNTIME_DIR/$NAME/monitor.pid")" -f /dev/null
-}
-
-# fails STATUS TEXT COMMAND...: ends with this status and says TEXT, in one line.
-fails()
-{
-	local expected=$1 text=$2
-
-	shift 2
-	run -"$expected" --separate-stderr "$@"
-	if [[ $stderr != "nacre: "*"$text"* || $stderr == *$'\n'* ]]; then
-		echo "$* ended with $status and said: $stderr (wanted: $expected, $text)"
-		return 1
-	fi
 }
 
 @test "streams are apart, and the exit status is the command's" {

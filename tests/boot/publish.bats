@@ -1,15 +1,9 @@
 #!/usr/bin/env bats
 # `nacre run --publish [IP:]HOSTPORT:PORT[/tcp|udp]` and `--network`.
 
-bats_require_minimum_version 1.5.0
+load containers
 
-setup_file()
-{
-	export TOP ROOT
-	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	ROOT=$TOP/build/rootfs-busybox
-	export PATH=$TOP/build:$PATH
-}
+setup_file() { own_directory; }
 
 setup()
 {
@@ -127,7 +121,7 @@ ask()
 	done
 	run -125 --separate-stderr run_nacre -p "127.0.0.1:$port:80" "$ROOT" -- true
 	[[ $stderr == "nacre: "*"Could not set up host forwarding rule"*"$port"* && $stderr != *$'\n'* ]]
-	[[ ! -e /run/nacre/$name ]]
+	[[ ! -e $NACRE_RUNTIME_DIR/$name ]]
 	for publish in 80 80:0 x:80 80:80/sctp localhost:80:80 '[::1]:80:80'; do
 		run -125 --separate-stderr run_nacre -p "$publish" "$ROOT" -- true
 		[[ $stderr == "nacre: --publish: "* && $stderr != *$'\n'* ]]

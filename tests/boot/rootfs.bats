@@ -1,16 +1,12 @@
 #!/usr/bin/env bats
 # What `nacre run` takes for ROOTFS: directories, OCI bundles, OCI image layouts, archives and images of file systems.
 
-bats_require_minimum_version 1.5.0
+load containers
 
 setup_file()
 {
-	export TOP ROOT GOOD HOSTILE
-	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	ROOT=$TOP/build/rootfs-busybox
-	GOOD=$BATS_FILE_TMPDIR/good
-	HOSTILE=$BATS_FILE_TMPDIR/hostile
-	export PATH=$TOP/build:$PATH XDG_CACHE_HOME=$BATS_FILE_TMPDIR/cache
+	own_directory
+	export GOOD=$BATS_FILE_TMPDIR/good HOSTILE=$BATS_FILE_TMPDIR/hostile XDG_CACHE_HOME=$BATS_FILE_TMPDIR/cache
 	python3 "$BATS_TEST_DIRNAME/make_images.py" good "$ROOT" "$GOOD"
 	python3 "$BATS_TEST_DIRNAME/make_images.py" hostile "$HOSTILE"
 }
@@ -37,7 +33,7 @@ refused()
 		echo "$1 said: $stderr (wanted: $2)"
 		return 1
 	fi
-	[[ ! -e /run/nacre/$name ]]
+	[[ ! -e $NACRE_RUNTIME_DIR/$name ]]
 	kept=$(find "$images" -mindepth 1 -maxdepth 1 ! -name .lock ! -name 'sha256-*' 2>/dev/null || true)
 	[[ ! $kept ]]
 }

@@ -1,15 +1,9 @@
 #!/usr/bin/env bats
 # `nacre run --volume SRC:DST[:ro]`: directories and files of this machine in the container.
 
-bats_require_minimum_version 1.5.0
+load containers
 
-setup_file()
-{
-	export TOP ROOT
-	TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	ROOT=$TOP/build/rootfs-busybox
-	export PATH=$TOP/build:$PATH
-}
+setup_file() { own_directory; }
 
 setup()
 {
@@ -57,7 +51,7 @@ run_nacre()
 	nacre run --rm --name "$name" -v "$data:/data:ro" "$ROOT" -- sh -c 'sleep 60' 3>&- &
 	local pid=$! attributes=
 	for ((i = 0; i < 300; i++)); do
-		[[ -e /run/nacre/$name/status.json && $(jq -r .state "/run/nacre/$name/status.json") == running ]] && break
+		[[ -e $NACRE_RUNTIME_DIR/$name/status.json && $(jq -r .state "$NACRE_RUNTIME_DIR/$name/status.json") == running ]] && break
 		sleep 0.1
 	done
 	attributes=$(for process in $(pgrep virtiofsd); do
@@ -98,7 +92,7 @@ run_nacre()
 	[[ $stderr == *"another volume at /data"* ]]
 	run -125 --separate-stderr run_nacre -v "$data/none:/data" "$ROOT" -- true
 	[[ $stderr == *"volume $data/none: No such file or directory" ]]
-	[[ ! -e /run/nacre/$name ]]
+	[[ ! -e $NACRE_RUNTIME_DIR/$name ]]
 }
 
 @test "without virtiofsd: read-only directories are packed, others refused" {
@@ -148,9 +142,9 @@ run_nacre()
 	[[ -e $data/up ]]
 	kill -KILL "$pid"
 	for ((i = 0; i < 100; i++)); do
-		[[ -e /run/nacre/$name ]] || break
+		[[ -e $NACRE_RUNTIME_DIR/$name ]] || break
 		sleep 0.1
 	done
-	[[ ! -e /run/nacre/$name ]]
+	[[ ! -e $NACRE_RUNTIME_DIR/$name ]]
 	! pgrep -f "virtiofsd.*/$name/"
 }
