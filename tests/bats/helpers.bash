@@ -196,6 +196,26 @@ remove()
 	agentctl RemoveContainer "{\"container_id\": \"$id\"}"
 }
 
+# began COMMAND...: a container in the background, which has said "up".
+began()
+{
+	: >"$BATS_TEST_TMPDIR/output"
+	container -- "$@" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
+	running=$!
+	timeout 60 grep -qm 1 up <(tail -n +1 -f "$BATS_TEST_TMPDIR/output")
+}
+
+# ended STATUS OUTPUT: that container's, once it and the agent, or the machine, have ended by themselves.
+ended()
+{
+	local status=0
+
+	wait "$running" || status=$?
+	agent_ended
+	echo "status $status; $(cat "$BATS_TEST_TMPDIR"/output "$BATS_TEST_TMPDIR"/errors)"
+	[[ $status -eq $1 && $(cat "$BATS_TEST_TMPDIR/output") == "$2" ]]
+}
+
 # fails STATUS TEXT COMMAND...: it has to end with this status, and to say TEXT on stderr.
 fails()
 {

@@ -13,24 +13,10 @@ start()
 {
 	NACRE_STOP_TIMEOUT=$1 agent_start
 	shift
-	: >"$BATS_TEST_TMPDIR/output"
-	container -- "$@" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
-	running=$!
-	timeout 30 grep -qm 1 up <(tail -f "$BATS_TEST_TMPDIR/output")
+	began "$@"
 }
 
 stop() { kill "$(cat "$AGENT_DIR/agent.pid")"; }
-
-# ended STATUS OUTPUT: the container's, once it and the agent are gone.
-ended()
-{
-	local status=0
-
-	wait "$running" || status=$?
-	agent_ended
-	echo "status $status; $(cat "$BATS_TEST_TMPDIR"/output "$BATS_TEST_TMPDIR"/errors)"
-	[[ $status -eq $1 && $(cat "$BATS_TEST_TMPDIR/output") == "$2" ]]
-}
 
 @test "a container that catches SIGTERM says its last words, and its exit is told" {
 	start 30 sh -c 'trap "echo last words; exit 7" TERM; echo up; while :; do sleep 1000 & wait; done'

@@ -37,26 +37,6 @@ shows()
 	}
 }
 
-# began COMMAND...: a container in the background, which has said "up".
-began()
-{
-	: >"$BATS_TEST_TMPDIR/output"
-	container -- "$@" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
-	running=$!
-	timeout 60 grep -qm 1 up <(tail -n +1 -f "$BATS_TEST_TMPDIR/output")
-}
-
-# ended STATUS OUTPUT: the container's, and the machine has ended by itself.
-ended()
-{
-	local status=0
-
-	wait "$running" || status=$?
-	agent_ended
-	echo "status $status; $(cat "$BATS_TEST_TMPDIR"/output "$BATS_TEST_TMPDIR"/errors)"
-	[[ $status -eq $1 && $(cat "$BATS_TEST_TMPDIR/output") == "$2" ]]
-}
-
 last_words='trap "echo last words; exit 7" TERM; echo up; while :; do sleep 1000 & wait; done'
 
 # image KIND LINE...: the guest image with these lines in its list, in $BATS_TEST_TMPDIR/image.KIND.
