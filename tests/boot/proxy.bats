@@ -14,8 +14,9 @@ proxy() { agentctl --address "unix://$AGENT_DIR/proxy.sock" "nacre.Proxy/$1"; }
 }
 
 @test "ListConnections tells each connection with its counters" {
-	local agent
+	local agent pid
 	coproc CLIENT { agentctl script 3>&-; }
+	pid=$CLIENT_PID # bash forgets it when the client has ended
 	echo "checked Health.Check" >&"${CLIENT[1]}"
 	read -r _ <&"${CLIENT[0]}"
 	agent=$(proxy ListConnections | jq -c '.connections[] | select(.origin == "AGENT")')
@@ -23,5 +24,5 @@ proxy() { agentctl --address "unix://$AGENT_DIR/proxy.sock" "nacre.Proxy/$1"; }
 	jq -e '.state == "OPEN" and .guest_port == 1024 and .host_port > 0 and .credit > 0 and .backlog == 0
 		and (.to_guest | tonumber) > 10 and (.from_guest | tonumber) > 10' <<<"$agent"
 	exec {CLIENT[1]}>&-
-	wait "$CLIENT_PID"
+	wait "$pid"
 }
