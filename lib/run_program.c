@@ -28,6 +28,7 @@ static _Noreturn void execute(char *const arguments[], int pipe)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
+	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -106,10 +107,13 @@ int run_program(char *const arguments[], uint64_t timeout, struct error *error)
 	if (pid > 0)
 		process = (int)syscall(SYS_pidfd_open, pid, 0);
 	status = pid < 0 || process < 0 ? -errno : 0;
+	/* A group of its own, here too as the child may not have come to it: what it has started ends with it. */
+	if (pid > 0)
+		setpgid(pid, pid);
 	fd_close(&theirs);
 	ended = status == 0 && wait_for(process, &output, timeout);
 	if (pid > 0 && !ended)
-		kill(pid, SIGKILL);
+		kill(-pid, SIGKILL);
 	if (ended && output.pipe >= 0)
 		read_output(&output);
 	fd_close(&output.pipe);

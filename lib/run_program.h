@@ -8,8 +8,8 @@
 #include "lib/error.h"
 
 /* Runs arguments[0], an absolute path, with no signal blocked, /dev/null as stdin, and what it prints taken for the error's
- * text: its first line. 0; -ETIMEDOUT, killed, after `timeout` nanoseconds; -EIO where it fails; -errno where it can't be
- * started (ENOENT: there is no such program). */
+ * text: its first line. 0; -ETIMEDOUT after `timeout` nanoseconds, killed together with what it has started; -EIO where it
+ * fails; -errno where it can't be started (ENOENT: there is no such program). */
 int run_program(char *const arguments[], uint64_t timeout, struct error *error);
 
 #endif

@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,9 +58,18 @@ static void one_that_is_not_there_is_named(void **state)
 
 static void one_that_does_not_end_is_ended(void **state)
 {
+	int status;
+
 	(void)state;
-	assert_int_equal(run("sleep 1000", 50 * LOOP_MILLISECOND), -ETIMEDOUT);
+	/* What loses its parent becomes ours, and is there to be looked at. */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	assert_int_equal(run("sleep 1000 & wait", 50 * LOOP_MILLISECOND), -ETIMEDOUT);
+	alarm(20);
+	assert_true(waitpid(-1, &status, 0) > 0);
+	alarm(0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
 static void a_grandchild_with_its_output_is_not_waited_for(void **state)
