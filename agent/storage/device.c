@@ -1,8 +1,10 @@
 /* Block devices come with a uevent, and devtmpfs has made the node by then. The socket is bound before the first look,
- * so that no device can come unseen between the look and the wait. */
+ * so that no device can come unseen between the look and the wait. Sysfs and devtmpfs show a disk a little before it can
+ * be opened, and the uevent comes after that: a disk is there when it opens. */
 #include "agent/storage/device.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,11 +20,16 @@
 #define KERNEL_GROUP 1
 #define EVENT_SIZE 8192
 
-static bool is_block_device(const char *path)
+static bool opens_as_block_device(const char *path)
 {
+	cleanup_close int fd = -1;
 	struct stat status;
 
-	return stat(path, &status) == 0 && S_ISBLK(status.st_mode);
+	/* Other devices may do something when they are opened. */
+	if (stat(path, &status) < 0 || !S_ISBLK(status.st_mode))
+		return false;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 || errno != ENXIO;
 }
 
 static int open_events(struct error *error)
@@ -61,7 +68,7 @@ static bool is_there(struct wanted *wanted)
 		return false;
 	if (wanted->pci)
 		snprintf(wanted->path, sizeof(wanted->path), "/dev/%s", name);
-	return is_block_device(wanted->path);
+	return opens_as_block_device(wanted->path);
 }
 
 /* `what` is for the message. */

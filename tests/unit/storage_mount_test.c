@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
@@ -167,6 +168,23 @@ static void a_device_that_does_not_come_is_waited_for_and_no_longer(void **state
 	assert_int_equal(storage_mount(&request, &error), -EINVAL);
 	request.source = "02/03";
 	assert_int_equal(storage_mount(&request, &error), -EINVAL);
+}
+
+/* As a disk is for a moment after sysfs and devtmpfs show it. */
+static void a_device_that_does_not_open_yet_is_waited_for(void **state)
+{
+	struct storage_request request = {
+		.driver = "mmioblk", .source = "/dev/early", .fstype = "erofs", .mount_point = POINT,
+		.container_id = "c1", .hotplug_timeout = 100 * LOOP_MILLISECOND, WORDS("ro"),
+	};
+
+	(void)state;
+	assert_int_equal(mount("tmpfs", "/dev", "tmpfs", 0, "mode=755"), 0);
+	/* No driver has this number: opening it is ENXIO. */
+	assert_int_equal(mknod("/dev/early", S_IFBLK | 0600, makedev(240, 77)), 0);
+	assert_int_equal(storage_mount(&request, &error), -ETIMEDOUT);
+	assert_int_equal(umount2("/dev", MNT_DETACH), 0);
+	assert_false(exists(POINT));
 }
 
 static void a_place_on_the_pci_buses_is_waited_for_too(void **state)
@@ -326,6 +344,7 @@ int main(void)
 		TEST(local_makes_a_folder_with_mode_and_group),
 		TEST(a_file_is_bound_to_a_file),
 		TEST(a_device_that_does_not_come_is_waited_for_and_no_longer),
+		TEST(a_device_that_does_not_open_yet_is_waited_for),
 		TEST(a_place_on_the_pci_buses_is_waited_for_too),
 		TEST(what_is_mounted_already_is_left_as_it_is),
 		TEST(an_overlay_gets_its_upper_folders),
