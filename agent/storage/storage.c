@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/storage/device.h"
+#include "agent/device/disk.h"
 #include "agent/storage/fs_group.h"
 #include "agent/storage/made.h"
 #include "agent/storage/options.h"
@@ -136,7 +136,7 @@ static int mount_as_asked(const struct storage_request *request, struct error *e
 
 static int mount_mmio_block(const struct storage_request *request, struct error *error)
 {
-	int status = device_wait(request->source, request->hotplug_timeout, error);
+	int status = disk_wait(request->source, request->hotplug_timeout, error);
 
 	return status < 0 ? status : mount_as_asked(request, error);
 }
@@ -145,12 +145,12 @@ static int mount_mmio_block(const struct storage_request *request, struct error 
 static int mount_block(const struct storage_request *request, struct error *error)
 {
 	struct storage_request found = *request;
-	char path[DEVICE_PATH_SIZE];
+	char path[DISK_PATH_SIZE];
 	int status;
 
 	if (*request->source == '/')
 		return mount_mmio_block(request, error);
-	status = device_wait_pci(request->source, request->hotplug_timeout, path, error);
+	status = disk_wait_pci(request->source, request->hotplug_timeout, path, error);
 	found.source = path;
 	return status < 0 ? status : mount_as_asked(&found, error);
 }

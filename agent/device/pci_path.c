@@ -1,6 +1,6 @@
 /* From element to element through sysfs: a device's folder has the folders of the devices behind it, and its pci_bus/ says
  * which bus that is. Names in sysfs are the kernel's; of the path that was asked for only numbers get there. */
-#include "agent/storage/pci_path.h"
+#include "agent/device/pci_path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -144,9 +144,9 @@ static int find_bus(const char *bridge, char bus[PCI_NAME_SIZE])
 	return 0;
 }
 
-int pci_path_find_disk(const struct pci_path *path, const char *devices, char name[PCI_NAME_SIZE])
+int pci_path_find(const struct pci_path *path, const char *devices, char folder[PATH_MAX])
 {
-	char folder[PATH_MAX], bus[PCI_NAME_SIZE], device[PCI_NAME_SIZE + 16];
+	char bus[PCI_NAME_SIZE], device[PCI_NAME_SIZE + 16];
 	int status = find_root(path, devices, folder);
 
 	snprintf(bus, sizeof(bus), "0000:%02x", path->root);
@@ -158,11 +158,19 @@ int pci_path_find_disk(const struct pci_path *path, const char *devices, char na
 		snprintf(device, sizeof(device), "%s:%02x.%x", bus, path->devices[i].slot, path->devices[i].function);
 		status = enter(folder, device);
 	}
+	return status;
+}
+
+int pci_path_find_virtio(const struct pci_path *path, const char *devices, const char *kind, char name[PCI_NAME_SIZE])
+{
+	char folder[PATH_MAX];
+	int status = pci_path_find(path, devices, folder);
+
 	if (status == 0)
 		status = first_name(folder, "virtio", name);
 	if (status == 0)
 		status = enter(folder, name);
 	if (status == 0)
-		status = enter(folder, "block");
+		status = enter(folder, kind);
 	return status < 0 ? status : first_name(folder, "", name);
 }

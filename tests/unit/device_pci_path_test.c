@@ -1,4 +1,4 @@
-// uses: agent/storage/pci_path.c lib/error.c
+// uses: agent/device/pci_path.c lib/error.c
 /* PCI paths, and what they lead to in a folder like sysfs's. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "agent/storage/pci_path.h"
+#include "agent/device/pci_path.h"
 
 static struct error error;
 static char devices[] = "/tmp/nacre-pci.XXXXXX";
@@ -52,7 +52,7 @@ static const char *find(const char *text)
 	struct pci_path path;
 
 	assert_int_equal(pci_path_parse(&path, text, &error), 0);
-	return pci_path_find_disk(&path, devices, name) == 0 ? name : NULL;
+	return pci_path_find_virtio(&path, devices, "block", name) == 0 ? name : NULL;
 }
 
 static void parses_slots_functions_and_root_buses(void **state)
