@@ -62,28 +62,36 @@ vm_start()
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$build/vmlinuz-$kernel" "${start[@]}" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 $append agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
-		-serial "${VM_SERIAL:-file:$AGENT_DIR/console.log}" \
+		-serial "${VM_SERIAL:-file:$AGENT_DIR/console.log}" -qmp "unix:$AGENT_DIR/qmp.sock,server=on,wait=off" \
 		-chardev "socket,id=vsock,path=$AGENT_DIR/vhost.sock" -device "vhost-user-vsock-$bus,chardev=vsock" \
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \
 		-device "virtio-blk-$bus,drive=root" "$@" >"$AGENT_DIR/proxy.log" 2>&1 3>&- &
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
-# press_power SOCKET: the power button, by the QMP socket of a q35 machine.
-press_power()
+# qmp SOCKET COMMAND: one command to a VMM, in JSON, which has to succeed; prints what it returns.
+qmp()
 {
-	python3 - "$1" <<-'EOF'
-		import socket, sys
-		monitor = socket.socket(socket.AF_UNIX)
-		monitor.connect(sys.argv[1])
-		lines = monitor.makefile("rw")
-		lines.readline()
-		for command in ("qmp_capabilities", "system_powerdown"):
-		    lines.write('{"execute": "%s"}\n' % command)
-		    lines.flush()
-		    lines.readline()
-	EOF
+	timeout 60 python3 - "$1" "$2" <<-'END'
+		import json, socket, sys
+		connection = socket.socket(socket.AF_UNIX)
+		connection.connect(sys.argv[1])
+		stream = connection.makefile("rw")
+		stream.readline()
+		for command in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
+		    stream.write(command + "\n")
+		    stream.flush()
+		    answer = json.loads(stream.readline())
+		    while "event" in answer:
+		        answer = json.loads(stream.readline())
+		    if "return" not in answer:
+		        sys.exit(str(answer))
+		print(json.dumps(answer["return"]))
+	END
 }
+
+# press_power SOCKET: the power button of a q35 machine.
+press_power() { qmp "$1" '{"execute": "system_powerdown"}'; }
 
 # In teardown_file.
 agent_stop()
@@ -196,11 +204,11 @@ remove()
 	agentctl RemoveContainer "{\"container_id\": \"$id\"}"
 }
 
-# began COMMAND...: a container in the background, which has said "up".
+# began COMMAND...: a container in the background, which has said "up". BEGAN_EDIT is a jq filter over its request.
 began()
 {
 	: >"$BATS_TEST_TMPDIR/output"
-	container -- "$@" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
+	edited "${BEGAN_EDIT:-.}" -- "$@" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/errors" 3>&- &
 	running=$!
 	timeout 60 grep -qm 1 up <(tail -n +1 -f "$BATS_TEST_TMPDIR/output")
 }

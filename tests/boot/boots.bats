@@ -93,39 +93,19 @@ boots()
 	row microvm microvm erofs+verity "refused: one byte changed" -
 }
 
-# qmp COMMAND: one command to the VMM in $BATS_FILE_TMPDIR, which has to succeed.
-qmp()
-{
-	timeout 60 python3 - "$BATS_FILE_TMPDIR/qmp.sock" "$1" <<-'END'
-		import json, socket, sys
-		connection = socket.socket(socket.AF_UNIX)
-		connection.connect(sys.argv[1])
-		stream = connection.makefile("rw")
-		stream.readline()
-		for command in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
-		    stream.write(command + "\n")
-		    stream.flush()
-		    answer = json.loads(stream.readline())
-		    while "event" in answer:
-		        answer = json.loads(stream.readline())
-		    if "return" not in answer:
-		        sys.exit(str(answer))
-	END
-}
-
 # plug ID BUS ADDRESS: the container's disk once more.
 plug()
 {
-	qmp "{\"execute\": \"blockdev-add\", \"arguments\": {\"driver\": \"file\", \"node-name\": \"$1\",
+	qmp "$AGENT_DIR/qmp.sock" "{\"execute\": \"blockdev-add\", \"arguments\": {\"driver\": \"file\", \"node-name\": \"$1\",
 		\"read-only\": true, \"filename\": \"$BATS_FILE_TMPDIR/root.erofs\"}}"
-	qmp "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"virtio-blk-pci\", \"id\": \"dev$1\",
+	qmp "$AGENT_DIR/qmp.sock" "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"virtio-blk-pci\", \"id\": \"dev$1\",
 		\"drive\": \"$1\", \"bus\": \"$2\", \"addr\": \"$3\"}}"
 }
 
 @test "a disk is found by its place on the PCI buses, plugged in before or after it is asked for" {
 	local job
 	# The bridge as Kata's runtimes make it: room for devices is reserved, as one with nothing behind it would get none.
-	VM_MACHINE=q35 VM_APPEND="agent.hotplug_timeout=60" vm_start -qmp "unix:$BATS_FILE_TMPDIR/qmp.sock,server=on,wait=off" \
+	VM_MACHINE=q35 VM_APPEND="agent.hotplug_timeout=60" vm_start \
 		-device pcie-root-port,id=port1,addr=0x10,chassis=1 -device pcie-root-port,id=port2,addr=0x12,chassis=2 \
 		-device pci-bridge,id=bridge1,addr=0x11,chassis_nr=1,shpc=off,io-reserve=4k,mem-reserve=1m,pref64-reserve=1m
 	export AGENT_ADDRESS AGENT_DIR

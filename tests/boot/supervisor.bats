@@ -95,19 +95,26 @@ image_with_modprobe()
 
 @test "the power button: a container says its last words, and the machine powers off" {
 	export VM_MACHINE=q35
-	serve "" -qmp "unix:$BATS_TEST_TMPDIR/qmp.sock,server=on,wait=off"
+	serve ""
 	began sh -c "$last_words"
-	press_power "$BATS_TEST_TMPDIR/qmp.sock"
+	press_power "$AGENT_DIR/qmp.sock"
 	ended 7 $'up\nlast words'
 }
 
 @test "without an agent the supervisor ends the containers itself" {
-	serve "nacre.shell nacre.stop_timeout=3600"
-	began sh -c 'trap "sync; echo told >/dev/kmsg; exit 0" TERM; echo up; while :; do sleep 1000 & wait; done'
+	truncate -s 32M "$BATS_TEST_TMPDIR/disk"
+	mkfs.ext4 -q "$BATS_TEST_TMPDIR/disk"
+	serve "nacre.shell nacre.stop_timeout=3600" -drive "id=data,file=$BATS_TEST_TMPDIR/disk,format=raw,if=none" \
+		-device virtio-blk-device,drive=data
+	BEGAN_EDIT='.storages += [{driver: "mmioblk", source: "/dev/vdb", fstype: "ext4", mount_point: "/run/data"}] |
+		.OCI.Mounts += [{destination: "/data", type: "bind", source: "/run/data", options: ["rbind"]}]' \
+		began sh -c 'trap "echo told >/data/file; exit 0" TERM; echo up; while :; do sleep 1000 & wait; done'
 	# It is stopped, so it neither dies nor listens.
 	type 'kill -STOP $(pidof nacre-agent); kill 1\n'
 	shows "the agent is given up"
 	agent_ended
+	# Nobody else could tell it.
+	is told debugfs -R "cat file" "$BATS_TEST_TMPDIR/disk"
 }
 
 @test "the machine ends with its disks unmounted" {

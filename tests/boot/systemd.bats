@@ -19,7 +19,7 @@ teardown_file() { [[ ! -e ${AGENT_DIR:-/nonexistent}/agent.pid ]] || agent_stop;
 boot()
 {
 	VM_APPEND="systemd.show_status=1 systemd.mask=systemd-networkd.service" \
-		vm_start -qmp "unix:$BATS_FILE_TMPDIR/qmp.sock,server=on,wait=off"
+		vm_start
 	export AGENT_ADDRESS AGENT_DIR
 	agentctl --timeout 300s wait-ready || {
 		tail -n 60 "$AGENT_DIR/console.log"
