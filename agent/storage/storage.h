@@ -1,6 +1,6 @@
 /* Storages: what a request wants mounted in the guest before a container uses it (behaviour.md section 4).
  *
- * One driver a kind of source; a driver finds or prepares the source, and mount.h mounts it. Knows nothing of RPC. All of
+ * One driver a kind of source; the table is in storage.c; a driver finds or prepares the source, and mount.h mounts it. Knows nothing of RPC. All of
  * it may block, so it runs in a job; what a failed call has made, it has removed again.
  */
 #ifndef NACRE_AGENT_STORAGE_STORAGE_H
@@ -35,6 +35,13 @@ int storage_mount(const struct storage_request *request, struct error *error);
 /* Unmounts what is at `mount_point`, as often as it is mounted there, and removes the folder if it is empty, the
  * file if something was bound to an empty one. Nothing mounted, or no such folder, is 0. */
 int storage_unmount(const char *mount_point, struct error *error);
+
+/* Takes down what storage_mount() has made of this request. Nothing there is 0. */
+int storage_remove(const struct storage_request *request, struct error *error);
+
+/* Whether a driver's storages outlive the containers that use them: they hold what one container has written for the next
+ * (Kubernetes' emptyDir), and go with the sandbox. */
+bool storage_is_kept(const char *driver);
 
 /* The names of all drivers, as GetGuestDetails tells them; ends with NULL. */
 extern const char *const storage_driver_names[];
