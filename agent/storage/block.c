@@ -1,13 +1,19 @@
 /* Storages on block devices: each driver knows how its source is found; what follows is the same for all of them. */
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "agent/device/disk.h"
+#include "agent/device/wait.h"
 #include "agent/storage/block.h"
 #include "agent/storage/drivers.h"
 #include "agent/storage/mount.h"
 #include "lib/cleanup.h"
+#include "lib/fd.h"
 #include "lib/loop.h"
 #include "lib/run_program.h"
 
@@ -44,6 +50,50 @@ int block_find(const struct storage_request *request, char path[DISK_PATH_SIZE],
 		if (strcmp(kinds[i].driver, request->driver) == 0)
 			return kinds[i].find(request->source, request->hotplug_timeout, path, error);
 	return error_set(error, EINVAL, "driver '%.40s' has no block devices", request->driver);
+}
+
+struct partition {
+	const char *disk; /* its name */
+	unsigned number;
+	char path[DISK_PATH_SIZE];
+};
+
+/* By the kernel's own number: how a partition's name is made of the disk's depends on the driver. */
+static bool partition_is_there(void *wanted)
+{
+	struct partition *partition = wanted;
+	char path[PATH_MAX], text[16];
+	struct dirent *entry;
+	bool found = false;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/sys/class/block/%s", partition->disk);
+	folder = opendir(path);
+	while (folder && !found && (entry = readdir(folder))) {
+		snprintf(path, sizeof(path), "%s/partition", entry->d_name);
+		if (strncmp(entry->d_name, partition->disk, strlen(partition->disk)) != 0 ||
+		    fd_read_file(dirfd(folder), path, text, sizeof(text), NULL) < 0 ||
+		    strtoul(text, NULL, 10) != partition->number)
+			continue;
+		snprintf(partition->path, sizeof(partition->path), "/dev/%s", entry->d_name);
+		found = disk_opens(partition->path);
+	}
+	if (folder)
+		closedir(folder);
+	return found;
+}
+
+int block_find_partition(char path[DISK_PATH_SIZE], unsigned number, uint64_t timeout, struct error *error)
+{
+	struct partition partition = {.disk = path + strlen("/dev/"), .number = number};
+	char what[DISK_PATH_SIZE + 32];
+	int status;
+
+	snprintf(what, sizeof(what), "partition %u of %s", number, path);
+	status = device_wait_until(partition_is_there, &partition, what, timeout, error);
+	if (status == 0)
+		strcpy(path, partition.path);
+	return status;
 }
 
 /* An empty volume of the pod's own, whose disk is new: what is on it is overwritten, as mkfs's -F says. */

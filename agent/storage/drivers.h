@@ -14,5 +14,8 @@ int driver_overlay(const struct storage_request *request, struct error *error);
 int driver_ephemeral(const struct storage_request *request, struct error *error);
 int driver_ephemeral_unmount(const struct storage_request *request, struct error *error);
 int driver_local(const struct storage_request *request, struct error *error);
+/* multi_layer.c */
+int driver_multi_layer(const struct storage_request *request, struct error *error);
+int driver_multi_layer_unmount(const struct storage_request *request, struct error *error);
 
 #endif

@@ -7,7 +7,10 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "agent/storage/drivers.h"
 #include "agent/storage/mount.h"
@@ -94,7 +97,7 @@ static int change_pool(uint64_t page_size, int64_t change, struct error *error)
 static int mount_huge_pages(const struct storage_request *request, const struct mount_options *options,
 			    struct error *error)
 {
-	struct huge_pages huge;
+	struct huge_pages huge = {0};
 	int status = parse_huge_pages(&huge, options->data, error);
 
 	if (status == 0 && mount_is_there(request->mount_point, "hugetlbfs"))
@@ -145,15 +148,13 @@ int driver_ephemeral(const struct storage_request *request, struct error *error)
 
 int driver_ephemeral_unmount(const struct storage_request *request, struct error *error)
 {
-	bool huge_pages = mount_is_there(request->mount_point, "hugetlbfs");
-	struct mount_options options;
-	struct huge_pages huge;
+	struct statfs before;
+	bool huge_pages = statfs(request->mount_point, &before) == 0 && before.f_type == HUGETLBFS_MAGIC;
 	int status = storage_unmount(request->mount_point, error);
 
-	if (status == 0 && huge_pages &&
-	    options_parse(&options, request->options, request->option_count, error) == 0 &&
-	    parse_huge_pages(&huge, options.data, error) == 0)
-		status = change_pool(huge.page_size, -(int64_t)huge.pages, error);
+	/* A huge page is a block there, and its size in pages what it was mounted with. */
+	if (status == 0 && huge_pages)
+		status = change_pool((uint64_t)before.f_bsize, -(int64_t)before.f_blocks, error);
 	return status;
 }
 

@@ -42,6 +42,7 @@ static const struct {
 } drivers[] = {
 	{"blk", driver_block, NULL, false},
 	{"ephemeral", driver_ephemeral, driver_ephemeral_unmount, true},
+	{MULTI_LAYER_DRIVER, driver_multi_layer, driver_multi_layer_unmount, false},
 	{"image_guest_pull", refuse_pull, NULL, false},
 	{"local", driver_local, NULL, true},
 	{"mmioblk", driver_block, NULL, false},
@@ -50,7 +51,9 @@ static const struct {
 };
 
 /* Those that can be used. */
-const char *const storage_driver_names[] = {"blk", "ephemeral", "local", "mmioblk", "overlayfs", "virtio-fs", NULL};
+const char *const storage_driver_names[] = {
+	"blk", "ephemeral", MULTI_LAYER_DRIVER, "local", "mmioblk", "overlayfs", "virtio-fs", NULL,
+};
 
 /* array_size(drivers) where there is none. */
 static size_t find_driver(const char *name)
