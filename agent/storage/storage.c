@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/device/disk.h"
+#include "agent/device/scsi.h"
 #include "agent/storage/fs_group.h"
 #include "agent/storage/made.h"
 #include "agent/storage/options.h"
@@ -141,18 +142,29 @@ static int mount_mmio_block(const struct storage_request *request, struct error 
 	return status < 0 ? status : mount_as_asked(request, error);
 }
 
-/* blk: the source is a device's file, as for mmioblk, or its place on the PCI buses. */
-static int mount_block(const struct storage_request *request, struct error *error)
+/* The source is a place, at which `wait` finds a disk. */
+static int mount_disk_at(const struct storage_request *request,
+			 int (*wait)(const char *place, uint64_t timeout, char path[DISK_PATH_SIZE], struct error *error),
+			 struct error *error)
 {
 	struct storage_request found = *request;
 	char path[DISK_PATH_SIZE];
-	int status;
+	int status = wait(request->source, request->hotplug_timeout, path, error);
 
-	if (*request->source == '/')
-		return mount_mmio_block(request, error);
-	status = disk_wait_pci(request->source, request->hotplug_timeout, path, error);
 	found.source = path;
 	return status < 0 ? status : mount_as_asked(&found, error);
+}
+
+/* blk: the source is a device's file, as for mmioblk, or its place on the PCI buses. */
+static int mount_block(const struct storage_request *request, struct error *error)
+{
+	return *request->source == '/' ? mount_mmio_block(request, error) :
+					 mount_disk_at(request, disk_wait_pci, error);
+}
+
+static int mount_scsi(const struct storage_request *request, struct error *error)
+{
+	return mount_disk_at(request, scsi_wait, error);
 }
 
 /* Adds the folders of a writable overlay to its options. */
@@ -227,13 +239,14 @@ static int mount_overlay(const struct storage_request *request, struct error *er
 	return status;
 }
 
-static int mount_virtiofs(const struct storage_request *request, struct error *error)
+/* virtio-fs and 9p: the source is the share's tag. */
+static int mount_share(const struct storage_request *request, struct error *error)
 {
-	struct storage_request virtiofs = *request;
+	struct storage_request share = *request;
 
-	if (*virtiofs.fstype == '\0')
-		virtiofs.fstype = "virtiofs";
-	return mount_as_asked(&virtiofs, error);
+	if (*share.fstype == '\0')
+		share.fstype = strcmp(share.driver, "9p") == 0 ? "9p" : "virtiofs";
+	return mount_as_asked(&share, error);
 }
 
 /* The number of "key=N" among the options; -1 where there is none, -EINVAL where it isn't one. */
@@ -325,11 +338,13 @@ static const struct {
 	const char *name;
 	int (*mount)(const struct storage_request *request, struct error *error);
 } drivers[] = {
-	{"blk", mount_block},		{"ephemeral", mount_ephemeral}, {"local", make_local},
-	{"mmioblk", mount_mmio_block},	{"overlayfs", mount_overlay},	{"virtio-fs", mount_virtiofs},
+	{"9p", mount_share},		 {"blk", mount_block},	     {"ephemeral", mount_ephemeral},
+	{"local", make_local},		 {"mmioblk", mount_mmio_block}, {"nvdimm", mount_mmio_block},
+	{"overlayfs", mount_overlay}, {"scsi", mount_scsi},	     {"virtio-fs", mount_share},
 };
 
-const char *const storage_driver_names[] = {"blk", "ephemeral", "local", "mmioblk", "overlayfs", "virtio-fs", NULL};
+const char *const storage_driver_names[] = {"9p",     "blk",	   "ephemeral", "local",     "mmioblk",
+					    "nvdimm", "overlayfs", "scsi",	 "virtio-fs", NULL};
 
 int storage_mount(const struct storage_request *request, struct error *error)
 {
