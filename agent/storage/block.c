@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/device/disk.h"
+#include "agent/device/scsi.h"
 #include "agent/device/wait.h"
 #include "agent/storage/block.h"
 #include "agent/storage/drivers.h"
@@ -42,6 +43,8 @@ static const struct {
 } kinds[] = {
 	{"blk", find_by_pci},
 	{"mmioblk", find_file},
+	{"nvdimm", find_file},
+	{"scsi", scsi_wait},
 };
 
 int block_find(const struct storage_request *request, char path[DISK_PATH_SIZE], struct error *error)

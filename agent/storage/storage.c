@@ -14,16 +14,16 @@
 
 #define SHARE "kataShared"
 
-/* A file system of the host. Somebody may have mounted the one that all share before the agent came. */
-static int mount_virtiofs(const struct storage_request *request, struct error *error)
+/* virtio-fs and 9p: the source is the share's tag. Somebody may have mounted the one that all share before the agent came. */
+static int mount_share(const struct storage_request *request, struct error *error)
 {
-	struct storage_request virtiofs = *request;
+	struct storage_request share = *request;
 
 	if (strcmp(request->source, SHARE) == 0 && mount_is_there(request->mount_point, NULL))
 		return 1;
-	if (*virtiofs.fstype == '\0')
-		virtiofs.fstype = "virtiofs";
-	return mount_as_asked(&virtiofs, error);
+	if (*share.fstype == '\0')
+		share.fstype = strcmp(share.driver, "9p") == 0 ? "9p" : "virtiofs";
+	return mount_as_asked(&share, error);
 }
 
 /* Images are pulled by programs of confidential guests, which this one isn't. */
@@ -40,19 +40,22 @@ static const struct {
 	int (*unmount)(const struct storage_request *request, struct error *error); /* NULL: as storage_unmount() */
 	bool kept; /* what has been written there is for the containers to come */
 } drivers[] = {
+	{"9p", mount_share, NULL, false},
 	{"blk", driver_block, NULL, false},
 	{"ephemeral", driver_ephemeral, driver_ephemeral_unmount, true},
 	{MULTI_LAYER_DRIVER, driver_multi_layer, driver_multi_layer_unmount, false},
 	{"image_guest_pull", refuse_pull, NULL, false},
 	{"local", driver_local, NULL, true},
 	{"mmioblk", driver_block, NULL, false},
+	{"nvdimm", driver_block, NULL, false},
 	{"overlayfs", driver_overlay, NULL, false},
-	{"virtio-fs", mount_virtiofs, NULL, false},
+	{"scsi", driver_block, NULL, false},
+	{"virtio-fs", mount_share, NULL, false},
 };
 
 /* Those that can be used. */
 const char *const storage_driver_names[] = {
-	"blk", "ephemeral", MULTI_LAYER_DRIVER, "local", "mmioblk", "overlayfs", "virtio-fs", NULL,
+	"9p", "blk", "ephemeral", MULTI_LAYER_DRIVER, "local", "mmioblk", "nvdimm", "overlayfs", "scsi", "virtio-fs", NULL,
 };
 
 /* array_size(drivers) where there is none. */

@@ -200,7 +200,7 @@ with()
 
 @test "a mount point that isn't absolute, and a driver that there isn't" {
 	fails 125 "isn't absolute" with "$(storage ephemeral tmpfs tmpfs '[]' '{"mount_point": "run/nacre"}')" -- true
-	fails 125 "Failed to find the storage handler 9p" with "$(doomed 9p share 9p '[]')" -- true
+	fails 125 "Failed to find the storage handler nosuch" with "$(doomed nosuch share nosuch '[]')" -- true
 	unchanged
 }
 
