@@ -90,11 +90,12 @@ bool mount_is_there(const char *mount_point, const char *type)
 int mount_source(const struct storage_request *request, const char *source, const struct mount_options *options,
 			struct error *error)
 {
-	bool bind = strcmp(request->fstype, "bind") == 0 || (options->flags & MS_BIND), mounted;
+	bool bind = strcmp(request->fstype, "bind") == 0 || (options->flags & MS_BIND);
+	bool remount = options->flags & MS_REMOUNT, mounted;
 	struct mount_options all = *options;
 	int status;
 
-	if (!bind && !(options->flags & MS_REMOUNT) && mount_is_there(request->mount_point, request->fstype))
+	if (!bind && !remount && mount_is_there(request->mount_point, request->fstype))
 		return 1;
 	status = make_mount_point(request, bind, error);
 	if (status < 0)
@@ -107,9 +108,9 @@ int mount_source(const struct storage_request *request, const char *source, cons
 					request->fs_group_on_root_mismatch, error);
 	else if (status < 0)
 		error_errno(error, -status, "mount %s (%s) at %s", source, request->fstype, request->mount_point);
-	if (status < 0 && mounted)
+	if (status < 0 && mounted && !remount)
 		umount2(request->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
-	return status;
+	return status < 0 ? status : remount;
 }
 
 int mount_as_asked(const struct storage_request *request, struct error *error)

@@ -15,7 +15,7 @@ int mount_make_directory(const char *path, struct error *error);
 bool mount_is_there(const char *mount_point, const char *type);
 
 /* Mounts `source` where and as the request says, with these options, and gives it to the request's group; 1 where a file
- * system of that type is there already. What fails half-way is taken down, but for folders that were made, which are
+ * system of that type is there already, or has been mounted anew (remount). What fails half-way is taken down, but for folders that were made, which are
  * storage_mount()'s to remove. */
 int mount_source(const struct storage_request *request, const char *source, const struct mount_options *options,
 		 struct error *error);

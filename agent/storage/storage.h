@@ -38,7 +38,7 @@ struct storage_request {
 	bool fs_group_on_root_mismatch; /* only where the root's group or mode isn't right yet */
 };
 
-/* Mounts one. 0; 1 where a file system of that type is mounted there already, which is left as it is (a remount is done);
+/* Mounts one. 0; 1 where a file system of that type is mounted there already, which is left as it is, but for a remount;
  * -errno: EINVAL for what can't be, ETIMEDOUT for a device that didn't come. */
 int storage_mount(const struct storage_request *request, struct error *error);
 
