@@ -28,9 +28,7 @@
 #define EXT4_RESIZE_FS _IOW('f', 16, uint64_t)
 
 struct xfs_geometry {
-	uint32_t block_size, unused[5];
-	uint32_t inodes_percent;
-	uint32_t unused_too;
+	uint32_t block_size, unused[6], inodes_percent;
 	uint64_t data_blocks;
 	uint64_t unused_at_last[9];
 };
