@@ -118,9 +118,9 @@ layered()
 }
 
 @test "folders are made in the upper layer from templates, and nowhere else" {
-	is done layered "$(upper vdf)" "$(lower vdd 'X-kata.mkdir.path={{ mount 0 }}/upper/made/here:0755' \
+	is made layered "$(upper vdf)" "$(lower vdd 'X-kata.mkdir.path={{ mount 0 }}/upper/made/here:0755' \
 		'X-kata.mkdir.path={{ mount 0 }}/upper/../../../beside' 'X-kata.mkdir.path={{ mount 1 }}/etc')" -- \
-		sh -c 'test -d /made/here && echo done'
+		sh -c 'test -d /made/here && echo made'
 	fails 125 "Read-only file system" layered "$(lower vdd 'X-kata.mkdir.path={{ mount 1 }}/new')" -- true
 	unchanged
 }
@@ -147,7 +147,7 @@ layered()
 	fails 125 "hashoffset=0 is not aligned" layered "$(part vdb 1 $enabled $without X-kata.dmverity.roothash=00)" -- true
 	fails 125 "roothash= is no hash" layered "$(part vdb 1 $enabled $without X-kata.dmverity.hashoffset=4096)" -- true
 	fails 125 "no dm-verity superblock at hashoffset 8192" \
-		layered "$(part vdb 1 $enabled X-kata.dmverity.roothash=00 X-kata.dmverity.hashoffset=8192)" -- true
+		layered "$(part vdb 3 $enabled X-kata.dmverity.roothash=00 X-kata.dmverity.hashoffset=8192)" -- true
 	fails 125 "hashoffset=-1 is no number" layered "$(part vdb 1 $enabled X-kata.dmverity.hashoffset=-1)" -- true
 	fails 125 "salt=x y is no salt" layered "$(part vdb 1 $enabled $without X-kata.dmverity.roothash=00 \
 		X-kata.dmverity.hashoffset=4096 'X-kata.dmverity.salt=x y')" -- true
