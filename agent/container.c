@@ -144,14 +144,15 @@ static void storages_ready(struct job *job, struct job_result *result)
 {
 	struct container *container = container_of(job, struct container, job);
 
-	if (result->error.number) {
-		/* The job has undone its own mounts; only the counts are left. */
+	/* A job that fails has undone its own mounts, and only the counts are left; one that was cut hasn't. */
+	container->storages_mounted = !result->error.number || result->cut;
+	if (!container->storages_mounted)
 		storage_list_forget(&container->sandbox->storages, container->request->storages,
-				    container->request->n_storages);
+				    container->request->n_storages, true);
+	if (result->error.number) {
 		fail_creation(container, &result->error);
 		return;
 	}
-	container->storages_mounted = true;
 	process_await_streams(container->init, streams_arrived);
 }
 
@@ -174,7 +175,8 @@ static int mount_storages(struct container *container, struct error *error)
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
 				   &list, storages_ready, error);
 		if (status < 0)
-			storage_list_forget(&container->sandbox->storages, request->storages, request->n_storages);
+			storage_list_forget(&container->sandbox->storages, request->storages, request->n_storages,
+					    true);
 	}
 	arena_free(&arena);
 	return status;

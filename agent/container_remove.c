@@ -88,6 +88,12 @@ void container_process_exited(struct container *container, struct process *proce
 		container->state = CONTAINER_STOPPED;
 }
 
+/* What has been mounted for nobody but it has nothing in it. */
+static bool never_came_to_be(const struct container *container)
+{
+	return container->failure.number != 0;
+}
+
 static void removal_over(struct job *job, struct job_result *result)
 {
 	struct container *container = container_of(job, struct container, job);
@@ -100,7 +106,7 @@ static void removal_over(struct job *job, struct job_result *result)
 	}
 	if (container->storages_mounted)
 		storage_list_forget(&container->sandbox->storages, container->request->storages,
-				    container->request->n_storages);
+				    container->request->n_storages, never_came_to_be(container));
 	container->storages_mounted = false;
 	container->removal_done = true;
 	finish_when_quiet(container);
@@ -116,7 +122,8 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	if (container->storages_mounted)
 		status = storage_list_plan_unmount(&removal.storages, &arena, &container->sandbox->storages,
-						   container->request->storages, container->request->n_storages, error);
+						   container->id, container->request->storages,
+						   container->request->n_storages, never_came_to_be(container), error);
 	if (status == 0)
 		status = job_start(&container->job, &container->sandbox->agent->loop, "remove a container",
 				   timeout + UNMOUNT_TIME, remove_all, &removal, removal_over, error);

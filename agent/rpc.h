@@ -51,6 +51,11 @@ void rpc_start_container(struct ttrpc_call *call);
 void rpc_remove_container(struct ttrpc_call *call);
 /* rpc_stats.c */
 void rpc_stats_container(struct ttrpc_call *call);
+/* rpc_volume.c */
+void rpc_get_volume_stats(struct ttrpc_call *call);
+void rpc_resize_volume(struct ttrpc_call *call);
+void rpc_update_ephemeral_mounts(struct ttrpc_call *call);
+void rpc_remove_stale_virtiofs_share_mounts(struct ttrpc_call *call);
 /* rpc_process.c */
 void rpc_exec_process(struct ttrpc_call *call);
 void rpc_signal_process(struct ttrpc_call *call);

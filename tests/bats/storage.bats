@@ -25,9 +25,11 @@ teardown_file() { agent_stop; }
 
 setup() { guest_state >"$BATS_TEST_TMPDIR/before"; }
 
+# Volumes that outlive their containers are mounted at /run/nacre/deep/kept-N, N being the test's number.
 unchanged()
 {
-	guest_state >"$BATS_TEST_TMPDIR/after"
+	sed -i '\|/run/nacre/deep/kept-|d' "$BATS_TEST_TMPDIR/before"
+	guest_state | sed '\|/run/nacre/deep/kept-|d' >"$BATS_TEST_TMPDIR/after"
 	diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
 }
 
@@ -44,6 +46,13 @@ storage()
 # doomed DRIVER SOURCE FSTYPE OPTIONS [FIELDS]: the same for one that will fail, at a mount point whose folders aren't there
 # either.
 doomed() { storage "$@" | jq -c '.mount_point = "/run/nacre/deep/new/point"'; }
+
+# kept DRIVER SOURCE FSTYPE OPTIONS: one that outlives its containers, at $kept in the guest and $in in a container.
+kept()
+{
+	kept=/run/nacre/deep/kept-$BATS_TEST_NUMBER in=/data/kept-$BATS_TEST_NUMBER
+	kept_storage=$(storage "$@" "{\"mount_point\": \"$kept\"}")
+}
 
 # with STORAGE... -- COMMAND...: a container which has these, and /run/nacre/deep as its /data.
 with()
@@ -114,10 +123,29 @@ with()
 	unchanged
 }
 
-@test "ephemeral: memory, with its size, flags and group" {
-	run with "$(storage ephemeral tmpfs tmpfs '["size=1m", "mode=0775", "noexec", "fsgid=77"]')" -- \
-		sh -c 'stat -c "%a %g" /data/point; df -k /data/point | awk "NR == 2 {print \$2}"; grep -c "/data/point.*noexec" /proc/mounts'
+@test "ephemeral: memory, with its size, flags and group, which the next container finds as it was left" {
+	kept ephemeral tmpfs tmpfs '["size=1m", "mode=0775", "noexec", "fsgid=77"]'
+	run with "$kept_storage" -- \
+		sh -c "stat -c '%a %g' $in; df -k $in | awk 'NR == 2 {print \$2}'; grep -c '$in.*noexec' /proc/mounts; echo here >$in/file"
 	[[ $output == $'2775 77\n1024\n1' ]]
+	is here with "$kept_storage" -- cat "$in/file"
+	unchanged
+}
+
+@test "huge pages: the guest gets as many as a volume is large, and has them back where it fails" {
+	[[ $place == vm ]] || skip "takes huge pages of the machine"
+	pages() { in_guest "cat /guest/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"; }
+	kept ephemeral nodev hugetlbfs '["pagesize=2097152,size=8388608"]'
+	run with "$kept_storage" -- sh -c "stat -f -c '%T %s %b' $in; grep -o 'pagesize=2M,size=8M\|pagesize=2M' /proc/mounts | tail -n 1"
+	[[ $output == "hugetlbfs 2097152 4"*pagesize=2M* ]]
+	is 4 pages
+	fails 125 "Only allocated" with "$(doomed ephemeral nodev hugetlbfs '["pagesize=2097152,size=1099511627776"]')" -- true
+	fails 125 "no pages of 12345 bytes" with "$(doomed ephemeral nodev hugetlbfs '["pagesize=12345,size=8388608"]')" -- true
+	fails 125 "has no size=BYTES" with "$(doomed ephemeral nodev hugetlbfs '["pagesize=2097152"]')" -- true
+	fails 125 "has no pagesize=BYTES" with "$(doomed ephemeral nodev hugetlbfs '["size=8388608"]')" -- true
+	fails 125 "at /run/nacre/deep/new/point" \
+		with "$(doomed ephemeral nodev hugetlbfs '["pagesize=2097152,size=4194304", "nosuchoption"]')" -- true
+	is 4 pages
 	unchanged
 }
 
@@ -128,15 +156,51 @@ with()
 	unchanged
 }
 
-@test "local: a folder with mode and group, which goes when nothing is in it" {
-	is "2750 77" with "$(storage local local local '["mode=0750", "fsgid=77"]')" -- stat -c "%a %g" /data/point
+@test "local: a folder with mode and group, which the next container finds as it was left" {
+	kept local local local '["mode=0750", "fsgid=77"]'
+	is "2750 77" with "$kept_storage" -- sh -c "stat -c '%a %g' $in; touch $in/file"
+	is "2750 77" with "$kept_storage" -- sh -c "test -e $in/file && stat -c '%a %g' $in"
 	fails 125 "mode=rwx is no number" with "$(doomed local local local '["mode=rwx"]')" -- true
+	unchanged
+}
+
+@test "create_filesystem: a disk gets an ext4 with no journal, whatever was on it" {
+	local create='{"driver_options": ["create_filesystem"]}'
+	needs_disk
+	[[ -x $build/tools/mke2fs ]] || skip "without mke2fs"
+	fails 125 "creating filesystem xfs for block storage is unsupported" with "$(doomed blk /dev/vdb xfs '[]' "$create")" -- true
+	fails 125 "encryption_key=ephemeral requires create_filesystem" \
+		with "$(doomed blk /dev/vdb ext4 '[]' '{"driver_options": ["encryption_key=ephemeral"]}')" -- true
+	fails 125 "no Confidential Data Hub, which encrypts storage" \
+		with "$(doomed blk /dev/vdb ext4 '[]' '{"driver_options": ["create_filesystem", "encryption_key=ephemeral"]}')" -- true
+	# The image of these VMs is the small one.
+	fails 125 "this guest's image has no mkfs.ext4" with "$(doomed blk /dev/vdb ext4 '[]' "$create")" -- true
+	is "from the disk" with "$(storage blk /dev/vdb ext4 '["ro"]')" -- cat /data/point/hello
+	unchanged
+}
+
+@test "fs_group: a volume is handed to a group, again only where its top isn't right" {
+	local group='{"fs_group": {"group_id": 77}}' mismatch='{"fs_group": {"group_id": 77, "group_change_policy": "OnRootMismatch"}}'
+	in_guest "mkdir -m 700 $guest/run/nacre/volume && echo 1 >$guest/run/nacre/volume/file"
+	is $'2770 77\n664 77' with "$(storage virtio-fs /run/nacre/volume bind '[]' "$group")" -- \
+		sh -c 'stat -c "%a %g" /data/point /data/point/file'
+	in_guest "chgrp 0 $guest/run/nacre/volume/file"
+	is "664 0" with "$(storage virtio-fs /run/nacre/volume bind '[]' "$mismatch")" -- stat -c "%a %g" /data/point/file
+	in_guest "chmod 700 $guest/run/nacre/volume"
+	is "664 77" with "$(storage virtio-fs /run/nacre/volume bind '[]' "$mismatch")" -- stat -c "%a %g" /data/point/file
+	in_guest "rm -r $guest/run/nacre/volume"
+	unchanged
+}
+
+@test "image_guest_pull says what is missing" {
+	fails 125 "no Confidential Data Hub, which pulls images" \
+		with "$(doomed image_guest_pull docker.io/library/busybox overlay '[]' '{"driver_options": ["image_guest_pull={}"]}')" -- true
 	unchanged
 }
 
 @test "a mount point that isn't absolute, and a driver that there isn't" {
 	fails 125 "isn't absolute" with "$(storage ephemeral tmpfs tmpfs '[]' '{"mount_point": "run/nacre"}')" -- true
-	fails 125 "Failed to find the storage handler 9p" with "$(doomed 9p share 9p '[]')" -- true
+	fails 125 "Failed to find the storage handler nosuch" with "$(doomed nosuch share nosuch '[]')" -- true
 	unchanged
 }
 
@@ -155,15 +219,28 @@ with()
 
 @test "what two containers use is there until the second one has gone" {
 	local storage
-	storage=$(storage ephemeral tmpfs tmpfs '[]')
+	storage=$(storage virtio-fs /etc bind '[]')
 	id=first
 	request -- sleep 1000000 | sed "s/\<c$BATS_TEST_NUMBER\>/first/g" | jq -c ".storages += [$storage] | .OCI.Mounts +=
 		[{destination: \"/data\", type: \"bind\", source: \"/run/nacre/deep\", options: [\"rbind\"]}]" \
 		>"$BATS_TEST_TMPDIR/first"
 	agentctl run --request "$BATS_TEST_TMPDIR/first" --detach
-	execute -- sh -c 'echo shared >/data/point/file'
-	is shared with "$storage" -- cat /data/point/file
-	execute -- test -e /data/point/file
+	is root with "$storage" -- sh -c 'cut -d : -f 1 /data/point/passwd | head -n 1'
+	execute -- test -e /data/point/passwd
+	run -0 in_guest "test -e $guest/run/nacre/deep/point/passwd"
 	remove
+	unchanged
+}
+
+@test "shared: what is mounted stays for the containers to come; where it can't be mounted nothing is remembered" {
+	local shared="{\"shared\": true, \"mount_point\": \"/run/nacre/deep/kept-$BATS_TEST_NUMBER\"}"
+	fails 125 "mount /nosuch (bind) at" with "$(storage virtio-fs /nosuch bind '[]' "$shared")" -- true
+	unchanged
+	is root with "$(storage virtio-fs /etc bind '[]' "$shared")" -- \
+		sh -c "cut -d : -f 1 /data/kept-$BATS_TEST_NUMBER/passwd | head -n 1"
+	run -0 in_guest "test -e $guest/run/nacre/deep/kept-$BATS_TEST_NUMBER/passwd"
+	# It isn't mounted again: the source is no more.
+	is root with "$(storage virtio-fs /nosuch bind '[]' "$shared")" -- \
+		sh -c "cut -d : -f 1 /data/kept-$BATS_TEST_NUMBER/passwd | head -n 1"
 	unchanged
 }
