@@ -1,0 +1,43 @@
+/* The devices that a container's request names: found in the guest, and put into its spec (behaviour.md section 5).
+ *
+ * What a runtime says of a device is the host's: its number, its group, its PCI address. The guest has others, which are
+ * known once the device is there. All of it may block, so it runs in a job.
+ */
+#ifndef NACRE_AGENT_DEVICE_DEVICE_H
+#define NACRE_AGENT_DEVICE_DEVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent.pb-c.h"
+#include "lib/arena.h"
+#include "lib/error.h"
+
+/* A device as the guest has it. */
+struct device_found {
+	const char *container_path; /* the entry of the spec that it is for; NULL: it has none */
+	const char *path;	    /* where the container is to have it */
+	mode_t type;		    /* S_IFBLK or S_IFCHR */
+	dev_t number;
+};
+
+/* Waits for one device, each of its parts at most `timeout` nanoseconds. The addresses in a vfio device's options become
+ * the guest's ("0000:41:00.0=02/00": "0000:41:00.0=0000:02:00.0"). What it makes is in the arena. 0; -EINVAL for what
+ * can't be; -EIO for an unknown type; -EOPNOTSUPP for one of s390x; -ETIMEDOUT. */
+int device_find(Grpc__Device *device, uint64_t timeout, struct device_found *found, struct arena *arena,
+		struct error *error);
+
+/* Finds all devices of a request, and changes its spec by them: entries of devices, rules, and PCIDEVICE_* of the
+ * environment. */
+int devices_add(Grpc__CreateContainerRequest *request, uint64_t timeout, struct arena *arena, struct error *error);
+
+/* device_spec.c: the entries and rules of the spec. Those of `found` that have a container_path must be there. */
+int device_spec_update(Grpc__Spec *spec, const struct device_found *found, size_t count, struct arena *arena,
+		       struct error *error);
+
+/* Adds a device with a rule that allows it everything; one with the same path is replaced. */
+int device_spec_add(Grpc__Spec *spec, const char *path, mode_t type, dev_t number, struct arena *arena,
+		    struct error *error);
+
+#endif
