@@ -69,23 +69,31 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
-# qmp SOCKET COMMAND: one command to a VMM, in JSON, which has to succeed; prints what it returns.
+# qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once that event has
+# come of it.
 qmp()
 {
-	timeout 60 python3 - "$1" "$2" <<-'END'
+	timeout 60 python3 - "$@" <<-'END'
 		import json, socket, sys
 		connection = socket.socket(socket.AF_UNIX)
 		connection.connect(sys.argv[1])
 		stream = connection.makefile("rw")
 		stream.readline()
+		awaited = set(sys.argv[3:])
+		def read():
+		    message = json.loads(stream.readline())
+		    awaited.discard(message.get("event"))
+		    return message
 		for command in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
 		    stream.write(command + "\n")
 		    stream.flush()
-		    answer = json.loads(stream.readline())
+		    answer = read()
 		    while "event" in answer:
-		        answer = json.loads(stream.readline())
+		        answer = read()
 		    if "return" not in answer:
 		        sys.exit(str(answer))
+		while awaited:
+		    read()
 		print(json.dumps(answer["return"]))
 	END
 }
