@@ -182,11 +182,14 @@ static int add_infiniband(Grpc__Spec *spec, struct arena *arena, struct error *e
 	if (glob("/dev/infiniband/*", 0, NULL, &files) != 0)
 		return 0;
 	for (size_t i = 0; i < files.gl_pathc && result == 0; i++) {
-		const char *path = arena_strdup(arena, files.gl_pathv[i]);
+		struct device_found found = {.path = arena_strdup(arena, files.gl_pathv[i]), .type = S_IFCHR};
+		Grpc__LinuxDevice *entry;
 		struct stat status;
 
-		if (path && stat(path, &status) == 0 && S_ISCHR(status.st_mode))
-			result = device_spec_add(spec, path, S_IFCHR, status.st_rdev, arena, error);
+		if (!found.path || stat(found.path, &status) < 0 || !S_ISCHR(status.st_mode))
+			continue;
+		found.number = status.st_rdev;
+		result = device_spec_add(spec, &found, &entry, arena, error);
 	}
 	globfree(&files);
 	return result;

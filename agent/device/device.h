@@ -18,6 +18,7 @@
 struct device_found {
 	const char *container_path; /* the entry of the spec that it is for; NULL: it has none */
 	const char *path;	    /* where the container is to have it */
+	const char *access;	    /* what its rule allows; NULL: "rwm" */
 	mode_t type;		    /* S_IFBLK or S_IFCHR */
 	dev_t number;
 };
@@ -36,8 +37,11 @@ int devices_add(Grpc__CreateContainerRequest *request, uint64_t timeout, struct 
 int device_spec_update(Grpc__Spec *spec, const struct device_found *found, size_t count, struct arena *arena,
 		       struct error *error);
 
-/* Adds a device with a rule that allows it everything; one with the same path is replaced. */
-int device_spec_add(Grpc__Spec *spec, const char *path, mode_t type, dev_t number, struct arena *arena,
+/* Adds one with a rule; an entry with the same path is replaced. *entry is what the spec has now. */
+int device_spec_add(Grpc__Spec *spec, const struct device_found *found, Grpc__LinuxDevice **entry, struct arena *arena,
 		    struct error *error);
+
+/* Makes room for one more in an array of pointers with `count` of them. `array` is the address of the array's pointer. */
+int device_spec_grow(void *array, size_t count, struct arena *arena, struct error *error);
 
 #endif

@@ -18,13 +18,12 @@ static bool is_type(const char *text, char type)
 	return text[0] && text[1] == '\0' && (text[0] == 'u' ? 'c' : text[0]) == type;
 }
 
-/* Makes room for `more` in an array of pointers. */
-static int grow(void *array, size_t count, size_t more, struct arena *arena, struct error *error)
+int device_spec_grow(void *array, size_t count, struct arena *arena, struct error *error)
 {
-	void **from = *(void ***)array, **to = arena_array(arena, count + more, sizeof(*to));
+	void **from = *(void ***)array, **to = arena_array(arena, count + 1, sizeof(*to));
 
 	if (!to)
-		return error_errno(error, ENOMEM, "the spec's devices");
+		return error_errno(error, ENOMEM, "the spec");
 	if (count > 0)
 		memcpy(to, from, count * sizeof(*to));
 	*(void ***)array = to;
@@ -39,25 +38,25 @@ static Grpc__LinuxDevice *find_entry(const Grpc__Spec *spec, const char *path)
 	return NULL;
 }
 
-/* A rule that allows a device everything. */
-static int allow(Grpc__Linux *linux, mode_t type, dev_t number, struct arena *arena, struct error *error)
+/* A rule that allows a device what it is for. */
+static int allow(Grpc__Linux *linux, const struct device_found *found, struct arena *arena, struct error *error)
 {
 	Grpc__LinuxDeviceCgroup *rule = arena_alloc(arena, sizeof(*rule));
 
 	if (!linux->resources) {
 		linux->resources = arena_alloc(arena, sizeof(*linux->resources));
 		if (!linux->resources)
-			return error_errno(error, ENOMEM, "the spec's devices");
+			return error_errno(error, ENOMEM, "the spec");
 		grpc__linux_resources__init(linux->resources);
 	}
-	if (!rule || grow(&linux->resources->devices, linux->resources->n_devices, 1, arena, error) < 0)
-		return error_errno(error, ENOMEM, "the spec's devices");
+	if (!rule || device_spec_grow(&linux->resources->devices, linux->resources->n_devices, arena, error) < 0)
+		return error_errno(error, ENOMEM, "the spec");
 	grpc__linux_device_cgroup__init(rule);
 	rule->allow = true;
-	rule->type = (char *)type_name(type);
-	rule->major = major(number);
-	rule->minor = minor(number);
-	rule->access = "rwm";
+	rule->type = (char *)type_name(found->type);
+	rule->major = major(found->number);
+	rule->minor = minor(found->number);
+	rule->access = (char *)(found->access ? found->access : "rwm");
 	linux->resources->devices[linux->resources->n_devices++] = rule;
 	return 0;
 }
@@ -130,7 +129,7 @@ int device_spec_update(Grpc__Spec *spec, const struct device_found *found, size_
 	int status;
 
 	if (!changes)
-		return error_errno(error, ENOMEM, "the spec's devices");
+		return error_errno(error, ENOMEM, "the spec");
 	status = plan_changes(spec, changes, &count, found, found_count, error);
 	if (status < 0 || count == 0)
 		return status;
@@ -138,32 +137,28 @@ int device_spec_update(Grpc__Spec *spec, const struct device_found *found, size_
 		change_rule(spec->linux->resources->devices[i], changes, count);
 	for (size_t i = 0; i < count && status == 0; i++) {
 		change_entry(&changes[i]);
-		status = allow(spec->linux, changes[i].found->type, changes[i].found->number, arena, error);
+		status = allow(spec->linux, changes[i].found, arena, error);
 	}
 	return status;
 }
 
-int device_spec_add(Grpc__Spec *spec, const char *path, mode_t type, dev_t number, struct arena *arena,
+int device_spec_add(Grpc__Spec *spec, const struct device_found *found, Grpc__LinuxDevice **entry, struct arena *arena,
 		    struct error *error)
 {
-	const struct device_found found = {path, path, type, number};
-	Grpc__LinuxDevice *entry = find_entry(spec, path);
-	int status = 0;
-
+	*entry = find_entry(spec, found->path);
 	if (!spec->linux) {
 		spec->linux = arena_alloc(arena, sizeof(*spec->linux));
 		if (!spec->linux)
-			return error_errno(error, ENOMEM, "the spec's devices");
+			return error_errno(error, ENOMEM, "the spec");
 		grpc__linux__init(spec->linux);
 	}
-	if (!entry) {
-		entry = arena_alloc(arena, sizeof(*entry));
-		status = grow(&spec->linux->devices, spec->linux->n_devices, 1, arena, error);
-		if (!entry || status < 0)
-			return error_errno(error, ENOMEM, "the spec's devices");
-		grpc__linux_device__init(entry);
-		spec->linux->devices[spec->linux->n_devices++] = entry;
+	if (!*entry) {
+		*entry = arena_alloc(arena, sizeof(**entry));
+		if (!*entry || device_spec_grow(&spec->linux->devices, spec->linux->n_devices, arena, error) < 0)
+			return error_errno(error, ENOMEM, "the spec");
+		grpc__linux_device__init(*entry);
+		spec->linux->devices[spec->linux->n_devices++] = *entry;
 	}
-	change_entry(&(struct change){.found = &found, .entry = entry});
-	return allow(spec->linux, type, number, arena, error);
+	change_entry(&(struct change){.found = found, .entry = *entry});
+	return allow(spec->linux, found, arena, error);
 }

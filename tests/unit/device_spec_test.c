@@ -86,10 +86,10 @@ static void the_hosts_numbers_become_the_guests(void **state)
 {
 	/* The one's number in the guest is the other's on the host. */
 	const struct device_found found[] = {
-		{"/dev/a", "/dev/a", S_IFBLK, makedev(8, 32)},
+		{"/dev/a", "/dev/a", NULL, S_IFBLK, makedev(8, 32)},
 		{0},
-		{"/dev/b", "/dev/b", S_IFBLK, makedev(254, 1)},
-		{"/dev/vfio/7", "/dev/vfio/0", S_IFCHR, makedev(240, 0)},
+		{"/dev/b", "/dev/b", NULL, S_IFBLK, makedev(254, 1)},
+		{"/dev/vfio/7", "/dev/vfio/0", NULL, S_IFCHR, makedev(240, 0)},
 	};
 
 	(void)state;
@@ -112,7 +112,7 @@ static void the_hosts_numbers_become_the_guests(void **state)
 
 static void a_rule_is_made_where_there_was_none(void **state)
 {
-	const struct device_found found = {"/dev/a", "/dev/a", S_IFBLK, makedev(254, 0)};
+	const struct device_found found = {"/dev/a", "/dev/a", NULL, S_IFBLK, makedev(254, 0)};
 
 	(void)state;
 	settings.resources = NULL;
@@ -123,29 +123,36 @@ static void a_rule_is_made_where_there_was_none(void **state)
 
 static void a_device_is_added_or_replaces_its_like(void **state)
 {
+	const struct device_found added = {NULL, "/dev/infiniband/uverbs0", "rw", S_IFCHR, makedev(231, 192)};
+	const struct device_found replacing = {NULL, "/dev/a", NULL, S_IFCHR, makedev(1, 5)};
+	Grpc__LinuxDevice *entry;
+
 	(void)state;
-	assert_int_equal(device_spec_add(&spec, "/dev/infiniband/uverbs0", S_IFCHR, makedev(231, 192), &arena, &error), 0);
+	assert_int_equal(device_spec_add(&spec, &added, &entry, &arena, &error), 0);
 	assert_int_equal(settings.n_devices, 4);
-	assert_string_equal(settings.devices[3]->path, "/dev/infiniband/uverbs0");
-	assert_string_equal(rule(4), "allow c 231:192 rwm");
-	assert_int_equal(device_spec_add(&spec, "/dev/a", S_IFCHR, makedev(1, 5), &arena, &error), 0);
+	assert_ptr_equal(settings.devices[3], entry);
+	assert_string_equal(entry->path, "/dev/infiniband/uverbs0");
+	assert_string_equal(rule(4), "allow c 231:192 rw");
+	assert_int_equal(device_spec_add(&spec, &replacing, &entry, &arena, &error), 0);
 	assert_int_equal(settings.n_devices, 4);
+	assert_ptr_equal(entry, &entries[0]);
 	assert_int_equal(entries[0].minor, 5);
+	assert_string_equal(rule(5), "allow c 1:5 rwm");
 	spec.linux = NULL;
-	assert_int_equal(device_spec_add(&spec, "/dev/x", S_IFCHR, makedev(1, 5), &arena, &error), 0);
+	assert_int_equal(device_spec_add(&spec, &added, &entry, &arena, &error), 0);
 	assert_int_equal(spec.linux->n_devices, 1);
 }
 
 static void what_does_not_fit_is_an_error_and_changes_nothing(void **state)
 {
-	const struct device_found missing = {"/dev/c", "/dev/c", S_IFBLK, makedev(254, 0)};
+	const struct device_found missing = {"/dev/c", "/dev/c", NULL, S_IFBLK, makedev(254, 0)};
 	const struct device_found twice[] = {
-		{"/dev/a", "/dev/a", S_IFBLK, makedev(254, 0)},
-		{"/dev/a", "/dev/a", S_IFBLK, makedev(254, 1)},
+		{"/dev/a", "/dev/a", NULL, S_IFBLK, makedev(254, 0)},
+		{"/dev/a", "/dev/a", NULL, S_IFBLK, makedev(254, 1)},
 	};
 	const struct device_found one_number[] = {
-		{"/dev/a", "/dev/a", S_IFBLK, makedev(254, 0)},
-		{"/dev/b", "/dev/b", S_IFBLK, makedev(254, 1)},
+		{"/dev/a", "/dev/a", NULL, S_IFBLK, makedev(254, 0)},
+		{"/dev/b", "/dev/b", NULL, S_IFBLK, makedev(254, 1)},
 	};
 
 	(void)state;
