@@ -206,7 +206,7 @@ static int find_devices(struct container *container, struct error *error)
 	struct arena arena;
 	int status;
 
-	if (!device_setup_needed(container->request))
+	if (!device_setup_needed(container->request, &agent->config))
 		return mount_storages(container, error);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = device_setup_plan(&setup, &arena, container->request, &agent->config, error);

@@ -3,16 +3,25 @@
 
 #include <errno.h>
 
+#include "agent/device/cdi.h"
 #include "agent/device/device.h"
 #include "agent/rpc_job.h"
 #include "lib/ttrpc.h"
 
-#define SPEC_MEMORY (16u << 20)
+#define SPEC_MEMORY (64u << 20)
+#define LONGEST_WAIT (7 * 24 * 3600 * LOOP_SECOND)
+#define CDI_DIRECTORY "/var/run/cdi"
 #define SPARE_TIME (10 * LOOP_SECOND)
 
-bool device_setup_needed(const Grpc__CreateContainerRequest *request)
+bool device_setup_needed(const Grpc__CreateContainerRequest *request, const struct agent_config *config)
 {
-	return request->n_devices > 0;
+	return request->n_devices > 0 || cdi_wanted(request->oci, config->visible_cdi_devices);
+}
+
+/* Time for so many waits, which any number of seconds may be asked for. */
+static uint64_t time_for(size_t waits, uint64_t timeout)
+{
+	return waits * (timeout < LONGEST_WAIT ? timeout : LONGEST_WAIT);
 }
 
 int device_setup_plan(struct device_setup *setup, struct arena *arena, const Grpc__CreateContainerRequest *request,
@@ -30,7 +39,9 @@ int device_setup_plan(struct device_setup *setup, struct arena *arena, const Grp
 	*setup = (struct device_setup){
 		.size = grpc__create_container_request__get_packed_size(&parts),
 		.hotplug_timeout = config->hotplug_timeout,
-		.timeout = waits * config->hotplug_timeout + SPARE_TIME,
+		.cdi_timeout = config->cdi_timeout,
+		.visible_cdi_devices = config->visible_cdi_devices,
+		.timeout = time_for(waits, config->hotplug_timeout) + time_for(1, config->cdi_timeout) + SPARE_TIME,
 	};
 	bytes = arena_alloc(arena, setup->size + 1);
 	if (!bytes)
@@ -53,6 +64,9 @@ int device_setup_run(const void *argument, struct job_result *result)
 	if (!request)
 		return error_errno(&result->error, ENOMEM, "find devices");
 	status = devices_add(request, setup->hotplug_timeout, &arena, &result->error);
+	if (status == 0 && cdi_wanted(request->oci, setup->visible_cdi_devices))
+		status = cdi_inject(request->oci, setup->visible_cdi_devices, CDI_DIRECTORY, setup->cdi_timeout, &arena,
+				    &result->error);
 	return status < 0 ? status : rpc_job_answer(result, &request->base);
 }
 

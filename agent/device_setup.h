@@ -19,11 +19,13 @@ struct device_setup {
 	const uint8_t *request; /* packed: the parts of it that the job needs */
 	size_t size;
 	uint64_t hotplug_timeout; /* nanoseconds that a device may take to appear */
+	uint64_t cdi_timeout;	  /* nanoseconds that a file of CDI's may take */
+	bool visible_cdi_devices; /* the environment names devices, too */
 	uint64_t timeout;	  /* for the whole job */
 };
 
 /* Whether there is anything to do. */
-bool device_setup_needed(const Grpc__CreateContainerRequest *request);
+bool device_setup_needed(const Grpc__CreateContainerRequest *request, const struct agent_config *config);
 
 /* Packs what the job needs into `arena` (ARENA_FORK). 0 or -errno. */
 int device_setup_plan(struct device_setup *setup, struct arena *arena, const Grpc__CreateContainerRequest *request,

@@ -212,17 +212,19 @@ static int resolve_all(struct cdi *cdi, const char *directory, struct error *err
 static int resolve_in_time(struct cdi *cdi, const char *directory, uint64_t timeout, struct error *error)
 {
 	uint64_t deadline = loop_now() + timeout;
+	struct error last;
 	int status;
 
-	while ((status = resolve_all(cdi, directory, error)) == -EAGAIN && loop_now() < deadline) {
+	while ((status = resolve_all(cdi, directory, &last)) == -EAGAIN && loop_now() < deadline) {
 		arena_free(&cdi->files_arena);
 		sleep(1);
 	}
-	if (status != -EAGAIN)
-		return status;
-	error->number = ETIMEDOUT;
-	return error_wrap(error, "failed to inject devices after CDI timeout of %llu seconds",
-			  (unsigned long long)(timeout / LOOP_SECOND));
+	if (status == -EAGAIN)
+		return error_set(error, ETIMEDOUT, "failed to inject devices after CDI timeout of %llu seconds: %s",
+				 (unsigned long long)(timeout / LOOP_SECOND), last.text);
+	if (status < 0)
+		*error = last;
+	return status;
 }
 
 int cdi_inject(Grpc__Spec *spec, bool visible, const char *directory, uint64_t timeout, struct arena *arena,

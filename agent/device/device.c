@@ -22,14 +22,12 @@ struct search {
 	Grpc__Device *device;
 	uint64_t timeout;
 	struct arena *arena;
-	bool wanted; /* by the spec: `path` is its file in the guest */
-	bool moved;  /* the container has it at `path`, too */
-	char path[DISK_PATH_SIZE];
+	char path[DISK_PATH_SIZE]; /* its file in the guest */
+	bool moved;		   /* the container has it at `path`, too */
 };
 
 static int find_file(struct search *search, struct error *error)
 {
-	search->wanted = true;
 	snprintf(search->path, sizeof(search->path), "%s", search->device->vm_path);
 	return disk_wait(search->device->vm_path, search->timeout, error);
 }
@@ -38,13 +36,11 @@ static int find_block(struct search *search, struct error *error)
 {
 	if (!*search->device->id)
 		return find_file(search, error);
-	search->wanted = true;
 	return disk_wait_pci(search->device->id, search->timeout, search->path, error);
 }
 
 static int find_scsi(struct search *search, struct error *error)
 {
-	search->wanted = true;
 	return scsi_wait(search->device->id, search->timeout, search->path, error);
 }
 
@@ -107,7 +103,7 @@ static int find_vfio(struct search *search, struct error *error)
 		return status;
 	if (group < 0)
 		return error_set(error, EINVAL, "no PCI path among the options");
-	search->wanted = search->moved = true;
+	search->moved = true;
 	return vfio_wait_group(group, search->timeout, search->path, error);
 }
 
@@ -116,61 +112,74 @@ static int refuse(struct search *search, struct error *error)
 	return error_set(error, EOPNOTSUPP, "%s is for s390x, and this guest isn't one", search->device->type);
 }
 
-static const struct {
+static const struct handler {
 	const char *type;
+	bool has_file; /* which the spec has to have an entry for */
 	int (*find)(struct search *search, struct error *error);
 } handlers[] = {
-	{"blk", find_block},	 {"mmioblk", find_file},	    {"nvdimm", find_file}, {"scsi", find_scsi},
-	{"vfio-pci", find_vfio}, {"vfio-pci-gk", find_vfio_guest}, {"blk-ccw", refuse},   {"vfio-ap", refuse},
-	{"vfio-ap-cold", refuse},
+	{"blk", true, find_block},	 {"mmioblk", true, find_file},		{"nvdimm", true, find_file},
+	{"scsi", true, find_scsi},	 {"vfio-pci", true, find_vfio},	{"vfio-pci-gk", false, find_vfio_guest},
+	{"blk-ccw", false, refuse},	 {"vfio-ap", false, refuse},		{"vfio-ap-cold", false, refuse},
 };
 
-static int check(const Grpc__Device *device, struct error *error)
+/* Its handler, once it says enough. NULL with `error` filled. */
+static const struct handler *find_handler(const Grpc__Device *device, struct error *error)
 {
-	if (!*device->type)
-		return error_set(error, EINVAL, "a device has no type");
-	if (!*device->id && !*device->vm_path)
-		return error_set(error, EINVAL, "the %.40s device has neither id nor vm_path", device->type);
-	if (!*device->container_path)
-		return error_set(error, EINVAL, "the %.40s device has no container_path", device->type);
-	return 0;
+	const char *missing = !*device->type ? "type" :
+			      !*device->id && !*device->vm_path ? "id or vm_path" :
+			      !*device->container_path ? "container_path" : NULL;
+
+	if (missing) {
+		error_set(error, EINVAL, "the device '%.80s' of type '%.40s' has no %s", device->container_path,
+			  device->type, missing);
+		return NULL;
+	}
+	for (size_t i = 0; i < array_size(handlers); i++)
+		if (strcmp(handlers[i].type, device->type) == 0)
+			return &handlers[i];
+	error_set(error, EIO, "Failed to find the device handler %.80s", device->type);
+	return NULL;
 }
 
-/* Its number, and where it goes. */
-static int describe(const struct search *search, struct device_found *found, struct error *error)
+/* Waits for one, and says what it is. */
+static int find_device(Grpc__Device *device, uint64_t timeout, struct device_found *found, struct arena *arena,
+		       struct error *error)
 {
+	const struct handler *handler = find_handler(device, error);
+	struct search search = {.device = device, .timeout = timeout, .arena = arena};
 	struct stat status;
 
-	*found = (struct device_found){0};
-	if (!search->wanted)
+	if (handler->find(&search, error) < 0)
+		return error_wrap(error, "device %.128s", device->container_path);
+	if (!handler->has_file)
 		return 0;
-	if (stat(search->path, &status) < 0)
-		return error_errno(error, errno, "look at %s", search->path);
-	found->container_path = found->path = search->device->container_path;
-	if (search->moved)
-		found->path = arena_strdup(search->arena, search->path);
+	if (stat(search.path, &status) < 0)
+		return error_errno(error, errno, "look at %s", search.path);
+	found->path = search.moved ? arena_strdup(arena, search.path) : device->container_path;
 	found->type = status.st_mode & S_IFMT;
 	found->number = status.st_rdev;
-	return found->path ? 0 : error_errno(error, ENOMEM, "describe %s", search->path);
+	return found->path ? 0 : error_errno(error, ENOMEM, "device %.128s", device->container_path);
 }
 
-int device_find(Grpc__Device *device, uint64_t timeout, struct device_found *found, struct arena *arena,
-		struct error *error)
+/* What can be known before any device is waited for, or taken from its driver. */
+static int check_devices(const Grpc__CreateContainerRequest *request, struct device_found *found, struct arena *arena,
+			 struct error *error)
 {
-	struct search search = {.device = device, .timeout = timeout, .arena = arena};
-	int status = check(device, error);
-	size_t i = 0;
+	size_t count = request->n_devices;
 
-	if (status < 0)
-		return status;
-	while (i < array_size(handlers) && strcmp(handlers[i].type, device->type) != 0)
-		i++;
-	if (i == array_size(handlers))
-		return error_set(error, EIO, "Failed to find the device handler %.80s", device->type);
-	status = handlers[i].find(&search, error);
-	if (status == 0)
-		status = describe(&search, found, error);
-	return status < 0 ? error_wrap(error, "device %.128s", device->container_path) : 0;
+	for (size_t i = 0; i < request->n_devices && count <= DEVICES_MAX; i++)
+		count += request->devices[i]->n_options;
+	if (count > DEVICES_MAX)
+		return error_set(error, EINVAL, "more than %d devices and options of theirs", DEVICES_MAX);
+	for (size_t i = 0; i < request->n_devices; i++) {
+		const struct handler *handler = find_handler(request->devices[i], error);
+
+		if (!handler)
+			return -error->number;
+		if (handler->has_file)
+			found[i].container_path = request->devices[i]->container_path;
+	}
+	return device_spec_check(request->oci, found, request->n_devices, arena, error);
 }
 
 /* Whoever is given a device of an RDMA adapter needs the adapter's other files, too. */
@@ -199,19 +208,15 @@ int devices_add(Grpc__CreateContainerRequest *request, uint64_t timeout, struct 
 {
 	struct device_found *found = arena_array(arena, request->n_devices + 1, sizeof(*found));
 	Grpc__Process *process = request->oci->process;
-	size_t count = request->n_devices;
 	bool passed_through = false;
-	int status = 0;
+	int status;
 
 	if (!found)
 		return error_errno(error, ENOMEM, "devices");
-	for (size_t i = 0; i < request->n_devices && count <= DEVICES_MAX; i++)
-		count += request->devices[i]->n_options;
-	if (count > DEVICES_MAX)
-		return error_set(error, EINVAL, "more than %d devices and options of theirs", DEVICES_MAX);
+	status = check_devices(request, found, arena, error);
 	for (size_t i = 0; i < request->n_devices && status == 0; i++) {
 		passed_through |= strncmp(request->devices[i]->type, "vfio-", 5) == 0;
-		status = device_find(request->devices[i], timeout, &found[i], arena, error);
+		status = find_device(request->devices[i], timeout, &found[i], arena, error);
 	}
 	if (status == 0)
 		status = device_spec_update(request->oci, found, request->n_devices, arena, error);

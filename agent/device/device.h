@@ -23,17 +23,17 @@ struct device_found {
 	dev_t number;
 };
 
-/* Waits for one device, each of its parts at most `timeout` nanoseconds. The addresses in a vfio device's options become
- * the guest's ("0000:41:00.0=02/00": "0000:41:00.0=0000:02:00.0"). What it makes is in the arena. 0; -EINVAL for what
- * can't be; -EIO for an unknown type; -EOPNOTSUPP for one of s390x; -ETIMEDOUT. */
-int device_find(Grpc__Device *device, uint64_t timeout, struct device_found *found, struct arena *arena,
-		struct error *error);
-
-/* Finds all devices of a request, and changes its spec by them: entries of devices, rules, and PCIDEVICE_* of the
- * environment. */
+/* Finds all devices of a request, waiting at most `timeout` nanoseconds for each part of one, and changes its spec by them:
+ * entries of devices, rules, and PCIDEVICE_* of the environment. The addresses in a vfio device's options become the
+ * guest's ("0000:41:00.0=02/00": "0000:41:00.0=0000:02:00.0"). What it makes is in the arena. 0; -EINVAL for what can't be;
+ * -EIO for an unknown type, or where the spec has no entry for a device; -EOPNOTSUPP for one of s390x; -ETIMEDOUT. */
 int devices_add(Grpc__CreateContainerRequest *request, uint64_t timeout, struct arena *arena, struct error *error);
 
-/* device_spec.c: the entries and rules of the spec. Those of `found` that have a container_path must be there. */
+/* device_spec.c: whether the spec has one entry for each of `found` with a container_path, all that is read of them. */
+int device_spec_check(const Grpc__Spec *spec, const struct device_found *found, size_t count, struct arena *arena,
+		      struct error *error);
+
+/* Changes entries and rules; checks as well. */
 int device_spec_update(Grpc__Spec *spec, const struct device_found *found, size_t count, struct arena *arena,
 		       struct error *error);
 

@@ -121,6 +121,17 @@ static void change_entry(const struct change *change)
 	change->entry->minor = minor(change->found->number);
 }
 
+int device_spec_check(const Grpc__Spec *spec, const struct device_found *found, size_t found_count, struct arena *arena,
+		      struct error *error)
+{
+	struct change *changes = arena_array(arena, found_count + 1, sizeof(*changes));
+	size_t count;
+
+	if (!changes)
+		return error_errno(error, ENOMEM, "the spec");
+	return plan_changes(spec, changes, &count, found, found_count, error);
+}
+
 int device_spec_update(Grpc__Spec *spec, const struct device_found *found, size_t found_count, struct arena *arena,
 		       struct error *error)
 {

@@ -13,7 +13,7 @@ setup_file()
 		echo "from the disk" >"$dir/disk"
 		truncate -s 1M "$dir/disk"
 		VM_ARGUMENTS=(-drive "id=disk,file=$dir/disk,format=raw,if=none" -device virtio-blk-device,drive=disk)
-		export VM_APPEND=agent.hotplug_timeout=1
+		export VM_APPEND="agent.hotplug_timeout=1 agent.cdi_timeout=1"
 	fi
 	agent_start
 	watch
@@ -70,9 +70,10 @@ disk='{type: "mmioblk", vm_path: "/dev/vdb", container_path: "/dev/data"}'
 }
 
 @test "a device that says too little, or what can't be" {
-	fails 125 "INVALID_ARGUMENT: a device has no type" with '{id: "02/00", container_path: "/dev/data"}' -- true
-	fails 125 "INVALID_ARGUMENT: the blk device has neither id nor vm_path" with '{type: "blk", container_path: "/dev/data"}' -- true
-	fails 125 "INVALID_ARGUMENT: the blk device has no container_path" with '{type: "blk", id: "02/00"}' -- true
+	local group='.OCI.Linux.Devices = [{Path: "/dev/vfio/7", Type: "c", Major: 240, Minor: 7}]'
+	fails 125 "INVALID_ARGUMENT: the device '/dev/data' of type '' has no type" with '{id: "02/00", container_path: "/dev/data"}' -- true
+	fails 125 "INVALID_ARGUMENT: the device '/dev/data' of type 'blk' has no id or vm_path" with '{type: "blk", container_path: "/dev/data"}' -- true
+	fails 125 "INVALID_ARGUMENT: the device '' of type 'blk' has no container_path" with '{type: "blk", id: "02/00"}' -- true
 	fails 125 "INVALID_ARGUMENT: device /dev/data: '02/zz' is no PCI path" \
 		with '{type: "blk", id: "02/zz", container_path: "/dev/data"}' -- true
 	fails 125 "INVALID_ARGUMENT: device /dev/data: '/etc/vdb' is no block device's path" \
@@ -82,9 +83,9 @@ disk='{type: "mmioblk", vm_path: "/dev/vdb", container_path: "/dev/data"}'
 			with "{type: \"scsi\", id: \"$text\", container_path: \"/dev/data\"}" -- true
 	done
 	fails 125 "INVALID_ARGUMENT: device /dev/vfio/7: '0000:41:00.0' is no pair" \
-		with '{type: "vfio-pci", id: "x", container_path: "/dev/vfio/7", options: ["0000:41:00.0"]}' -- true
+		with '{type: "vfio-pci", id: "x", container_path: "/dev/vfio/7", options: ["0000:41:00.0"]}' "$group" -- true
 	fails 125 "INVALID_ARGUMENT: device /dev/vfio/7: no PCI path" \
-		with '{type: "vfio-pci", id: "x", container_path: "/dev/vfio/7", options: ["0000:41:00.0="]}' -- true
+		with '{type: "vfio-pci", id: "x", container_path: "/dev/vfio/7", options: ["0000:41:00.0="]}' "$group" -- true
 	fails 125 "INVALID_ARGUMENT: more than 256 devices" with "$(yes "$disk," | head -n 300 | tr -d '\n' | sed 's/,$//')" -- true
 	unchanged
 }
@@ -108,7 +109,6 @@ disk='{type: "mmioblk", vm_path: "/dev/vdb", container_path: "/dev/data"}'
 }
 
 @test "a device that the spec doesn't have, and two devices for one of the spec's" {
-	needs_disk
 	fails 125 "INTERNAL: Missing devices in OCI spec: there is no /dev/data" with "$disk" '.OCI.Linux.Devices = []' -- true
 	fails 125 "INTERNAL: Missing devices in OCI spec" with "$disk" 'del(.OCI.Linux.Devices)' -- true
 	fails 125 "INVALID_ARGUMENT: two devices for /dev/data" with "$disk, $disk" -- true
@@ -122,6 +122,54 @@ disk='{type: "mmioblk", vm_path: "/dev/vdb", container_path: "/dev/data"}'
 	run agentctl --timeout 200ms CreateContainer "$(request -- true | jq -c "$host | .devices = [${disk/vdb/vdz}]")"
 	[[ $status -ne 0 ]]
 	unchanged
+}
+
+# described NAME JSON: a file of CDI's in the guest, for this test. One with {} is of no device.
+described() { in_guest "mkdir -p $guest/run/cdi && echo '$2' >$guest/run/cdi/$1.json"; }
+
+# asked NAMES -- COMMAND...: a container that asks for these CDI devices.
+asked()
+{
+	local filter=".OCI.Annotations = {\"cdi.k8s.io/vfio1\": \"$1\"}"
+
+	shift
+	edited "$filter" "$@"
+}
+
+@test "CDI: variables, nodes, mounts and groups of a device, as a file of the guest's has them" {
+	described card '{"cdiVersion": "0.6.0", "kind": "vendor.com/card", "devices": [{"name": "0", "containerEdits": {
+		"env": ["CARD=zero"], "deviceNodes": [{"path": "/dev/card0", "hostPath": "/dev/zero", "uid": 7, "fileMode": 384}]}}],
+		"containerEdits": {"additionalGids": [77],
+			"mounts": [{"hostPath": "/run/cdi", "containerPath": "/opt/cdi", "options": ["ro", "bind"]}]}}'
+	is $'zero\n7 600 1:5\n0 77\ncard.json' asked vendor.com/card=0 -- \
+		sh -c 'echo $CARD; stat -c "%u %a %t:%T" /dev/card0; id -G; ls /opt/cdi'
+	is "" asked vendor.com/card=0 -- sh -c 'head -c 1 /dev/card0 | tr -d "\0"'
+	described card '{}'
+}
+
+@test "CDI: what can't be is named, and a class that nobody knows is waited for" {
+	described card '{"kind": "vendor.com/card", "devices": [{"name": "0", "containerEdits": {"hooks": [{"hookName": "prestart"}]}}]}'
+	guest_state >"$BATS_TEST_TMPDIR/before"
+	fails 125 "UNIMPLEMENTED: CDI: hooks" asked vendor.com/card=0 -- true
+	fails 125 "INVALID_ARGUMENT: there is no CDI device vendor.com/card=1" asked vendor.com/card=0,vendor.com/card=1 -- true
+	fails 125 "INVALID_ARGUMENT: 'card' names no CDI device" asked card -- true
+	# It would take longer on this machine.
+	[[ $place == local ]] ||
+		fails 125 "failed to inject devices after CDI timeout of 1 seconds" asked vendor.com/other=0 -- true
+	is ran edited '.OCI.Annotations = {"cdi.k8s.io/x": "vendor.com/other=0", "io.katacontainers.pkg.oci.container_type": "pod_sandbox"}' \
+		-- echo ran
+	unchanged
+	described card '{}'
+}
+
+@test "CDI: a file that comes while it is waited for" {
+	local job
+	asked vendor.com/late=0 -- sh -c 'echo $CARD' >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	job=$!
+	described late '{"kind": "vendor.com/late", "devices": [{"name": "0", "containerEdits": {"env": ["CARD=late"]}}]}'
+	wait $job || true
+	is late cat "$BATS_TEST_TMPDIR/out"
+	described late '{}'
 }
 
 @test "AddSwap and AddSwapPath: what can't be swap" {

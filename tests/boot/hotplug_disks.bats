@@ -12,6 +12,7 @@ setup_file()
 	echo "from the share" >"$DIR/share/hello"
 	VM_MACHINE=q35 VM_APPEND="agent.hotplug_timeout=5 intel_iommu=on" vm_start \
 		-machine nvdimm=on -m 256M,slots=4,maxmem=1G -device intel-iommu -device virtio-scsi-pci,id=scsi \
+		-device virtio-scsi-pci,id=quiet,hotplug=off \
 		-device pcie-root-port,id=port10,addr=0x10,chassis=1 -device pcie-root-port,id=port11,addr=0x11,chassis=2 \
 		-device pcie-root-port,id=port12,addr=0x12,chassis=3 -device pcie-root-port,id=port13,addr=0x13,chassis=4 \
 		-fsdev "local,id=share,path=$DIR/share,security_model=none,readonly=on"
@@ -88,6 +89,12 @@ magic='dd if=/dev/data bs=1 skip=1080 count=2 2>/dev/null | od -An -tx1'
 	is " 53 ef" given scsi 3:1 -- sh -c "$magic"
 	unplug scsi1
 	fails 125 "storage /run/nacre/deep/point: Timeout after 5s waiting for uevent of 3:1" mounted scsi 3:1 ext4 '[]' -- true
+}
+
+@test "a SCSI disk that its controller doesn't announce" {
+	disk quiet
+	plug quiet1 scsi-hd '"drive": "quiet", "bus": "quiet.0", "scsi-id": 6, "lun": 2'
+	is "from quiet" mounted scsi 6:2 ext4 '["ro"]' -- cat /data/point/hello
 }
 
 @test "a disk that comes while it is waited for" {

@@ -229,6 +229,7 @@ static void files_that_come_late_are_waited_for(void **state)
 	pid_t child;
 
 	(void)state;
+	error.number = 0;
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
@@ -237,6 +238,7 @@ static void files_that_come_late_are_waited_for(void **state)
 		_exit(0);
 	}
 	assert_int_equal(inject(false, UINT64_MAX / 4), 0);
+	assert_int_equal(error.number, 0);
 	assert_int_equal(process.n_env, 3);
 }
 
