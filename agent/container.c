@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/device/pci_environment.h"
+#include "agent/device_setup.h"
 #include "agent/rpc.h"
 #include "agent/storage_list.h"
 #include "lib/cleanup.h"
@@ -182,6 +185,40 @@ static int mount_storages(struct container *container, struct error *error)
 	return status;
 }
 
+static void devices_ready(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, device_job);
+	const Grpc__CreateContainerRequest *request = NULL;
+
+	if (!result->error.number)
+		request = device_setup_take(container->request, &container->arena, result, &result->error);
+	while (result->fd_count > 0)
+		close(result->fds[--result->fd_count]);
+	if (request)
+		container->request = request;
+	if (!request || mount_storages(container, &result->error) < 0)
+		fail_creation(container, &result->error);
+}
+
+/* Finds the devices that the request names, and then mounts its storages. */
+static int find_devices(struct container *container, struct error *error)
+{
+	struct agent *agent = container->sandbox->agent;
+	struct device_setup setup;
+	struct arena arena;
+	int status;
+
+	if (!device_setup_needed(container->request, &agent->config))
+		return mount_storages(container, error);
+	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
+	status = device_setup_plan(&setup, &arena, container->request, &agent->config, error);
+	if (status == 0)
+		status = job_start(&container->device_job, &agent->loop, "find devices", setup.timeout, device_setup_run,
+				   &setup, devices_ready, error);
+	arena_free(&arena);
+	return status;
+}
+
 /* ^[A-Za-z0-9][A-Za-z0-9_.-]+$, as runtimes make them; bounded, as it becomes a file name. */
 static bool id_valid(const char *id)
 {
@@ -286,7 +323,7 @@ void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Gr
 	container->init->call = call;
 	call->handler_data = container;
 	call->cancelled = creation_cancelled;
-	if (name_cgroup(container, &error) < 0 || mount_storages(container, &error) < 0)
+	if (name_cgroup(container, &error) < 0 || find_devices(container, &error) < 0)
 		fail_creation(container, &error);
 }
 
@@ -347,6 +384,8 @@ static int launch_exec(struct process *process, struct error *error)
 	struct plan plan;
 	int status;
 
+	pci_environment_rewrite(exec->process->env, exec->process->n_env, container->request->devices,
+				container->request->n_devices);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = plan_exec(&plan, &arena, exec->process, container->request->oci, &parameters, error);
 	if (status == 0)

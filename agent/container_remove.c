@@ -138,6 +138,7 @@ void container_remove(struct container *container, uint64_t timeout,
 	struct process *next;
 	struct error error;
 
+	job_cancel(&container->device_job);
 	if (container->job.pid > 0) {
 		/* Cut in the middle of mounting: what is mounted by now is found out by unmounting all of it. */
 		job_cancel(&container->job);

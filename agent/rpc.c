@@ -19,6 +19,8 @@ static const struct ttrpc_method agent_methods[] = {
 	{"CopyFile", rpc_copy_file},
 	{"UpdateInterface", rpc_update_interface},
 	{"UpdateRoutes", rpc_update_routes},
+	{"AddSwap", rpc_add_swap},
+	{"AddSwapPath", rpc_add_swap_path},
 	{"CreateContainer", rpc_create_container},
 	{"StartContainer", rpc_start_container},
 	{"RemoveContainer", rpc_remove_container},

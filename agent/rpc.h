@@ -49,6 +49,9 @@ void rpc_update_routes(struct ttrpc_call *call);
 void rpc_create_container(struct ttrpc_call *call);
 void rpc_start_container(struct ttrpc_call *call);
 void rpc_remove_container(struct ttrpc_call *call);
+/* rpc_swap.c */
+void rpc_add_swap(struct ttrpc_call *call);
+void rpc_add_swap_path(struct ttrpc_call *call);
 /* rpc_stats.c */
 void rpc_stats_container(struct ttrpc_call *call);
 /* rpc_volume.c */

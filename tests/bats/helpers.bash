@@ -13,7 +13,8 @@ PATH=$build:$PATH
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
 
-# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU. bats waits for
+# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU; AGENT_CONFIG is
+# a configuration file for an agent that is a process here. bats waits for
 # whoever has its descriptor 3.
 agent_start()
 {
@@ -26,7 +27,8 @@ agent_start()
 		export NACRE_TEST_CGROUP=nacre-tests-$$
 		# shellcheck disable=SC2016
 		guarded unshare --mount --propagation private sh -c \
-			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$1"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$@"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			${AGENT_CONFIG:+--config "$AGENT_CONFIG"} \
 			>"$AGENT_DIR/agent.log" 2>&1 3>&- &
 		echo $! >"$AGENT_DIR/agent.pid"
 	fi
@@ -69,23 +71,31 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
-# qmp SOCKET COMMAND: one command to a VMM, in JSON, which has to succeed; prints what it returns.
+# qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once that event has
+# come of it.
 qmp()
 {
-	timeout 60 python3 - "$1" "$2" <<-'END'
+	timeout 60 python3 - "$@" <<-'END'
 		import json, socket, sys
 		connection = socket.socket(socket.AF_UNIX)
 		connection.connect(sys.argv[1])
 		stream = connection.makefile("rw")
 		stream.readline()
+		awaited = set(sys.argv[3:])
+		def read():
+		    message = json.loads(stream.readline())
+		    awaited.discard(message.get("event"))
+		    return message
 		for command in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
 		    stream.write(command + "\n")
 		    stream.flush()
-		    answer = json.loads(stream.readline())
+		    answer = read()
 		    while "event" in answer:
-		        answer = json.loads(stream.readline())
+		        answer = read()
 		    if "return" not in answer:
 		        sys.exit(str(answer))
+		while awaited:
+		    read()
 		print(json.dumps(answer["return"]))
 	END
 }
