@@ -13,8 +13,8 @@ PATH=$build:$PATH
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
 
-# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU. bats waits for
-# whoever has its descriptor 3.
+# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU, AGENT_NAMESPACES
+# more namespaces for an agent here (--net). bats waits for whoever has its descriptor 3.
 agent_start()
 {
 	export AGENT_ADDRESS AGENT_DIR=$BATS_FILE_TMPDIR
@@ -24,8 +24,8 @@ agent_start()
 		cp -a "$build/rootfs-busybox" "$AGENT_DIR/rootfs"
 		AGENT_ADDRESS=unix://$AGENT_DIR/agent.sock
 		export NACRE_TEST_CGROUP=nacre-tests-$$
-		# shellcheck disable=SC2016
-		guarded unshare --mount --propagation private sh -c \
+		# shellcheck disable=SC2016,SC2086
+		guarded unshare ${AGENT_NAMESPACES:-} --mount --propagation private sh -c \
 			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$1"' "$build/nacre-agent" "$AGENT_ADDRESS" \
 			>"$AGENT_DIR/agent.log" 2>&1 3>&- &
 		echo $! >"$AGENT_DIR/agent.pid"
@@ -112,12 +112,12 @@ agent_ended()
 	timeout 20 tail --pid="$(cat "$AGENT_DIR/agent.pid")" -f /dev/null
 }
 
-# in_guest SCRIPT: runs it by a shell beside the agent, with the agent's mounts; what it prints is ours. In a VM that is the
+# in_guest SCRIPT: runs it by a shell beside the agent, with the agent's mounts and network; what it prints is ours. In a VM that is the
 # resident container `watcher` (see watch), and the guest's files are below $guest.
 in_guest()
 {
 	if [[ $place == local ]]; then
-		nsenter --mount --target "$(cat "$AGENT_DIR/agent.pid")" -- sh -c "$1"
+		nsenter --mount --net --target "$(cat "$AGENT_DIR/agent.pid")" -- sh -c "$1"
 	else
 		watched=$((${watched:-0} + 1))
 		agentctl --timeout 60s exec --id watcher --exec-id "w$BATS_TEST_NUMBER.$watched" -- sh -c "$1"
