@@ -35,9 +35,9 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
+# VM_ROOM what else fits (slots=2,maxmem=1G), VM_CPUS the processors (1,maxcpus=4: for what that does, see runtime/vmm.c),
 # VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
-# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU. (maxcpus: see
-# runtime/vmm.c.)
+# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU.
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
@@ -58,7 +58,7 @@ vm_start()
 	: >"$AGENT_DIR/console.log"
 	guarded nacre-proxy --dir "$AGENT_DIR" --carrier "vhost-user:$AGENT_DIR/vhost.sock,cid=5" -- \
 		qemu-system-x86_64 -M "$machine,memory-backend=ram" -accel tcg -cpu max \
-		-smp 1,maxcpus=2 -m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
+		-smp "${VM_CPUS:-1,maxcpus=2}" -m "$memory${VM_ROOM:+,$VM_ROOM}" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$build/vmlinuz-$kernel" "${start[@]}" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 $append agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
@@ -69,23 +69,28 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
-# qmp SOCKET COMMAND: one command to a VMM, in JSON, which has to succeed; prints what it returns.
+# qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once the event has
+# come as well.
 qmp()
 {
-	timeout 60 python3 - "$1" "$2" <<-'END'
+	timeout 60 python3 - "$@" <<-'END'
 		import json, socket, sys
 		connection = socket.socket(socket.AF_UNIX)
 		connection.connect(sys.argv[1])
 		stream = connection.makefile("rw")
 		stream.readline()
+		events = []
 		for command in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
 		    stream.write(command + "\n")
 		    stream.flush()
 		    answer = json.loads(stream.readline())
 		    while "event" in answer:
+		        events.append(answer["event"])
 		        answer = json.loads(stream.readline())
 		    if "return" not in answer:
 		        sys.exit(str(answer))
+		while sys.argv[3:] and sys.argv[3] not in events:
+		    events.append(json.loads(stream.readline()).get("event"))
 		print(json.dumps(answer["return"]))
 	END
 }

@@ -45,6 +45,10 @@ route() { agentctl ListRoutes | jq -rc --arg dest "$1" ".Routes[] | select(.dest
 	fails 1 "Link not found (eth77)" neighbors '{"toIPAddress": {"address": "192.0.2.7"}, "device": "eth77"}'
 }
 
+@test "an interface that is never plugged in is waited for, as long as the agent is told to (agent.hotplug_timeout)" {
+	fails 1 "Timeout after 3s waiting for uevent of 1f/1f" update '"name": "eth77", "devicePath": "1f/1f"'
+}
+
 @test "a request without its subject, or with one that can't be, is an invalid argument" {
 	local address part
 
