@@ -129,6 +129,7 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
 	status = sandbox_setup_plan(&setup, &arena, &sandbox->storages, request,
 				    sandbox->agent->config.hotplug_timeout, &error);
+	setup.own_machine = sandbox->agent->config.guest;
 	if (status == 0) {
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
 				   sandbox_setup_run, &setup, set_up, &error);

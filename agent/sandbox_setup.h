@@ -20,6 +20,7 @@ struct sandbox_setup {
 	struct sandbox_module *modules;
 	size_t module_count;
 	struct storage_list storages;
+	bool own_machine; /* what comes to the machine is for the sandbox */
 };
 
 /* Copies what the job needs of the request into `arena` (ARENA_FORK). 0 or -errno, with no storage counted. */

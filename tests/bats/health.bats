@@ -40,5 +40,4 @@ teardown_file() { agent_stop; }
 
 @test "what isn't served yet is UNIMPLEMENTED" {
 	fails 1 UNIMPLEMENTED agentctl GetMetrics
-	fails 1 UNIMPLEMENTED agentctl ListRoutes
 }
