@@ -208,6 +208,7 @@ void process_exited(struct process *process, int status)
 	process->status = status;
 	log_debug("%s/%s exited with %d", process->container->id, process->exec_id, status);
 	answer_holds(process);
+	oom_look(&process->container->oom);
 	if (!drained(process))
 		loop_timer_set(&agent_of(process)->loop, &process->grace, GRACE, grace_expired);
 	tell_exit(process);

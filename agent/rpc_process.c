@@ -61,8 +61,11 @@ void rpc_signal_process(struct ttrpc_call *call)
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "%u is no signal", request->signal);
 		return;
 	}
-	/* A container's SIGKILL is for all of it (behaviour.md, SignalProcess). */
-	if (*request->exec_id == '\0' && signal == SIGKILL && process->container->cgroup.tree) {
+	/* A container's SIGKILL is for all of it (behaviour.md, SignalProcess), and so is that of the first process of a
+	 * paused one, which v1's freezer would keep from dying. */
+	if (signal == SIGKILL && process->container->cgroup.tree &&
+	    (*request->exec_id == '\0' || (process == process->container->init && process->container->paused))) {
+		process->container->paused = false;
 		rpc_run_job(call, "signal a container", SIGNAL_TIMEOUT, signal_all, &process->container->cgroup);
 		return;
 	}

@@ -159,7 +159,7 @@ static void destroyed_one(struct container *container, const struct error *error
 		return;
 	}
 	if (error) {
-		sandbox->destroying = false;
+		sandbox->destroying = sandbox->oom_events.closed = false;
 		rpc_finish(take_pointer(&sandbox->call), error);
 		return;
 	}
@@ -214,6 +214,7 @@ void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)
 void sandbox_remove_all(struct sandbox *sandbox)
 {
 	sandbox->destroying = true;
+	oom_close(&sandbox->oom_events);
 	loop_timer_clear(&sandbox->agent->loop, &sandbox->next_step);
 	destroy_next(&sandbox->next_step);
 }
