@@ -46,7 +46,7 @@ struct container {
 	struct process *init;
 	bool owns_pid_namespace; /* it is the one that others share */
 
-	/* UpdateContainer, PauseContainer, ResumeContainer: one after the other (container_change.c). */
+	/* UpdateContainer, PauseContainer, ResumeContainer, SIGKILL to all: one after the other (container_change.c). */
 	bool paused;
 	const Grpc__LinuxResources *resources; /* that were asked for last; NULL: none */
 	struct arena resources_arena;	       /* holds them, where they are from an UpdateContainer */
@@ -84,8 +84,9 @@ struct exec_description {
 /* Answers ExecProcess and its like. */
 void container_exec(struct container *container, struct ttrpc_call *call, const struct exec_description *exec);
 
-/* Answers UpdateContainer, PauseContainer, ResumeContainer (told apart by the request). Once begun each is carried out
- * whether its caller stays or not, so that nothing is done by halves. */
+/* Answers UpdateContainer, PauseContainer, ResumeContainer, and the SignalProcess that is SIGKILL to all of the container (they
+ * are told apart by the request). Once begun each is carried out whether its caller stays or not, so that nothing is done by
+ * halves. */
 void container_change(struct container *container, struct ttrpc_call *call);
 
 /* Ends a change that is under way, and fails those that wait, with `reason`. */

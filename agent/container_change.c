@@ -1,8 +1,9 @@
-/* Changes of a container that is there: other limits, a pause, its end. Each is a job, as cgroup files may wait for the
- * kernel, and a container has one at a time.
+/* What is done to a container as a whole while it is there: other limits, a pause and its end, SIGKILL to all. Each is a job,
+ * as cgroup files may wait for the kernel, and a container has one at a time.
  */
 #define LOG_SUBSYSTEM "container"
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 
 #include "agent/agent.h"
@@ -13,7 +14,7 @@
 #define FREEZE_MILLISECONDS 8000
 #define CHANGE_TIMEOUT (10 * LOOP_SECOND) /* more than what it waits for itself */
 
-enum change { UPDATE, PAUSE, RESUME };
+enum change { UPDATE, PAUSE, RESUME, KILL };
 
 /* What the job works on, in memory that it inherits. */
 struct change_plan {
@@ -24,20 +25,33 @@ struct change_plan {
 
 static enum change change_of(const ProtobufCMessage *request)
 {
-	if (request->descriptor == &grpc__pause_container_request__descriptor)
-		return PAUSE;
-	return request->descriptor == &grpc__resume_container_request__descriptor ? RESUME : UPDATE;
+	static const ProtobufCMessageDescriptor *const requests[] = {
+		[UPDATE] = &grpc__update_container_request__descriptor,
+		[PAUSE] = &grpc__pause_container_request__descriptor,
+		[RESUME] = &grpc__resume_container_request__descriptor,
+	};
+
+	for (size_t i = 0; i < array_size(requests); i++)
+		if (request->descriptor == requests[i])
+			return (enum change)i;
+	return KILL;
 }
 
 static int carry_out(const void *argument, struct job_result *result)
 {
 	const struct change_plan *plan = argument;
 
-	if (plan->change == PAUSE)
+	switch (plan->change) {
+	case UPDATE:
+		return cgroup_update(plan->cgroup, &plan->limits, &result->error);
+	case PAUSE:
 		return cgroup_pause(plan->cgroup, FREEZE_MILLISECONDS, &result->error);
-	if (plan->change == RESUME)
+	case RESUME:
 		return cgroup_resume(plan->cgroup, &result->error);
-	return cgroup_update(plan->cgroup, &plan->limits, &result->error);
+	case KILL:
+		break;
+	}
+	return cgroup_signal_all(plan->cgroup, SIGKILL, &result->error);
 }
 
 static bool is_up(const struct container *container)
@@ -50,6 +64,8 @@ static int check_state(const struct container *container, enum change change, st
 {
 	const char *why = container->paused ? "paused" : "not paused";
 
+	if (change == KILL)
+		return 0;
 	if (container->state == CONTAINER_CREATING)
 		why = "not created yet";
 	else if (change == UPDATE)

@@ -26,10 +26,11 @@ count()
 	counting
 	is '{}' pause
 	# What the pipe holds by now can be read; nothing comes after it.
-	while [[ -n $(agentctl --timeout 300ms ReadStdout \
-		"{\"container_id\": \"$id\", \"exec_id\": \"e1\", \"len\": 65536}" 2>/dev/null) ]]; do :; done
-	fails 1 DEADLINE_EXCEEDED agentctl --timeout 300ms ReadStdout \
-		"{\"container_id\": \"$id\", \"exec_id\": \"e1\", \"len\": 65536}"
+	run agentctl raw <<<"$(for stream in 1 3 5; do
+		echo "call $stream 300000000 ReadStdout {\"container_id\": \"$id\", \"exec_id\": \"e1\", \"len\": 65536}"
+		echo read
+	done)"
+	[[ ${lines[2]} == "5 type 2 DEADLINE_EXCEEDED: timeout" ]]
 	is '{}' resume
 	[[ -n $(count) ]]
 	remove
@@ -79,7 +80,7 @@ count()
 	resident
 	pause
 	agentctl SignalProcess "{\"container_id\": \"$id\", \"signal\": 15}"
-	fails 1 DEADLINE_EXCEEDED agentctl --timeout 300ms WaitProcess "{\"container_id\": \"$id\"}"
+	is "1 type 2 DEADLINE_EXCEEDED: timeout" agentctl raw <<<"call 1 300000000 WaitProcess {\"container_id\": \"$id\"}"$'\nread'
 	resume
 	is '{"status":0}' agentctl WaitProcess "{\"container_id\": \"$id\"}"
 	remove
