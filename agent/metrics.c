@@ -254,6 +254,8 @@ void metrics_write(FILE *file, pid_t agent, uint64_t scrapes)
 		char path[64];
 
 		snprintf(path, sizeof(path), sources[i].path, agent);
+		if (access(path, R_OK) < 0)
+			continue; /* a kernel without it */
 		metrics_family(file, sources[i].name, "gauge", sources[i].help);
 		each_line(path, file, sources[i].put);
 	}

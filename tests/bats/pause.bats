@@ -78,11 +78,14 @@ count()
 
 @test "another signal waits until it is resumed" {
 	resident
+	execute --detach -- sh -c 'trap "exit 5" TERM; echo up; while :; do :; done'
+	local name="\"container_id\": \"$id\", \"exec_id\": \"e1\""
+	is "{\"data\":\"$(echo up | base64)\"}" agentctl ReadStdout "{$name, \"len\": 3}"
 	pause
-	agentctl SignalProcess "{\"container_id\": \"$id\", \"signal\": 15}"
-	is "1 type 2 DEADLINE_EXCEEDED: timeout" agentctl raw <<<"call 1 300000000 WaitProcess {\"container_id\": \"$id\"}"$'\nread'
+	agentctl SignalProcess "{$name, \"signal\": 15}"
+	is "1 type 2 DEADLINE_EXCEEDED: timeout" agentctl raw <<<"call 1 300000000 WaitProcess {$name}"$'\nread'
 	resume
-	is '{"status":0}' agentctl WaitProcess "{\"container_id\": \"$id\"}"
+	is '{"status":5}' agentctl WaitProcess "{$name}"
 	remove
 }
 
