@@ -20,6 +20,8 @@ const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
   raw                reads frames from stdin, sends them, prints what comes back (raw.go)
   run OPTIONS        creates, starts, waits for and removes a container (process.go)
   exec OPTIONS       runs a process in a container
+  conform OPTIONS    runs cases of the behaviour that is wanted against the agent (conform.go, cases/)
+  table FILE...      what several runs of conform have shown together
   wait-ready         returns once Health.Check says SERVING
 
 A is unix://PATH, or the run directory of a VM (its agent.sock and vsock.sock); $AGENT_ADDRESS where it isn't given.
@@ -41,6 +43,8 @@ var commands = map[string]command{
 	"raw":        raw,
 	"run":        runContainer,
 	"exec":       runExec,
+	"conform":    conform,
+	"table":      table,
 	"wait-ready": waitReady,
 }
 
