@@ -95,12 +95,14 @@ func sendFile(client *client, path, to string, entry fs.DirEntry) error {
 }
 
 // The guest is seen from this machine where the agent is a process here (its pid is a setting), and otherwise by the
-// container `watcher`, which has the guest's own /proc, and its /run and cgroups below /guest.
+// container `watcher`, which has the guest's own /proc, with the right to look into it, and its /run and cgroups below
+// /guest.
 
 const watcherEdit = `.OCI.Mounts |= map(if .destination == "/proc" then .type = "bind" | .source = "/proc" | .options = ["bind"] else . end)
 	| .OCI.Mounts += [
 		{destination: "/guest/run", type: "bind", source: "/run", options: ["rbind", "rslave"]},
-		{destination: "/guest/sys/fs/cgroup", type: "bind", source: "/sys/fs/cgroup", options: ["rbind", "ro"]}]`
+		{destination: "/guest/sys/fs/cgroup", type: "bind", source: "/sys/fs/cgroup", options: ["rbind", "ro"]}]
+	| .OCI.Process.Capabilities |= map_values(. + ["CAP_SYS_PTRACE", "CAP_SYS_ADMIN"])`
 
 // watch makes the guest visible, or says why that can't be.
 func (conformance *conformance) watch() string {
@@ -161,7 +163,11 @@ func (conformance *conformance) state() (string, error) {
 	if result["status"] != 0 {
 		return "", fmt.Errorf("the guest's state can't be read: %s", result["stderr"])
 	}
-	return result["stdout"].(string), nil
+	state := result["stdout"].(string)
+	if !strings.Contains(state, "\nopen ") || !strings.Contains(state, "mount ") {
+		return "", fmt.Errorf("the agent's mounts or open files can't be seen: %s", result["stderr"])
+	}
+	return state, nil
 }
 
 // difference tells the lines that only one of two states has.
