@@ -53,7 +53,7 @@ func (results *results) method(name string) *shown {
 	return results.Methods[name]
 }
 
-// fails: does the case show a failure of this method, or a success?
+// fails: does the case show a failure of this method (or of none that is named: of a call that it waits for)?
 func (testCase *testCase) fails(method string) bool {
 	for i := range testCase.Steps {
 		if testCase.Steps[i].Fails != nil && testCase.Steps[i].method() == method {
