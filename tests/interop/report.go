@@ -107,6 +107,9 @@ func (results *results) save(path string) error {
 	return os.WriteFile(path, text, 0o644)
 }
 
+// neverSucceed are methods which ours refuses always, as an agent without policies and memory agent does.
+var neverSucceed = map[string]bool{"SetPolicy": true, "MemAgentMemcgSet": true, "MemAgentCompactSet": true}
+
 // print writes the tables, as comments of TAP, and says which methods no case has shown.
 func (results *results) print(output io.Writer, methods []string) []string {
 	var total count
@@ -130,7 +133,7 @@ func (results *results) print(output io.Writer, methods []string) []string {
 	for _, name := range methods {
 		shown := results.method(name)
 		fmt.Fprintf(output, "# %-44s %9d %9d\n", name, shown.Successes, shown.Failures)
-		if shown.Successes == 0 || shown.Failures == 0 {
+		if shown.Successes == 0 && !neverSucceed[name] || shown.Failures == 0 {
 			missing = append(missing, name)
 		}
 	}
@@ -165,6 +168,6 @@ func table(settings *settings, arguments []string) (int, error) {
 		fmt.Printf("not ok - a success and a failure of every method: %s\n", strings.Join(missing, ", "))
 		return 1, nil
 	}
-	fmt.Println("ok - a success and a failure of every method")
+	fmt.Println("ok - a success and a failure of every method (a failure of SetPolicy and the memory agent's)")
 	return 0, nil
 }
