@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "agent/rpc.h"
+#include "agent/shared_mounts.h"
 #include "agent/storage_list.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -68,6 +69,44 @@ static void share_pid_namespace(struct container *container)
 	}
 }
 
+/* What is executed next is the caller's to say. */
+static void created(struct container *container)
+{
+	static const enum container_state states[] = {
+		[PROCESS_CREATED] = CONTAINER_CREATED,
+		[PROCESS_RUNNING] = CONTAINER_RUNNING,
+		[PROCESS_EXITED] = CONTAINER_STOPPED,
+	};
+
+	container->state = states[container->init->state];
+	rpc_finish(take_pointer(&container->init->call), NULL);
+}
+
+static void mounts_shared(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number)
+		fail_creation(container, &result->error);
+	else
+		created(container);
+}
+
+/* The first process waits in front of its execve. */
+static void ready(struct container *container)
+{
+	struct error error;
+	int status;
+
+	if (container->owns_pid_namespace)
+		share_pid_namespace(container);
+	status = shared_mounts_start(container, mounts_shared, &error);
+	if (status < 0)
+		fail_creation(container, &error);
+	else if (status == 0)
+		created(container);
+}
+
 static void launched(struct process *process, const struct error *error)
 {
 	struct container *container = process->container;
@@ -78,8 +117,10 @@ static void launched(struct process *process, const struct error *error)
 		fail_creation(container, error);
 		return;
 	}
-	if (!error && container->state == CONTAINER_CREATING && container->owns_pid_namespace)
-		share_pid_namespace(container);
+	if (!error && container->state == CONTAINER_CREATING) {
+		ready(container);
+		return;
+	}
 	if (!error)
 		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
 	rpc_finish(take_pointer(&process->call), error);
@@ -140,6 +181,23 @@ static void streams_arrived(struct process *process)
 		fail_creation(container, &error);
 }
 
+/* Everything is mounted: what is to be watched is, and the launch may begin. */
+static void go_on(struct container *container)
+{
+	const Grpc__CreateContainerRequest *request = container->request;
+	struct sandbox *sandbox = container->sandbox;
+	struct error error;
+
+	container->storages_mounted = true;
+	if (watcher_add(&sandbox->watcher, &sandbox->agent->loop, container->id, request->storages,
+			request->n_storages) < 0) {
+		error_errno(&error, ENOMEM, "watch the storages of %s", container->id);
+		fail_creation(container, &error);
+		return;
+	}
+	process_await_streams(container->init, streams_arrived);
+}
+
 static void storages_ready(struct job *job, struct job_result *result)
 {
 	struct container *container = container_of(job, struct container, job);
@@ -153,7 +211,7 @@ static void storages_ready(struct job *job, struct job_result *result)
 		fail_creation(container, &result->error);
 		return;
 	}
-	process_await_streams(container->init, streams_arrived);
+	go_on(container);
 }
 
 /* Mounts what the request brings and isn't mounted yet. */
@@ -169,8 +227,7 @@ static int mount_storages(struct container *container, struct error *error)
 	status = storage_list_plan(&list, &arena, &container->sandbox->storages, container->id, request->storages,
 				   request->n_storages, agent->config.hotplug_timeout, error);
 	if (status == 0 && list.count == 0) {
-		container->storages_mounted = true;
-		process_await_streams(container->init, streams_arrived);
+		go_on(container);
 	} else if (status == 0) {
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
 				   &list, storages_ready, error);

@@ -143,6 +143,7 @@ void container_remove(struct container *container, uint64_t timeout,
 		job_cancel(&container->job);
 		container->storages_mounted = true;
 	}
+	watcher_remove(&container->sandbox->watcher, container->id);
 	container->state = CONTAINER_REMOVING;
 	container->removed = removed;
 	for (struct process *process = container->processes; process; process = next) {

@@ -11,6 +11,7 @@
 #include "agent/container/plan.h"
 #include "agent/job.h"
 #include "agent/storage_uses.h"
+#include "agent/watch.h"
 #include "lib/arena.h"
 #include "lib/error.h"
 #include "lib/ttrpc_server.h"
@@ -44,6 +45,7 @@ struct sandbox {
 	struct boot_limits boot_limits;
 	struct container *containers;
 	struct storage_uses storages;
+	struct watcher watcher;
 	struct {
 		pid_t pid; /* 0: free */
 		int status;
