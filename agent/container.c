@@ -14,6 +14,7 @@
 #include "agent/device/pci_environment.h"
 #include "agent/device_setup.h"
 #include "agent/rpc.h"
+#include "agent/shared_mounts.h"
 #include "agent/storage_list.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -85,6 +86,45 @@ static void watch_memory(struct container *container)
 		log_info("no OOM events of container %s: %s", container->id, error.text);
 }
 
+/* What is executed next is the caller's to say. */
+static void created(struct container *container)
+{
+	static const enum container_state states[] = {
+		[PROCESS_CREATED] = CONTAINER_CREATED,
+		[PROCESS_RUNNING] = CONTAINER_RUNNING,
+		[PROCESS_EXITED] = CONTAINER_STOPPED,
+	};
+
+	container->state = states[container->init->state];
+	rpc_finish(take_pointer(&container->init->call), NULL);
+}
+
+static void mounts_shared(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number)
+		fail_creation(container, &result->error);
+	else
+		created(container);
+}
+
+/* The first process waits in front of its execve. */
+static void ready(struct container *container)
+{
+	struct error error;
+	int status;
+
+	if (container->owns_pid_namespace)
+		share_pid_namespace(container);
+	watch_memory(container);
+	status = shared_mounts_start(container, mounts_shared, &error);
+	if (status < 0)
+		fail_creation(container, &error);
+	else if (status == 0)
+		created(container);
+}
+
 static void launched(struct process *process, const struct error *error)
 {
 	struct container *container = process->container;
@@ -95,10 +135,10 @@ static void launched(struct process *process, const struct error *error)
 		fail_creation(container, error);
 		return;
 	}
-	if (!error && container->state == CONTAINER_CREATING && container->owns_pid_namespace)
-		share_pid_namespace(container);
-	if (!error && container->state == CONTAINER_CREATING)
-		watch_memory(container);
+	if (!error && container->state == CONTAINER_CREATING) {
+		ready(container);
+		return;
+	}
 	if (!error)
 		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
 	rpc_finish(take_pointer(&process->call), error);
@@ -159,6 +199,23 @@ static void streams_arrived(struct process *process)
 		fail_creation(container, &error);
 }
 
+/* Everything is mounted: what is to be watched is, and the launch may begin. */
+static void go_on(struct container *container)
+{
+	const Grpc__CreateContainerRequest *request = container->request;
+	struct sandbox *sandbox = container->sandbox;
+	struct error error;
+
+	container->storages_mounted = true;
+	if (watcher_add(&sandbox->watcher, &sandbox->agent->loop, container->id, request->storages,
+			request->n_storages) < 0) {
+		error_errno(&error, ENOMEM, "watch the storages of %s", container->id);
+		fail_creation(container, &error);
+		return;
+	}
+	process_await_streams(container->init, streams_arrived);
+}
+
 static void storages_ready(struct job *job, struct job_result *result)
 {
 	struct container *container = container_of(job, struct container, job);
@@ -172,7 +229,7 @@ static void storages_ready(struct job *job, struct job_result *result)
 		fail_creation(container, &result->error);
 		return;
 	}
-	process_await_streams(container->init, streams_arrived);
+	go_on(container);
 }
 
 /* Mounts what the request brings and isn't mounted yet. */
@@ -188,8 +245,7 @@ static int mount_storages(struct container *container, struct error *error)
 	status = storage_list_plan(&list, &arena, &container->sandbox->storages, container->id, request->storages,
 				   request->n_storages, agent->config.hotplug_timeout, error);
 	if (status == 0 && list.count == 0) {
-		container->storages_mounted = true;
-		process_await_streams(container->init, streams_arrived);
+		go_on(container);
 	} else if (status == 0) {
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
 				   &list, storages_ready, error);

@@ -147,6 +147,7 @@ void container_remove(struct container *container, uint64_t timeout,
 	}
 	container_abandon_changes(container, &reason);
 	oom_unwatch(&container->oom);
+	watcher_remove(&container->sandbox->watcher, container->id);
 	container->state = CONTAINER_REMOVING;
 	container->removed = removed;
 	for (struct process *process = container->processes; process; process = next) {

@@ -17,5 +17,8 @@ int driver_local(const struct storage_request *request, struct error *error);
 /* multi_layer.c */
 int driver_multi_layer(const struct storage_request *request, struct error *error);
 int driver_multi_layer_unmount(const struct storage_request *request, struct error *error);
+/* watchable.c */
+int driver_watchable(const struct storage_request *request, struct error *error);
+int driver_watchable_unmount(const struct storage_request *request, struct error *error);
 
 #endif

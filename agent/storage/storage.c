@@ -51,11 +51,13 @@ static const struct {
 	{"overlayfs", driver_overlay, NULL, false},
 	{"scsi", driver_block, NULL, false},
 	{"virtio-fs", mount_share, NULL, false},
+	{"watchable-bind", driver_watchable, driver_watchable_unmount, false},
 };
 
 /* Those that can be used. */
 const char *const storage_driver_names[] = {
-	"9p", "blk", "ephemeral", MULTI_LAYER_DRIVER, "local", "mmioblk", "nvdimm", "overlayfs", "scsi", "virtio-fs", NULL,
+	"9p",	  "blk",       "ephemeral", MULTI_LAYER_DRIVER, "local",	  "mmioblk",
+	"nvdimm", "overlayfs", "scsi",	    "virtio-fs",	"watchable-bind", NULL,
 };
 
 /* array_size(drivers) where there is none. */

@@ -1,5 +1,5 @@
 // uses: agent/storage/storage.c agent/storage/mount.c agent/storage/options.c agent/storage/block.c agent/storage/overlay.c
-// uses: agent/storage/memory.c agent/storage/multi_layer.c agent/storage/verity.c agent/device/disk.c agent/device/wait.c agent/device/pci_path.c agent/device/scsi.c lib/run_program.c lib/fd.c
+// uses: agent/storage/memory.c agent/storage/multi_layer.c agent/storage/verity.c agent/storage/watchable.c agent/storage/mirror.c agent/device/disk.c agent/device/wait.c agent/device/pci_path.c agent/device/scsi.c lib/run_program.c lib/fd.c
 // uses: agent/storage/fs_group.c agent/storage/made.c
 // uses: lib/path.c lib/error.c lib/loop.c
 /* Storage drivers for real, in a mount namespace with a /run of its own. Needs root; skips otherwise. */
