@@ -46,8 +46,6 @@ static void release_pid_namespace(struct sandbox *sandbox)
 	fd_close(&sandbox->pid_namespace);
 	/* With no container left, the next one is a first one again. */
 	sandbox->had_container = sandbox->containers != NULL;
-	umount2(SHARED_PROCFS, MNT_DETACH);
-	rmdir(SHARED_PROCFS);
 }
 
 static void container_free(struct container *container)
@@ -77,6 +75,11 @@ static void finish_when_quiet(struct container *container)
 	for (struct process *process = container->processes; process; process = process->next)
 		if (process_alive(process))
 			return;
+	/* Whoever is told of the end finds nothing of it. */
+	if (container->owns_pid_namespace) {
+		umount2(SHARED_PROCFS, MNT_DETACH);
+		rmdir(SHARED_PROCFS);
+	}
 	container->removed(container, NULL);
 	container_free(container);
 }

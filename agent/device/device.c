@@ -45,14 +45,13 @@ static int find_scsi(struct search *search, struct error *error)
 }
 
 /* Waits for the device that an option names, "HOST=PCIPATH", and puts its address into the option. One without a path isn't
- * in this guest: `bdf` is "". */
-static int find_option(struct search *search, size_t index, char bdf[BDF_SIZE], struct error *error)
+ * in this guest. */
+static int find_option(struct search *search, char **option, struct error *error)
 {
-	char **option = &search->device->options[index];
 	const char *equals = strchr(*option, '=');
+	char bdf[BDF_SIZE];
 	int status;
 
-	*bdf = '\0';
 	if (!equals)
 		return error_set(error, EINVAL, "'%.80s' is no pair of a host's PCI address and a PCI path", *option);
 	if (equals[1] == '\0')
@@ -67,44 +66,49 @@ static int find_option(struct search *search, size_t index, char bdf[BDF_SIZE], 
 /* For a driver of the guest: only the addresses are of interest. */
 static int find_vfio_guest(struct search *search, struct error *error)
 {
-	char bdf[BDF_SIZE];
 	int status = 0;
 
 	for (size_t i = 0; i < search->device->n_options && status == 0; i++)
-		status = find_option(search, i, bdf, error);
+		status = find_option(search, &search->device->options[i], error);
 	return status;
 }
 
-/* Binds every device of the group; *group is -1 before the first. */
-static int bind_option(struct search *search, size_t index, int *group, struct error *error)
+/* Gives the devices to vfio-pci; `taken` says which had another driver. The group that they share; -EINVAL where they don't,
+ * or there is none. */
+static int bind_options(const Grpc__Device *device, bool *taken, struct error *error)
 {
-	char bdf[BDF_SIZE];
-	int status = find_option(search, index, bdf, error);
+	int group = -1;
 
-	if (status < 0 || !*bdf)
-		return status;
-	status = vfio_bind(bdf, error);
-	if (status < 0)
-		return status;
-	if (*group >= 0 && *group != status)
-		return error_set(error, EINVAL, "device %s is in IOMMU group %d, the ones before it are in %d", bdf, status,
-				 *group);
-	*group = status;
-	return 0;
+	for (size_t i = 0; i < device->n_options; i++) {
+		const char *bdf = strchr(device->options[i], '=') + 1;
+		int status = *bdf ? vfio_bind(bdf, &taken[i], error) : group;
+
+		if (*bdf && status >= 0 && group >= 0 && status != group)
+			status = error_set(error, EINVAL, "%s is in IOMMU group %d, the ones before it are in %d", bdf, status,
+					   group);
+		if (*bdf && status < 0)
+			return status;
+		group = status;
+	}
+	return group >= 0 ? group : error_set(error, EINVAL, "no PCI path among the options");
 }
 
 static int find_vfio(struct search *search, struct error *error)
 {
-	int group = -1, status = 0;
+	const Grpc__Device *device = search->device;
+	bool taken[DEVICES_MAX] = {0};
+	int status = find_vfio_guest(search, error);
 
-	for (size_t i = 0; i < search->device->n_options && status == 0; i++)
-		status = bind_option(search, i, &group, error);
 	if (status < 0)
 		return status;
-	if (group < 0)
-		return error_set(error, EINVAL, "no PCI path among the options");
 	search->moved = true;
-	return vfio_wait_group(group, search->timeout, search->path, error);
+	status = bind_options(device, taken, error);
+	if (status >= 0)
+		status = vfio_wait_group(status, search->timeout, search->path, error);
+	for (size_t i = 0; i < device->n_options && status < 0; i++)
+		if (taken[i])
+			vfio_release(strchr(device->options[i], '=') + 1);
+	return status;
 }
 
 static int refuse(struct search *search, struct error *error)

@@ -14,6 +14,7 @@
 #include "lib/fd.h"
 
 #define DRIVER "vfio-pci"
+#define FILE_SIZE 128 /* of sysfs, of a device */
 
 struct place {
 	struct pci_path pci;
@@ -42,7 +43,7 @@ int vfio_wait(const char *pci_path, uint64_t timeout, char bdf[BDF_SIZE], struct
 /* The last part of what a link of the device leads to; "" where there is none. */
 static void read_link(const char *bdf, const char *name, char text[NAME_MAX + 1])
 {
-	char path[PATH_MAX], target[PATH_MAX];
+	char path[FILE_SIZE], target[PATH_MAX];
 	const char *slash;
 	ssize_t length;
 
@@ -55,7 +56,7 @@ static void read_link(const char *bdf, const char *name, char text[NAME_MAX + 1]
 
 static int write_attribute(const char *bdf, const char *name, const char *text, struct error *error)
 {
-	char path[PATH_MAX];
+	char path[FILE_SIZE];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, name);
 	return fd_write_file(-1, path, text, error);
@@ -78,11 +79,12 @@ void vfio_release(const char *bdf)
 	change_driver(bdf, "\n", NULL);
 }
 
-int vfio_bind(const char *bdf, struct error *error)
+int vfio_bind(const char *bdf, bool *taken, struct error *error)
 {
 	char driver[NAME_MAX + 1], group[NAME_MAX + 1];
 	int status;
 
+	*taken = false;
 	read_link(bdf, "iommu_group", group);
 	if (!*group)
 		return error_set(error, ENODEV, "device %s is in no IOMMU group: this guest has no IOMMU for it", bdf);
@@ -96,6 +98,7 @@ int vfio_bind(const char *bdf, struct error *error)
 			vfio_release(bdf);
 			return status;
 		}
+		*taken = true;
 	}
 	return atoi(group);
 }

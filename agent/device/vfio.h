@@ -3,6 +3,7 @@
 #define NACRE_AGENT_DEVICE_VFIO_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/device/disk.h"
@@ -13,9 +14,9 @@
  * what is no such path. */
 int vfio_wait(const char *pci_path, uint64_t timeout, char bdf[BDF_SIZE], struct error *error);
 
-/* Takes a device from its driver and gives it to vfio-pci. The number of its IOMMU group, or -errno with the device where
- * it was: ENODEV where the guest has no IOMMU or no vfio-pci. */
-int vfio_bind(const char *bdf, struct error *error);
+/* Takes a device from its driver and gives it to vfio-pci; *taken is false where that has it already. The number of its
+ * IOMMU group, or -errno with the device where it was: ENODEV where the guest has no IOMMU or no vfio-pci. */
+int vfio_bind(const char *bdf, bool *taken, struct error *error);
 
 /* Gives a device back to the guest's own drivers. */
 void vfio_release(const char *bdf);

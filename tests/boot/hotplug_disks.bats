@@ -15,6 +15,7 @@ setup_file()
 		-device virtio-scsi-pci,id=quiet,hotplug=off \
 		-device pcie-root-port,id=port10,addr=0x10,chassis=1 -device pcie-root-port,id=port11,addr=0x11,chassis=2 \
 		-device pcie-root-port,id=port12,addr=0x12,chassis=3 -device pcie-root-port,id=port13,addr=0x13,chassis=4 \
+		-device pcie-root-port,id=port14,addr=0x14,chassis=5 -device virtio-rng-pci,bus=port14 \
 		-fsdev "local,id=share,path=$DIR/share,security_model=none,readonly=on"
 	export AGENT_ADDRESS AGENT_DIR
 	agentctl --timeout 60s wait-ready
@@ -219,8 +220,11 @@ passed()
 entry='.OCI.Linux.Devices = [{Path: "/dev/vfio/77", Type: "c", Major: 99, Minor: 7}]'
 option='["0000:41:00.0=13/00", "0000:42:00.0="]'
 
-# The address that the guest has given to it: firmware numbers buses as it likes.
-guest_address() { container -- sh -c 'cd /sys/devices/pci0000:00/0000:00:13.0 && echo 0000:??:??.?'; }
+# guest_address [PORT]: of the device behind it; firmware numbers buses as it likes.
+guest_address() { container -- sh -c "cd /sys/devices/pci0000:00/0000:00:${1:-13}.0 && echo 0000:??:??.?"; }
+
+# driver ADDRESS: the one that has it in the guest.
+driver() { container -- sh -c "basename \$(realpath /sys/bus/pci/devices/$1/driver)"; }
 
 @test "a PCI device comes, stays with the guest's driver for one container, and is driven by another itself" {
 	local address
@@ -229,11 +233,15 @@ guest_address() { container -- sh -c 'cd /sys/devices/pci0000:00/0000:00:13.0 &&
 	address=$(guest_address)
 	is "0000:42:00.0 {\"$address\": {}}" passed vfio-pci-gk "$option" . -- \
 		sh -c 'echo "${PCIDEVICE_VENDOR_CARD#*,} $PCIDEVICE_VENDOR_CARD_INFO"'
-	is "virtio-pci" container -- sh -c "basename \$(realpath /sys/bus/pci/devices/$address/driver)"
+	is virtio-pci driver "$address"
+	fails 125 "device /dev/vfio/77: $(guest_address 14) is in IOMMU group" \
+		passed vfio-pci '["0000:41:00.0=13/00", "0000:42:00.0=14/00"]' "$entry" -- true
+	is virtio-pci driver "$address"
+	is virtio-pci driver "$(guest_address 14)"
 	# It opens only where every device of the group is given away.
 	run passed vfio-pci "$option" "$entry" -- sh -c 'cd /dev/vfio && echo * && : <>$(echo *) && echo $PCIDEVICE_VENDOR_CARD'
 	[[ $status -eq 0 && $output =~ ^[0-9]+$'\n'"$address,0000:42:00.0"$ ]] || { echo "$output"; false; }
-	is "vfio-pci" container -- sh -c "basename \$(realpath /sys/bus/pci/devices/$address/driver)"
+	is vfio-pci driver "$address"
 }
 
 @test "an exec has the guest's addresses, too" {
