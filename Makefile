@@ -348,7 +348,13 @@ build/agentctl.desc: $(wildcard proto/*.proto)
 	$(Q)mkdir -p $(@D)
 	$(Q)protoc -Iproto -I/usr/include --include_imports --descriptor_set_out=$@ $(notdir $^)
 
-test-programs: build/guarded build/agentctl unit-tests ## what the tests need beside the programs
+# Prometheus' parser and checker of metrics.
+build/promlint: $(wildcard tests/promlint/*)
+	@echo "  GO       $@"
+	$(Q)cd tests/promlint && go build -trimpath -o $(CURDIR)/$@ .
+	$(Q)touch $@
+
+test-programs: build/guarded build/agentctl build/promlint unit-tests ## what the tests need beside the programs
 
 unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 

@@ -29,6 +29,7 @@ struct agent {
 	struct ttrpc_server server;
 	struct sandbox sandbox;
 	struct loop_timer power_off; /* after DestroySandbox */
+	uint64_t scrapes;	     /* answers of GetMetrics */
 };
 
 /* The agent's role. Returns the exit status: it ends only after a fault, or when the supervisor goes. */

@@ -68,6 +68,20 @@ static void share_pid_namespace(struct container *container)
 	}
 }
 
+/* From before the container runs until it is removed. Not for the one that holds the sandbox, as nobody asks for its
+ * memory (behaviour.md 3, StartContainer). */
+static void watch_memory(struct container *container)
+{
+	struct sandbox *sandbox = container->sandbox;
+	struct error error;
+
+	if (sandbox->request && strcmp(container->id, sandbox->request->sandbox_id) == 0)
+		return;
+	if (oom_watch(&container->oom, &sandbox->oom_events, &sandbox->agent->loop, &container->cgroup, container->id,
+		      &error) < 0)
+		log_info("no OOM events of container %s: %s", container->id, error.text);
+}
+
 static void launched(struct process *process, const struct error *error)
 {
 	struct container *container = process->container;
@@ -80,6 +94,8 @@ static void launched(struct process *process, const struct error *error)
 	}
 	if (!error && container->state == CONTAINER_CREATING && container->owns_pid_namespace)
 		share_pid_namespace(container);
+	if (!error && container->state == CONTAINER_CREATING)
+		watch_memory(container);
 	if (!error)
 		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
 	rpc_finish(take_pointer(&process->call), error);
@@ -224,6 +240,8 @@ static struct container *container_new(struct sandbox *sandbox, const Grpc__Crea
 		return NULL;
 	}
 	container->request = request;
+	if (request->oci->linux)
+		container->resources = request->oci->linux->resources;
 	container->init->numbers = (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port};
 	container->next = sandbox->containers;
 	sandbox->containers = container;
@@ -305,6 +323,10 @@ void container_start(struct container *container, struct ttrpc_call *call)
 	if (container->state != CONTAINER_CREATED || container->init->call) {
 		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s can't be started: it has been already",
 				container->id);
+		return;
+	}
+	if (container->paused) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s is paused", container->id);
 		return;
 	}
 	container->init->call = call;
@@ -389,8 +411,9 @@ void container_exec(struct container *container, struct ttrpc_call *call, const 
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request has no process");
 		return;
 	}
-	if (container->state != CONTAINER_RUNNING && container->state != CONTAINER_CREATED) {
-		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s isn't running", container->id);
+	if (container->paused || (container->state != CONTAINER_RUNNING && container->state != CONTAINER_CREATED)) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "container %s %s", container->id,
+				container->paused ? "is paused" : "isn't running");
 		return;
 	}
 	process = process_new(container, exec->id);

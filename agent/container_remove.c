@@ -63,6 +63,7 @@ static void container_free(struct container *container)
 	while (container->processes)
 		process_free(container->processes);
 	arena_free(&container->arena);
+	arena_free(&container->resources_arena);
 	free(container->bundle);
 	free(container->id);
 	free(container);
@@ -136,6 +137,8 @@ void container_remove(struct container *container, uint64_t timeout,
 		job_cancel(&container->job);
 		container->storages_mounted = true;
 	}
+	container_abandon_changes(container, &reason);
+	oom_unwatch(&container->oom);
 	container->state = CONTAINER_REMOVING;
 	container->removed = removed;
 	for (struct process *process = container->processes; process; process = next) {

@@ -1,4 +1,4 @@
-/* Which methods are served. What the protocol has and this table hasn't is answered UNIMPLEMENTED. */
+/* Which methods are served. What the protocol has and this table hasn't (SetPolicy) is answered NOT_FOUND. */
 #include "agent/rpc.h"
 
 #include <errno.h>
@@ -22,7 +22,15 @@ static const struct ttrpc_method agent_methods[] = {
 	{"CreateContainer", rpc_create_container},
 	{"StartContainer", rpc_start_container},
 	{"RemoveContainer", rpc_remove_container},
+	{"UpdateContainer", rpc_change_container},
+	{"PauseContainer", rpc_change_container},
+	{"ResumeContainer", rpc_change_container},
 	{"StatsContainer", rpc_stats_container},
+	{"GetMetrics", rpc_get_metrics},
+	{"GetOOMEvent", rpc_get_oom_event},
+	{"GetDiagnosticData", rpc_get_diagnostic_data},
+	{"MemAgentMemcgSet", rpc_mem_agent},
+	{"MemAgentCompactSet", rpc_mem_agent},
 	{"ExecProcess", rpc_exec_process},
 	{"SignalProcess", rpc_signal_process},
 	{"WaitProcess", rpc_wait_process},

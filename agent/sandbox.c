@@ -35,6 +35,7 @@ static void creation_failed(struct sandbox *sandbox, const struct error *error)
 	arena_free(&sandbox->arena);
 	sandbox->created = false;
 	rpc_finish(take_pointer(&sandbox->call), error);
+	sandbox->failure.number = 0;
 }
 
 static void undone(struct job *job, struct job_result *result)
@@ -93,12 +94,17 @@ static void set_up(struct job *job, struct job_result *result)
 		creation_failed(sandbox, &result->error);
 }
 
-/* The caller has gone; what it asked for is finished all the same, so that there is one state and not half of one. */
+/* The caller has gone: a creation is undone, so that there is one state and not half of one; a destruction goes on. */
 static void call_cancelled(struct ttrpc_call *call)
 {
+	static const struct error gone = {.number = ECANCELED, .text = "the caller gave up"};
 	struct sandbox *sandbox = call->handler_data;
 
 	sandbox->call = NULL;
+	if (sandbox->destroying || sandbox->failure.number || sandbox->job.pid == 0)
+		return;
+	job_cancel(&sandbox->job);
+	undo_creation(sandbox, &gone);
 }
 
 static void await(struct sandbox *sandbox, struct ttrpc_call *call)
@@ -159,7 +165,7 @@ static void destroyed_one(struct container *container, const struct error *error
 		return;
 	}
 	if (error) {
-		sandbox->destroying = false;
+		sandbox->destroying = sandbox->oom_events.closed = false;
 		rpc_finish(take_pointer(&sandbox->call), error);
 		return;
 	}
@@ -214,6 +220,7 @@ void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)
 void sandbox_remove_all(struct sandbox *sandbox)
 {
 	sandbox->destroying = true;
+	oom_close(&sandbox->oom_events);
 	loop_timer_clear(&sandbox->agent->loop, &sandbox->next_step);
 	destroy_next(&sandbox->next_step);
 }

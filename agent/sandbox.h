@@ -43,6 +43,7 @@ struct sandbox {
 	struct cgroup_tree cgroups;
 	struct boot_limits boot_limits;
 	struct container *containers;
+	struct oom_events oom_events;
 	struct storage_uses storages;
 	struct {
 		pid_t pid; /* 0: free */

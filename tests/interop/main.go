@@ -18,6 +18,7 @@ const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
   Method [JSON]      calls grpc.AgentService/Method ("Health.Check" for another service), prints the answer
   script             reads calls from stdin, makes them over one connection (script.go)
   raw                reads frames from stdin, sends them, prints what comes back (raw.go)
+  latency COUNT      makes that many Health.Check calls over one connection, prints how long they took (latency.go)
   run OPTIONS        creates, starts, waits for and removes a container (process.go)
   exec OPTIONS       runs a process in a container
   conform OPTIONS    runs cases of the behaviour that is wanted against the agent (conform.go, cases/)
@@ -41,6 +42,7 @@ type command func(settings *settings, arguments []string) (status int, err error
 var commands = map[string]command{
 	"script":     script,
 	"raw":        raw,
+	"latency":    latency,
 	"run":        runContainer,
 	"exec":       runExec,
 	"conform":    conform,

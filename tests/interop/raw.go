@@ -17,6 +17,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
 )
 
 // Raw mode speaks frames, right and wrong ones:
@@ -25,6 +26,7 @@ import (
 //	header LENGTH STREAM TYPE FLAGS    ten bytes, whatever follows
 //	bytes BODY                         bytes
 //	request STREAM SERVICE METHOD [PAYLOAD [TIMEOUT]]   a request; PAYLOAD as BODY or "-", TIMEOUT in nanoseconds
+//	call STREAM TIMEOUT METHOD [JSON]  the same with a message in JSON, for a service of the agent
 //	read                               waits for a frame, prints it
 //	shut                               ends our sending direction
 //
@@ -37,6 +39,7 @@ const (
 type rawConn struct {
 	conn   *net.UnixConn
 	output io.Writer
+	protos *protos
 }
 
 func parseBody(text string) ([]byte, error) {
@@ -130,6 +133,28 @@ func (raw *rawConn) request(words []string) error {
 	return raw.write(append(header(uint32(len(body)), numbers[0], 1, 0), body...))
 }
 
+func (raw *rawConn) call(words []string) error {
+	if len(words) < 3 {
+		return errors.New("call STREAM TIMEOUT METHOD [JSON]")
+	}
+	method, err := raw.protos.method(words[2])
+	if err != nil {
+		return err
+	}
+	request := dynamicpb.NewMessage(method.Input())
+	if len(words) > 3 {
+		if err := fromJSON(strings.Join(words[3:], " "), request); err != nil {
+			return err
+		}
+	}
+	payload, err := proto.Marshal(request)
+	if err != nil {
+		return err
+	}
+	return raw.request([]string{words[0], string(method.Parent().FullName()), string(method.Name()),
+		hex.EncodeToString(payload), words[1]})
+}
+
 func describeResponse(body []byte) string {
 	var response ttrpc.Response
 
@@ -173,20 +198,20 @@ func (raw *rawConn) shut(words []string) error {
 }
 
 func raw(settings *settings, arguments []string) (int, error) {
-	return 0, settings.address.frames(os.Stdin, os.Stdout)
+	return 0, settings.frames(os.Stdin, os.Stdout)
 }
 
 // frames does what the lines of its input say, on a connection of its own.
-func (address address) frames(input io.Reader, output io.Writer) error {
-	conn, err := address.dial()
+func (settings *settings) frames(input io.Reader, output io.Writer) error {
+	conn, err := settings.address.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	raw := &rawConn{conn.(*net.UnixConn), output}
+	raw := &rawConn{conn.(*net.UnixConn), output, settings.protos}
 	verbs := map[string]func(words []string) error{
-		"frame": raw.frame, "header": raw.header, "bytes": raw.bytes, "request": raw.request, "read": raw.read,
-		"shut": raw.shut,
+		"frame": raw.frame, "header": raw.header, "bytes": raw.bytes, "request": raw.request, "call": raw.call,
+		"read": raw.read, "shut": raw.shut,
 	}
 	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 16<<20)
