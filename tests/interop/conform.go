@@ -152,7 +152,7 @@ func (conformance *conformance) runCase(suite *suite, testCase *testCase) {
 	name := fmt.Sprintf("%d - %s: %s", conformance.number, suite.Section, testCase.Name)
 	if reason := conformance.lacking(testCase); reason != "" {
 		section.Skipped++
-		conformance.results.Reasons[reason]++
+		conformance.results.skipped(testCase, reason)
 		fmt.Printf("ok %s # skip %s\n", name, reason)
 		return
 	}

@@ -38,8 +38,8 @@ const (
 
 type rawConn struct {
 	conn   *net.UnixConn
-	protos *protos
 	output io.Writer
+	protos *protos
 }
 
 func parseBody(text string) ([]byte, error) {
@@ -198,17 +198,17 @@ func (raw *rawConn) shut(words []string) error {
 }
 
 func raw(settings *settings, arguments []string) (int, error) {
-	return 0, settings.address.frames(settings.protos, os.Stdin, os.Stdout)
+	return 0, settings.frames(os.Stdin, os.Stdout)
 }
 
 // frames does what the lines of its input say, on a connection of its own.
-func (address address) frames(protos *protos, input io.Reader, output io.Writer) error {
-	conn, err := address.dial()
+func (settings *settings) frames(input io.Reader, output io.Writer) error {
+	conn, err := settings.address.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	raw := &rawConn{conn.(*net.UnixConn), protos, output}
+	raw := &rawConn{conn.(*net.UnixConn), output, settings.protos}
 	verbs := map[string]func(words []string) error{
 		"frame": raw.frame, "header": raw.header, "bytes": raw.bytes, "request": raw.request, "call": raw.call,
 		"read": raw.read, "shut": raw.shut,

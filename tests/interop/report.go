@@ -30,12 +30,13 @@ type results struct {
 	Order    []string // of the sections
 	Sections map[string]*count
 	Methods  map[string]*shown
-	Reasons  map[string]int // of skips
-	Compared int            // cases after which the guest was as before
+	Reasons  map[string]int  // of skips
+	Awaited  map[string]bool // methods with cases for what ours doesn't do yet
+	Compared int             // cases after which the guest was as before
 }
 
 func newResults() *results {
-	return &results{Sections: map[string]*count{}, Methods: map[string]*shown{}, Reasons: map[string]int{}}
+	return &results{Sections: map[string]*count{}, Methods: map[string]*shown{}, Reasons: map[string]int{}, Awaited: map[string]bool{}}
 }
 
 func (results *results) section(name string) *count {
@@ -84,6 +85,16 @@ func (results *results) passed(testCase *testCase) {
 	}
 }
 
+// skipped: for want of a part of ours that isn't there yet, nobody can miss what the case would show.
+func (results *results) skipped(testCase *testCase, reason string) {
+	results.Reasons[reason]++
+	if strings.Contains(reason, " part-") {
+		for _, method := range testCase.Of {
+			results.Awaited[method] = true
+		}
+	}
+}
+
 func (results *results) merge(other *results) {
 	for _, name := range other.Order {
 		results.section(name).add(*other.Sections[name])
@@ -95,6 +106,9 @@ func (results *results) merge(other *results) {
 	}
 	for reason, count := range other.Reasons {
 		results.Reasons[reason] += count
+	}
+	for name := range other.Awaited {
+		results.Awaited[name] = true
 	}
 	results.Compared += other.Compared
 }
@@ -133,7 +147,7 @@ func (results *results) print(output io.Writer, methods []string) []string {
 	for _, name := range methods {
 		shown := results.method(name)
 		fmt.Fprintf(output, "# %-44s %9d %9d\n", name, shown.Successes, shown.Failures)
-		if shown.Successes == 0 && !neverSucceed[name] || shown.Failures == 0 {
+		if !results.Awaited[name] && (shown.Successes == 0 && !neverSucceed[name] || shown.Failures == 0) {
 			missing = append(missing, name)
 		}
 	}

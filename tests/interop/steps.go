@@ -283,7 +283,7 @@ func (performance *performance) frames(text string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = performance.settings.address.frames(performance.settings.protos, strings.NewReader(text), &output)
+	err = performance.settings.frames(strings.NewReader(text), &output)
 	return object{"stdout": output.String(), "lines": strings.Split(strings.TrimSpace(output.String()), "\n")}, err
 }
 
