@@ -13,7 +13,7 @@ struct agent_config {
 	bool init;		      /* under a supervisor that is PID 1 of a machine */
 	bool guest;		      /* that, or --guest: in a machine of its own with another PID 1 */
 	bool debug_console;	      /* a shell for whoever connects to debug_console_port, or without one on the console */
-	bool visible_cdi_devices;     /* CDI devices get the annotations that name them */
+	bool visible_cdi_devices;     /* VISIBLE_CDI_DEVICES chooses a container's CDI devices */
 	bool tracing;		      /* asked for, which no build of this agent serves */
 	bool mem_agent;		      /* the same */
 	char server_address[128];     /* "vsock://-1:1024" or "unix://PATH" */

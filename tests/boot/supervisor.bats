@@ -150,6 +150,33 @@ image_with_modprobe()
 	is '{"status":"SERVING"}' agentctl Health.Check
 }
 
+@test "agent.debug_console without a port: a shell on the console, from the agent" {
+	serve agent.debug_console
+	type 'echo first$((6 * 7))\n'
+	shows first42
+	type 'exit\n'
+	timeout 60 grep -cFm 2 "built-in shell" <(tail -n +1 -f "$AGENT_DIR/console.log")
+	type 'echo again$((6 * 7))\n'
+	shows again42
+	is '{"status":"SERVING"}' agentctl Health.Check
+}
+
+@test "agent.config_file: a file in the image is all that counts" {
+	printf '[hotplug_timeout]\nsecs = 1\nnanos = 0\n\n[others]\nkey = 1\n' >"$BATS_TEST_TMPDIR/agent.toml"
+	image cpio "file /etc/agent.toml 0644 $BATS_TEST_TMPDIR/agent.toml"
+	export VM_IMAGE=$BATS_TEST_TMPDIR/image.cpio
+	serve "agent.config_file=/etc/agent.toml agent.log=nonsense"
+	is alive container -- echo alive
+}
+
+@test "a configuration file with a mistake, or none: one line says where, and the machine ends" {
+	printf 'log_level = "info"\n\nlog_vport = "x"\n' >"$BATS_TEST_TMPDIR/agent.toml"
+	image cpio "file /etc/agent.toml 0644 $BATS_TEST_TMPDIR/agent.toml"
+	VM_IMAGE=$BATS_TEST_TMPDIR/image.cpio start "agent.config_file=/etc/agent.toml"
+	shows "/etc/agent.toml:3: log_vport: its value should be a whole number"
+	agent_ended
+}
+
 @test "by default nobody listens at the console, and its keys mean nothing" {
 	serve ""
 	type 'echo nobody$((6 * 7))\n\003'
