@@ -249,7 +249,9 @@ image_with_modprobe()
 	agent_ended
 }
 
-@test "under another init the agent serves, ends nothing but itself, and says so" {
+# other_init COMMAND: an image whose PID 1 is a script, which starts the agent by this, in $VM_ROOT.
+other_init()
+{
 	# shellcheck disable=SC2016
 	script init 'mount -t proc proc /proc
 		mount -t sysfs sysfs /sys
@@ -257,10 +259,15 @@ image_with_modprobe()
 		mount -t tmpfs tmpfs /run
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
 		grep -c . /proc/mounts >/run/before
-		nacre-agent --guest </dev/null >/dev/console 2>&1
+		'"$1"' </dev/null >/dev/console 2>&1
 		echo "the agent ended with $?; mounts: $(cat /run/before) before, $(grep -c . /proc/mounts) after" >/dev/console'
-	image erofs "file /init 0755 $BATS_TEST_TMPDIR/init" "file /sbin/nacre-agent 0755 \$(parts)/nacre-agent"
+	image erofs "file /init 0755 $BATS_TEST_TMPDIR/init" "file /sbin/nacre-agent 0755 \$(parts)/nacre-agent" \
+		"link /sbin/kata-agent nacre-agent"
 	export VM_ROOT=$BATS_TEST_TMPDIR/image.erofs
+}
+
+@test "under another init the agent serves, ends nothing but itself, and says so" {
+	other_init "nacre-agent --guest"
 	start ""
 	agentctl --timeout 60s wait-ready
 	agentctl CreateSandbox '{"sandbox_id": "sandbox", "dns": ["nameserver 192.0.2.1"], "storages": [
@@ -271,4 +278,13 @@ image_with_modprobe()
 	is '{}' agentctl DestroySandbox
 	shows "the agent ended with 0; mounts: 6 before, 6 after"
 	agent_ended
+}
+
+@test "called kata-agent it takes the kernel's parameters without an option, as the Kata agent's unit starts it" {
+	other_init kata-agent
+	start "agent.log=debug"
+	agentctl --timeout 60s wait-ready
+	agentctl CreateSandbox '{"sandbox_id": "sandbox"}'
+	is alive container -- echo alive
+	grep -q '"level":"DEBG"' "$AGENT_DIR/console.log"
 }
