@@ -296,6 +296,17 @@ $(B)/image-full.erofs: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $
 $(B)/image-full.ext4: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
 	$(call build_image,full,ext4)
 
+# For Kata Containers: docs/kata.md.
+KATA_IMAGES := $(B)/kata-containers.img $(B)/kata-containers-initrd.img
+
+kata-image: $(KATA_IMAGES) ## for Kata Containers' runtimes: build/kata-containers.img and kata-containers-initrd.img
+
+$(B)/kata-containers.img: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
+	$(call build_image,full,kata)
+
+$(B)/kata-containers-initrd.img: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
+	$(call build_image,full,cpio,--set kata=y)
+
 rootfs: $(B)/rootfs-busybox/.complete ## a container's root file system to try things with, build/rootfs-busybox
 
 $(B)/rootfs-busybox/.complete: rootfs/make-container-root $(B)/busybox-container
@@ -416,7 +427,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image images tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
+.PHONY: all programs agent gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)
