@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include "lib/arena.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/mount_table.h"
 #include "lib/path.h"
 
 #define PLAN_MEMORY (4u << 20)
@@ -38,17 +38,14 @@ struct sharing {
 
 static bool has_mounted(pid_t process, const char *path)
 {
-	const struct mntent *entry;
+	cleanup_mount_table struct mount_table mounts;
 	bool found = false;
 	char name[32];
-	FILE *mounts;
 
 	snprintf(name, sizeof(name), "/proc/%d/mounts", process);
-	mounts = setmntent(name, "re");
-	while (mounts && !found && (entry = getmntent(mounts)))
-		found = strcmp(entry->mnt_dir, path) == 0;
-	if (mounts)
-		endmntent(mounts);
+	mount_table_open(&mounts, name);
+	while (!found && mount_table_next(&mounts))
+		found = strcmp(mounts.path, path) == 0;
 	return found;
 }
 

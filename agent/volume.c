@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/loop.h"
+#include "lib/mount_table.h"
 
 #define SHARED "/run/kata-containers/shared/containers/"
 #define XFS_SUPER_MAGIC 0x58465342
@@ -175,15 +175,13 @@ int volume_resize(const char *path, uint64_t size, uint64_t timeout, struct erro
 
 int volume_touch_shared(struct error *error)
 {
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	const struct mntent *entry;
+	cleanup_mount_table struct mount_table mounts;
 	struct stat status;
 
-	if (!mounts)
+	if (!mount_table_open(&mounts, "/proc/self/mounts"))
 		return error_errno(error, errno, "read the mounts");
-	while ((entry = getmntent(mounts)))
-		if (strncmp(entry->mnt_dir, SHARED, strlen(SHARED)) == 0 && stat(entry->mnt_dir, &status) < 0)
+	while (mount_table_next(&mounts))
+		if (strncmp(mounts.path, SHARED, strlen(SHARED)) == 0 && stat(mounts.path, &status) < 0)
 			continue; /* it is gone: which is what the host's side has been told now */
-	endmntent(mounts);
 	return 0;
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/loop.h"
+#include "lib/match.h"
 
 #define ANNOTATION "cdi.k8s.io/"
 #define VARIABLE "VISIBLE_CDI_DEVICES="
@@ -126,23 +126,24 @@ static const struct json *read_file(const char *path, struct arena *arena)
 	return json_parse(text, arena);
 }
 
+static int add_file(const char *path, void *data)
+{
+	struct cdi *cdi = data;
+	const struct json *file = read_file(path, &cdi->files_arena);
+
+	if (file)
+		cdi->files[cdi->file_count++] = file;
+	else if (!cdi->broken)
+		cdi->broken = arena_strdup(&cdi->files_arena, path);
+	return cdi->file_count == FILES_MAX;
+}
+
 static void read_files(struct cdi *cdi, const char *directory)
 {
 	char pattern[PATH_MAX];
-	glob_t found;
 
 	snprintf(pattern, sizeof(pattern), "%s/*.json", directory);
-	if (glob(pattern, 0, NULL, &found) != 0)
-		return;
-	for (size_t i = 0; i < found.gl_pathc && cdi->file_count < FILES_MAX; i++) {
-		const struct json *file = read_file(found.gl_pathv[i], &cdi->files_arena);
-
-		if (file)
-			cdi->files[cdi->file_count++] = file;
-		else if (!cdi->broken)
-			cdi->broken = arena_strdup(&cdi->files_arena, found.gl_pathv[i]);
-	}
-	globfree(&found);
+	match_each(pattern, add_file, cdi);
 }
 
 /* The device of that name in a file's list; NULL where it has none. */

@@ -3,7 +3,6 @@
 #include "agent/device/device.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include "agent/device/scsi.h"
 #include "agent/device/vfio.h"
 #include "lib/cleanup.h"
+#include "lib/match.h"
 
 /* Of devices, and of their options: each text of the environment is compared with all of them. */
 #define DEVICES_MAX 256
@@ -186,26 +186,31 @@ static int check_devices(const Grpc__CreateContainerRequest *request, struct dev
 	return device_spec_check(request->oci, found, request->n_devices, arena, error);
 }
 
+struct addition {
+	Grpc__Spec *spec;
+	struct arena *arena;
+	struct error *error;
+};
+
+static int add_file(const char *path, void *data)
+{
+	struct addition *to = data;
+	struct device_found found = {.path = arena_strdup(to->arena, path), .type = S_IFCHR};
+	Grpc__LinuxDevice *entry;
+	struct stat status;
+
+	if (!found.path || stat(found.path, &status) < 0 || !S_ISCHR(status.st_mode))
+		return 0;
+	found.number = status.st_rdev;
+	return device_spec_add(to->spec, &found, &entry, to->arena, to->error);
+}
+
 /* Whoever is given a device of an RDMA adapter needs the adapter's other files, too. */
 static int add_infiniband(Grpc__Spec *spec, struct arena *arena, struct error *error)
 {
-	glob_t files;
-	int result = 0;
+	struct addition to = {.spec = spec, .arena = arena, .error = error};
 
-	if (glob("/dev/infiniband/*", 0, NULL, &files) != 0)
-		return 0;
-	for (size_t i = 0; i < files.gl_pathc && result == 0; i++) {
-		struct device_found found = {.path = arena_strdup(arena, files.gl_pathv[i]), .type = S_IFCHR};
-		Grpc__LinuxDevice *entry;
-		struct stat status;
-
-		if (!found.path || stat(found.path, &status) < 0 || !S_ISCHR(status.st_mode))
-			continue;
-		found.number = status.st_rdev;
-		result = device_spec_add(spec, &found, &entry, arena, error);
-	}
-	globfree(&files);
-	return result;
+	return match_each("/dev/infiniband/*", add_file, &to);
 }
 
 int devices_add(Grpc__CreateContainerRequest *request, uint64_t timeout, struct arena *arena, struct error *error)

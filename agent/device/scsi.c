@@ -3,12 +3,12 @@
 #include "agent/device/scsi.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/device/wait.h"
 #include "lib/fd.h"
+#include "lib/match.h"
 
 #define NUMBER_MAX 65535u
 
@@ -32,32 +32,36 @@ static bool parse(struct place *place, const char *text)
 	return take_number(&text, &place->id) && *text++ == ':' && take_number(&text, &place->lun) && *text == '\0';
 }
 
+/* A host that refuses hasn't the disk. */
+static int scan(const char *host, void *line)
+{
+	fd_write_file(-1, host, line, NULL);
+	return 0;
+}
+
 static void scan_all(const struct place *place)
 {
 	char line[32];
-	glob_t hosts;
 
-	if (glob("/sys/class/scsi_host/*/scan", 0, NULL, &hosts) != 0)
-		return;
 	snprintf(line, sizeof(line), "0 %u %u", place->id, place->lun);
-	/* One that refuses hasn't the disk. */
-	for (size_t i = 0; i < hosts.gl_pathc; i++)
-		fd_write_file(-1, hosts.gl_pathv[i], line, NULL);
-	globfree(&hosts);
+	match_each("/sys/class/scsi_host/*/scan", scan, line);
+}
+
+static int take_name(const char *path, void *data)
+{
+	struct place *place = data;
+
+	snprintf(place->path, sizeof(place->path), "/dev/%s", strrchr(path, '/') + 1);
+	return 1;
 }
 
 static bool place_is_taken(void *wanted)
 {
 	struct place *place = wanted;
 	char pattern[64];
-	glob_t found;
 
 	snprintf(pattern, sizeof(pattern), "/sys/bus/scsi/devices/*:0:%u:%u/block/*", place->id, place->lun);
-	if (glob(pattern, 0, NULL, &found) != 0)
-		return false;
-	snprintf(place->path, sizeof(place->path), "/dev/%s", strrchr(found.gl_pathv[0], '/') + 1);
-	globfree(&found);
-	return disk_opens(place->path);
+	return match_each(pattern, take_name, place) == 1 && disk_opens(place->path);
 }
 
 int scsi_wait(const char *text, uint64_t timeout, char path[DISK_PATH_SIZE], struct error *error)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "agent/storage/fs_group.h"
 #include "lib/cleanup.h"
+#include "lib/mount_table.h"
 #include "lib/path.h"
 
 int mount_make_directory(const char *path, struct error *error)
@@ -67,21 +67,15 @@ static int mount_flags(const char *source, const char *target, const char *type,
 	return 0;
 }
 
-static void close_mounts(FILE **file)
-{
-	if (*file)
-		endmntent(*file);
-}
-
 bool mount_is_there(const char *mount_point, const char *type)
 {
-	FILE *file __attribute__((cleanup(close_mounts))) = setmntent("/proc/self/mounts", "re");
-	const struct mntent *entry;
+	cleanup_mount_table struct mount_table mounts;
 	bool same = false;
 
-	while (file && (entry = getmntent(file)))
-		if (strcmp(entry->mnt_dir, mount_point) == 0)
-			same = !type || strcmp(entry->mnt_type, type) == 0;
+	mount_table_open(&mounts, "/proc/self/mounts");
+	while (mount_table_next(&mounts))
+		if (strcmp(mounts.path, mount_point) == 0)
+			same = !type || strcmp(mounts.type, type) == 0;
 	return same;
 }
 

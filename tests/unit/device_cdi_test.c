@@ -1,5 +1,5 @@
 // uses: agent/device/cdi.c agent/device/cdi_edits.c agent/device/json.c agent/device/device_spec.c
-// uses: lib/arena.c lib/error.c lib/fd.c lib/loop.c
+// uses: lib/match.c lib/arena.c lib/error.c lib/fd.c lib/loop.c
 /* CDI: JSON, names of devices, and what files make of a spec. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // uses: init/supervise.c init/supervise_line.c init/supervise_end.c init/supervise_guest.c init/program.c init/reaper.c
 // uses: init/fdstore.c init/early.c init/guest_cgroup.c init/power.c init/settings.c init/stop.c init/restart.c init/shell.c lib/shell.c
 // uses: init/modules.c init/notify.c init/power_button.c lib/run_program.c
-// uses: lib/supervision.c lib/cmdline.c lib/fd.c lib/error.c lib/log.c lib/loop.c
+// uses: lib/mount_table.c lib/supervision.c lib/cmdline.c lib/fd.c lib/error.c lib/log.c lib/loop.c
 /* The supervisor as an ordinary parent. The agent that it starts is this same program, which plays a scenario and
  * writes down what it saw; the test compares that. */
 #include <stdarg.h>

@@ -1,7 +1,8 @@
-// uses: agent/storage/storage.c agent/storage/mount.c agent/storage/options.c agent/storage/block.c agent/storage/overlay.c
-// uses: agent/storage/memory.c agent/storage/multi_layer.c agent/storage/verity.c agent/storage/watchable.c agent/storage/mirror.c agent/device/disk.c agent/device/wait.c agent/device/pci_path.c agent/device/scsi.c lib/run_program.c lib/fd.c
-// uses: agent/storage/fs_group.c agent/storage/made.c
-// uses: lib/path.c lib/error.c lib/loop.c
+// uses: agent/device/disk.c agent/device/pci_path.c agent/device/scsi.c agent/device/wait.c agent/storage/block.c
+// uses: agent/storage/fs_group.c agent/storage/made.c agent/storage/memory.c agent/storage/mirror.c
+// uses: agent/storage/mount.c agent/storage/multi_layer.c agent/storage/options.c agent/storage/overlay.c
+// uses: agent/storage/storage.c agent/storage/verity.c agent/storage/watchable.c lib/error.c lib/fd.c lib/loop.c
+// uses: lib/match.c lib/mount_table.c lib/path.c lib/run_program.c
 /* Storage drivers for real, in a mount namespace with a /run of its own. Needs root; skips otherwise. */
 #include <stdarg.h>
 #include <stddef.h>
