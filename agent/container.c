@@ -244,7 +244,10 @@ static int mount_storages(struct container *container, struct error *error)
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = storage_list_plan(&list, &arena, &container->sandbox->storages, container->id, request->storages,
 				   request->n_storages, agent->config.hotplug_timeout, error);
-	if (status == 0 && list.count == 0) {
+	if (status == -EBUSY) {
+		container->storages_awaited = true;
+		status = 0;
+	} else if (status == 0 && list.count == 0) {
 		go_on(container);
 	} else if (status == 0) {
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
@@ -289,6 +292,19 @@ static int find_devices(struct container *container, struct error *error)
 				   &setup, devices_ready, error);
 	arena_free(&arena);
 	return status;
+}
+
+void container_storages_free(struct sandbox *sandbox)
+{
+	struct error error;
+
+	for (struct container *container = sandbox->containers; container; container = container->next) {
+		if (!container->storages_awaited || container->state != CONTAINER_CREATING)
+			continue;
+		container->storages_awaited = false;
+		if (mount_storages(container, &error) < 0)
+			fail_creation(container, &error);
+	}
 }
 
 /* ^[A-Za-z0-9][A-Za-z0-9_.-]+$, as runtimes make them; bounded, as it becomes a file name. */

@@ -60,6 +60,7 @@ struct container {
 
 	struct job job; /* mounts, or the removal */
 	bool storages_mounted;
+	bool storages_awaited; /* another container's removal is unmounting one of them */
 	struct error failure; /* why it is removed before it was ever created */
 	/* Called when it has been removed, right before it is freed; or with an error, when it is still there. */
 	void (*removed)(struct container *container, const struct error *error);
@@ -70,6 +71,9 @@ struct container {
 /* A container in CREATING, in the sandbox, which takes over the call's memory and answers it in the end. NULL: the call
  * has been answered. */
 void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateContainerRequest *request);
+
+/* A removal is through: containers that have waited for what it unmounts go on. */
+void container_storages_free(struct sandbox *sandbox);
 
 /* Answers StartContainer. */
 void container_start(struct container *container, struct ttrpc_call *call);

@@ -103,8 +103,12 @@ static void removal_over(struct job *job, struct job_result *result)
 	struct container *container = container_of(job, struct container, job);
 
 	if (result->error.number) {
+		if (container->storages_mounted)
+			storage_list_stay(&container->sandbox->storages, container->request->storages,
+					  container->request->n_storages);
 		/* What is gone is gone; the rest can be tried again. */
 		container->state = CONTAINER_STOPPED;
+		container_storages_free(container->sandbox);
 		container->removed(container, &result->error);
 		return;
 	}
@@ -112,6 +116,7 @@ static void removal_over(struct job *job, struct job_result *result)
 		storage_list_forget(&container->sandbox->storages, container->request->storages,
 				    container->request->n_storages, never_came_to_be(container));
 	container->storages_mounted = false;
+	container_storages_free(container->sandbox);
 	container->removal_done = true;
 	finish_when_quiet(container);
 }
@@ -131,6 +136,9 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 	if (status == 0)
 		status = job_start(&container->job, &container->sandbox->agent->loop, "remove a container",
 				   timeout + UNMOUNT_TIME, remove_all, &removal, removal_over, error);
+	if (status < 0 && container->storages_mounted)
+		storage_list_stay(&container->sandbox->storages, container->request->storages,
+				  container->request->n_storages);
 	arena_free(&arena);
 	return status;
 }

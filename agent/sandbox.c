@@ -97,24 +97,33 @@ static void set_up(struct job *job, struct job_result *result)
 		creation_failed(sandbox, &result->error);
 }
 
-/* The caller has gone: a creation is undone, so that there is one state and not half of one; a destruction goes on. */
-static void call_cancelled(struct ttrpc_call *call)
+/* Whoever asked for the end has gone; there is one all the same. */
+static void destruction_cancelled(struct ttrpc_call *call)
+{
+	struct sandbox *sandbox = call->handler_data;
+
+	sandbox->call = NULL;
+}
+
+/* The caller has gone, or its deadline has passed: nobody knows of a sandbox, so there is none. */
+static void creation_cancelled(struct ttrpc_call *call)
 {
 	static const struct error gone = {.number = ECANCELED, .text = "the caller gave up"};
 	struct sandbox *sandbox = call->handler_data;
 
 	sandbox->call = NULL;
-	if (sandbox->destroying || sandbox->failure.number || sandbox->job.pid == 0)
+	/* What undoes it already goes on. */
+	if (sandbox->failure.number)
 		return;
 	job_cancel(&sandbox->job);
 	undo_creation(sandbox, &gone);
 }
 
-static void await(struct sandbox *sandbox, struct ttrpc_call *call)
+static void await(struct sandbox *sandbox, struct ttrpc_call *call, void (*cancelled)(struct ttrpc_call *call))
 {
 	sandbox->call = call;
 	call->handler_data = sandbox;
-	call->cancelled = call_cancelled;
+	call->cancelled = cancelled;
 }
 
 void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateSandboxRequest *request)
@@ -124,6 +133,10 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 	struct error error;
 	int status;
 
+	if (sandbox->failure.number && sandbox->created) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "a sandbox that failed is being undone");
+		return;
+	}
 	if (sandbox->created || sandbox->destroying) {
 		ttrpc_call_fail(call, TTRPC_ALREADY_EXISTS, "this guest has its sandbox already");
 		return;
@@ -150,7 +163,8 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 	arena_move(&sandbox->arena, &call->arena);
 	sandbox->request = request;
 	sandbox->created = true;
-	await(sandbox, call);
+	sandbox->failure.number = 0;
+	await(sandbox, call, creation_cancelled);
 }
 
 /* Destruction -------------------------------------------------------------------------------------------------- */
@@ -212,12 +226,12 @@ static void destroy_next(struct loop_timer *timer)
 
 void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)
 {
-	if (sandbox->destroying || sandbox->call) {
+	if (sandbox->destroying || sandbox->job.pid > 0) {
 		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "the sandbox is being %s already",
 				sandbox->destroying ? "destroyed" : "created");
 		return;
 	}
-	await(sandbox, call);
+	await(sandbox, call, destruction_cancelled);
 	sandbox_remove_all(sandbox);
 }
 

@@ -148,16 +148,27 @@ int storage_list_plan(struct storage_list *list, struct arena *arena, struct sto
 
 	if (status < 0)
 		return status;
-	for (i = 0; i < count && status >= 0; i++) {
+	for (i = 0; i < count; i++) {
 		const char *key = key_of(storages, count, i);
 
 		status = key ? storage_uses_add(uses, key) : 0;
+		if (status < 0)
+			break;
 		if (status > 0)
 			status = append(list, arena, container_id, storages, count, i, hotplug_timeout);
+		if (status < 0) {
+			storage_uses_drop(uses, key);
+			break;
+		}
 	}
-	if (status >= 0)
+	if (i == count)
 		return 0;
-	storage_list_forget(uses, storages, i, true);
+	while (i-- > 0) {
+		const char *key = key_of(storages, count, i);
+
+		if (key)
+			storage_uses_drop(uses, key);
+	}
 	return error_errno(error, -status, "plan storages");
 }
 
@@ -188,10 +199,14 @@ int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, st
 	for (size_t i = count; i > 0 && status == 0; i--) {
 		const char *key = key_of(storages, count, i - 1);
 
-		if (key && (undo || !is_kept(storages[i - 1])) &&
-		    storage_uses_last(uses, key, uses_in_list(storages, count, key)))
-			status = append(list, arena, container_id, storages, count, i - 1, 0);
+		if (!key || (!undo && is_kept(storages[i - 1])) ||
+		    !storage_uses_last(uses, key, uses_in_list(storages, count, key)))
+			continue;
+		status = append(list, arena, container_id, storages, count, i - 1, 0);
+		storage_uses_set_going(uses, key, true);
 	}
+	if (status < 0)
+		storage_list_stay(uses, storages, count);
 	return status < 0 ? error_errno(error, -status, "plan storages") : 0;
 }
 
@@ -213,6 +228,16 @@ int storage_list_plan_kept(struct storage_list *list, struct arena *arena, const
 			status = error_errno(error, ENOMEM, "plan storages");
 	}
 	return status;
+}
+
+void storage_list_stay(struct storage_uses *uses, Grpc__Storage **storages, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *key = key_of(storages, count, i);
+
+		if (key)
+			storage_uses_set_going(uses, key, false);
+	}
 }
 
 void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, size_t count, bool undo)

@@ -21,13 +21,13 @@ struct storage_list {
 };
 
 /* Counts a use of every storage, and copies the ones that have to be mounted into `arena` (ARENA_FORK), in their order.
- * 0, or -errno with nothing counted. */
+ * 0, or -errno with nothing counted: -EBUSY while one of them is being unmounted. */
 int storage_list_plan(struct storage_list *list, struct arena *arena, struct storage_uses *uses,
 		      const char *container_id, Grpc__Storage **storages, size_t count, uint64_t hotplug_timeout,
 		      struct error *error);
 
-/* Copies those whose last use is about to go, last one first. Counts nothing: that is storage_list_forget(), once they
- * have been unmounted. What outlives the containers is left out, unless all of it is to be undone: `undo`. */
+/* Copies those whose last use is about to go, last one first; nobody can come to use them from now on. Counts nothing: that is
+ * storage_list_forget(), once they have been unmounted, or storage_list_stay() where they haven't. What outlives the containers is left out, unless all of it is to be undone: `undo`. */
 int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, struct storage_uses *uses,
 			      const char *container_id, Grpc__Storage **storages, size_t count, bool undo,
 			      struct error *error);
@@ -35,6 +35,8 @@ int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, st
 /* Copies what has been kept, newest first: for the end of the sandbox. */
 int storage_list_plan_kept(struct storage_list *list, struct arena *arena, const struct storage_uses *uses,
 			   struct error *error);
+
+void storage_list_stay(struct storage_uses *uses, Grpc__Storage **storages, size_t count);
 
 /* Takes the uses back. `undo`: as above. */
 void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, size_t count, bool undo);

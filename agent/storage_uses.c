@@ -18,6 +18,8 @@ int storage_uses_add(struct storage_uses *uses, const char *mount_point)
 {
 	struct storage_use *use = *find(uses, mount_point);
 
+	if (use && use->going)
+		return -EBUSY;
 	if (use) {
 		use->count++;
 		return 0;
@@ -41,6 +43,14 @@ void storage_uses_keep(struct storage_uses *uses, const char *mount_point)
 
 	if (use)
 		use->kept = true;
+}
+
+void storage_uses_set_going(struct storage_uses *uses, const char *mount_point, bool going)
+{
+	struct storage_use *use = *find(uses, mount_point);
+
+	if (use)
+		use->going = going;
 }
 
 bool storage_uses_last(struct storage_uses *uses, const char *mount_point, unsigned own)

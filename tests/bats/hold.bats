@@ -87,19 +87,28 @@ held()
 	[[ $output == *check*again* ]]
 }
 
+# minding SCRIPT: a detached exec which says, by a line to /tmp/minds, that its trap is set; its id is $minder.
+minding()
+{
+	execute -- mkfifo /tmp/minds
+	execute --detach -- sh -c "$1"
+	minder=e$executed
+	execute -- cat /tmp/minds
+}
+
 @test "a held process ends with its holder, and so does its group" {
-	execute --detach -- sh -c 'sleep 1000 & trap "exit 7" HUP; wait; wait'
-	held e1
-	is '{"status":7}' agentctl WaitProcess "$(named e1)"
+	minding 'trap "exit 7" HUP; sleep 1000 & echo >/tmp/minds; wait; wait'
+	held "$minder"
+	is '{"status":7}' agentctl WaitProcess "$(named "$minder")"
 	# One sleep is left: that of the resident container.
 	run execute -- sh -c 'set -- $(pidof sleep); echo $#'
 	[[ $output == 1 ]]
 }
 
 @test "a process that ignores its hang-up is killed" {
-	execute --detach -- sh -c 'trap "" HUP; while :; do sleep 1000; done'
-	held e1
-	is '{"status":137}' agentctl WaitProcess "$(named e1)"
+	minding 'trap "" HUP; echo >/tmp/minds; while :; do sleep 1000; done'
+	held "$minder"
+	is '{"status":137}' agentctl WaitProcess "$(named "$minder")"
 }
 
 @test "a released process lives on, and its holder is answered" {
