@@ -39,3 +39,38 @@ struct ttrpc_call *call_queue_take(struct queued_call **queue)
 	*queue = (*queue)->next;
 	return call;
 }
+
+static void answer_settled(struct ttrpc_call *call, bool lost)
+{
+	struct queued_call *entry = call->handler_data;
+	struct queued_call **link = entry->queue;
+
+	if (!link)
+		return; /* forgotten */
+	while (*link != entry)
+		link = &(*link)->next;
+	*link = entry->next;
+	if (lost)
+		entry->lost(entry);
+}
+
+struct ttrpc_call *call_queue_take_kept(struct queued_call **queue, struct queued_call **kept,
+					void (*lost)(struct queued_call *entry))
+{
+	struct queued_call *entry = *queue;
+	struct ttrpc_call *call = call_queue_take(queue);
+
+	entry->lost = lost;
+	entry->queue = kept;
+	entry->next = *kept;
+	*kept = entry;
+	call->handler_data = entry;
+	call->settled = answer_settled;
+	return call;
+}
+
+void call_queue_forget(struct queued_call **kept)
+{
+	for (; *kept; *kept = (*kept)->next)
+		(*kept)->queue = NULL;
+}

@@ -14,6 +14,7 @@ struct queued_call {
 	struct queued_call *next;
 	struct queued_call **queue;
 	void (*left)(void *owner); /* the call was cancelled and has left the queue; may be NULL */
+	void (*lost)(struct queued_call *entry);
 	void *owner;
 
 	/* For streams. */
@@ -28,5 +29,13 @@ struct queued_call *call_queue_add(struct queued_call **queue, struct ttrpc_call
 
 /* Takes the first call of a queue that isn't empty: it is to be answered now. */
 struct ttrpc_call *call_queue_take(struct queued_call **queue);
+
+/* The same for an answer that must not get lost: until the connection has taken it the entry is in `kept`, and where the
+ * connection goes first, `lost` is called. */
+struct ttrpc_call *call_queue_take_kept(struct queued_call **queue, struct queued_call **kept,
+					void (*lost)(struct queued_call *entry));
+
+/* Whoever would want back what is lost has gone. */
+void call_queue_forget(struct queued_call **kept);
 
 #endif

@@ -1,11 +1,12 @@
 /* A container as the agent knows it: made by CreateContainer, run by StartContainer, gone with RemoveContainer.
  *
- *	CREATING   storages are mounted (a job), stream connections arrive, the helper works
+ *	CREATING   devices are found and storages mounted (jobs), stream connections arrive, the helper works
  *	CREATED    the first process waits in front of its execve
  *	RUNNING
  *	STOPPED    the first process has ended
  *	REMOVING   what is left is killed, unmounted and removed (a job)
  *
+ * CREATED and RUNNING may be paused: every process is frozen then.
  * Whatever fails on the way to CREATED is undone by the same removal.
  */
 #ifndef NACRE_AGENT_CONTAINER_H
@@ -17,6 +18,7 @@
 #include "agent.pb-c.h"
 #include "agent/container/cgroup.h"
 #include "agent/job.h"
+#include "agent/oom.h"
 #include "agent/process.h"
 #include "lib/arena.h"
 #include "lib/error.h"
@@ -44,6 +46,18 @@ struct container {
 	struct process *init;
 	bool owns_pid_namespace; /* it is the one that others share */
 
+	struct job device_job;
+	/* UpdateContainer, PauseContainer, ResumeContainer, SIGKILL to all: one after the other (container_change.c). */
+	bool paused;
+	const Grpc__LinuxResources *resources; /* that were asked for last; NULL: none */
+	struct arena resources_arena;	       /* holds them, where they are from an UpdateContainer */
+	struct job change;
+	const ProtobufCMessage *change_request; /* that is carried out */
+	struct arena change_arena;		/* holds it */
+	struct ttrpc_call *change_call;		/* is to be answered then; NULL where the caller has gone */
+	struct queued_call *changes;		/* those that wait for it */
+	struct oom_watch oom;
+
 	struct job job; /* mounts, or the removal */
 	bool storages_mounted;
 	struct error failure; /* why it is removed before it was ever created */
@@ -70,6 +84,14 @@ struct exec_description {
 
 /* Answers ExecProcess and its like. */
 void container_exec(struct container *container, struct ttrpc_call *call, const struct exec_description *exec);
+
+/* Answers UpdateContainer, PauseContainer, ResumeContainer, and the SignalProcess that is SIGKILL to all of the container (they
+ * are told apart by the request). Once begun each is carried out whether its caller stays or not, so that nothing is done by
+ * halves. */
+void container_change(struct container *container, struct ttrpc_call *call);
+
+/* Ends a change that is under way, and fails those that wait, with `reason`. */
+void container_abandon_changes(struct container *container, const struct error *reason);
 
 /* Kills and removes everything of it within `timeout` nanoseconds. `removed` as in the structure. */
 void container_remove(struct container *container, uint64_t timeout,

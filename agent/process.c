@@ -58,12 +58,19 @@ struct process *process_new(struct container *container, const char *exec_id)
 
 /* The exit is told --------------------------------------------------------------------------------------------- */
 
-static void answer_wait(struct ttrpc_call *call, int status)
+/* Another WaitProcess is to find what this one didn't get. */
+static void exit_lost(struct queued_call *entry)
+{
+	((struct process *)entry->owner)->waited = false;
+}
+
+static void answer_wait(struct process *process)
 {
 	Grpc__WaitProcessResponse response = GRPC__WAIT_PROCESS_RESPONSE__INIT;
 
-	response.status = status;
-	ttrpc_call_reply(call, &response.base);
+	response.status = process->status;
+	process->waited = true;
+	ttrpc_call_reply(call_queue_take_kept(&process->waits, &process->told, exit_lost), &response.base);
 }
 
 static void linger_expired(struct loop_timer *timer)
@@ -86,7 +93,7 @@ static bool ends_told(const struct process *process)
  * using it. */
 static void forget_when_done(struct process *process)
 {
-	bool done = process->waited && drained(process) && ends_told(process);
+	bool done = process->waited && !process->told && drained(process) && ends_told(process);
 
 	if ((!process->waited && !process->unattended) || process == process->container->init)
 		return;
@@ -107,10 +114,8 @@ static void tell_exit(struct process *process)
 {
 	if (!exit_is_final(process))
 		return;
-	while (process->waits) {
-		process->waited = true;
-		answer_wait(call_queue_take(&process->waits), process->status);
-	}
+	while (process->waits)
+		answer_wait(process);
 	if (process->waited) {
 		output_settle(&process->stdout_stream);
 		output_settle(&process->stderr_stream);
@@ -203,6 +208,7 @@ void process_exited(struct process *process, int status)
 	process->status = status;
 	log_debug("%s/%s exited with %d", process->container->id, process->exec_id, status);
 	answer_holds(process);
+	oom_look(&process->container->oom);
 	if (!drained(process))
 		loop_timer_set(&agent_of(process)->loop, &process->grace, GRACE, grace_expired);
 	tell_exit(process);
@@ -437,6 +443,7 @@ void process_free(struct process *process)
 		link = &(*link)->next;
 	*link = process->next;
 	process_abandon(process, &gone);
+	call_queue_forget(&process->told);
 	while (process->waits)
 		ttrpc_call_fail(call_queue_take(&process->waits), TTRPC_INTERNAL, "Invalid container id");
 	loop_timer_clear(loop, &process->grace);

@@ -59,6 +59,7 @@ struct process {
 	struct loop_timer grace; /* whoever holds its output open has this long */
 	struct loop_timer linger; /* an exec whose exit has been told is forgotten after this */
 	struct queued_call *waits;
+	struct queued_call *told; /* answered waits which may still get lost with their connection */
 	struct queued_call *holds; /* whoever made these goes: so does the process */
 	struct loop_timer hangup;  /* until SIGKILL follows SIGHUP */
 	bool hung_up;		   /* by a holder that went during the launch */

@@ -1,4 +1,4 @@
-/* Which methods are served. What the protocol has and this table hasn't is answered UNIMPLEMENTED. */
+/* Which methods are served. What the protocol has and this table hasn't (SetPolicy) is answered NOT_FOUND. */
 #include "agent/rpc.h"
 
 #include <errno.h>
@@ -19,6 +19,8 @@ static const struct ttrpc_method agent_methods[] = {
 	{"CopyFile", rpc_copy_file},
 	{"UpdateInterface", rpc_update_interface},
 	{"UpdateRoutes", rpc_update_routes},
+	{"AddSwap", rpc_add_swap},
+	{"AddSwapPath", rpc_add_swap_path},
 	{"ListInterfaces", rpc_list_interfaces},
 	{"ListRoutes", rpc_list_routes},
 	{"AddARPNeighbors", rpc_add_arp_neighbors},
@@ -29,7 +31,19 @@ static const struct ttrpc_method agent_methods[] = {
 	{"CreateContainer", rpc_create_container},
 	{"StartContainer", rpc_start_container},
 	{"RemoveContainer", rpc_remove_container},
+	{"UpdateContainer", rpc_change_container},
+	{"PauseContainer", rpc_change_container},
+	{"ResumeContainer", rpc_change_container},
 	{"StatsContainer", rpc_stats_container},
+	{"GetVolumeStats", rpc_get_volume_stats},
+	{"ResizeVolume", rpc_resize_volume},
+	{"UpdateEphemeralMounts", rpc_update_ephemeral_mounts},
+	{"RemoveStaleVirtiofsShareMounts", rpc_remove_stale_virtiofs_share_mounts},
+	{"GetMetrics", rpc_get_metrics},
+	{"GetOOMEvent", rpc_get_oom_event},
+	{"GetDiagnosticData", rpc_get_diagnostic_data},
+	{"MemAgentMemcgSet", rpc_mem_agent},
+	{"MemAgentCompactSet", rpc_mem_agent},
 	{"ExecProcess", rpc_exec_process},
 	{"SignalProcess", rpc_signal_process},
 	{"WaitProcess", rpc_wait_process},

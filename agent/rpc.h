@@ -61,9 +61,24 @@ void rpc_mem_hotplug_by_probe(struct ttrpc_call *call);
 /* rpc_container.c */
 void rpc_create_container(struct ttrpc_call *call);
 void rpc_start_container(struct ttrpc_call *call);
+void rpc_change_container(struct ttrpc_call *call);
 void rpc_remove_container(struct ttrpc_call *call);
+/* rpc_swap.c */
+void rpc_add_swap(struct ttrpc_call *call);
+void rpc_add_swap_path(struct ttrpc_call *call);
 /* rpc_stats.c */
 void rpc_stats_container(struct ttrpc_call *call);
+void rpc_get_metrics(struct ttrpc_call *call);
+/* rpc_memory.c */
+void rpc_get_oom_event(struct ttrpc_call *call);
+void rpc_mem_agent(struct ttrpc_call *call);
+/* rpc_diagnostic.c */
+void rpc_get_diagnostic_data(struct ttrpc_call *call);
+/* rpc_volume.c */
+void rpc_get_volume_stats(struct ttrpc_call *call);
+void rpc_resize_volume(struct ttrpc_call *call);
+void rpc_update_ephemeral_mounts(struct ttrpc_call *call);
+void rpc_remove_stale_virtiofs_share_mounts(struct ttrpc_call *call);
 /* rpc_process.c */
 void rpc_exec_process(struct ttrpc_call *call);
 void rpc_signal_process(struct ttrpc_call *call);

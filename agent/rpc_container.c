@@ -1,4 +1,4 @@
-/* CreateContainer, StartContainer, RemoveContainer. */
+/* CreateContainer, StartContainer, UpdateContainer, PauseContainer, ResumeContainer, RemoveContainer. */
 #include "agent.pb-c.h"
 #include "agent/agent.h"
 #include "agent/rpc.h"
@@ -21,6 +21,20 @@ void rpc_start_container(struct ttrpc_call *call)
 
 	if (container)
 		container_start(container, call);
+}
+
+/* The three requests begin with the container's id alike. */
+void rpc_change_container(struct ttrpc_call *call)
+{
+	const Grpc__UpdateContainerRequest *request = (const void *)call->request;
+	struct container *container = rpc_find_container(call, request->container_id);
+
+	if (!container)
+		return;
+	if (request->base.descriptor == &grpc__update_container_request__descriptor && !request->resources)
+		ttrpc_call_reply(call, NULL);
+	else
+		container_change(container, call);
 }
 
 static void removed(struct container *container, const struct error *error)

@@ -1,5 +1,6 @@
 /* ExecProcess, SignalProcess, WaitProcess, TtyWinResize. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -7,10 +8,7 @@
 #include "agent.pb-c.h"
 #include "agent/agent.h"
 #include "agent/rpc.h"
-#include "agent/rpc_job.h"
 #include "lib/cleanup.h"
-
-#define SIGNAL_TIMEOUT (10 * LOOP_SECOND)
 
 void rpc_exec(struct ttrpc_call *call, struct container *container, const char *exec_id, const Grpc__Process *process,
 	      const char *tool, struct stream_numbers numbers)
@@ -39,14 +37,6 @@ void rpc_exec_process(struct ttrpc_call *call)
 			 (struct stream_numbers){request->stdin_port, request->stdout_port, request->stderr_port});
 }
 
-/* Signals to all ----------------------------------------------------------------------------------------------- */
-
-/* Freezing a cgroup may wait for the kernel: a job. */
-static int signal_all(const void *argument, struct job_result *result)
-{
-	return cgroup_signal_all(argument, SIGKILL, &result->error);
-}
-
 void rpc_signal_process(struct ttrpc_call *call)
 {
 	const Grpc__SignalProcessRequest *request = (const void *)call->request;
@@ -61,9 +51,11 @@ void rpc_signal_process(struct ttrpc_call *call)
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "%u is no signal", request->signal);
 		return;
 	}
-	/* A container's SIGKILL is for all of it (behaviour.md, SignalProcess). */
-	if (*request->exec_id == '\0' && signal == SIGKILL && process->container->cgroup.tree) {
-		rpc_run_job(call, "signal a container", SIGNAL_TIMEOUT, signal_all, &process->container->cgroup);
+	/* A container's SIGKILL is for all of it (behaviour.md, SignalProcess), and so is that of the first process of a
+	 * paused one, which v1's freezer would keep from dying. */
+	if (signal == SIGKILL && process->container->cgroup.tree &&
+	    (*request->exec_id == '\0' || (process == process->container->init && process->container->paused))) {
+		container_change(process->container, call);
 		return;
 	}
 	status = signal == SIGTERM ? process_terminate(process, &error) : process_signal(process, signal, &error);
@@ -94,6 +86,11 @@ void rpc_tty_win_resize(struct ttrpc_call *call)
 
 	if (!process)
 		return;
+	if (request->row > USHRT_MAX || request->column > USHRT_MAX) {
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "no terminal has %u rows and %u columns", request->row,
+				request->column);
+		return;
+	}
 	size.ws_row = (unsigned short)request->row;
 	size.ws_col = (unsigned short)request->column;
 	if (!process->terminal || process->stdout_stream.fd < 0) {

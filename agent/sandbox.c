@@ -30,11 +30,12 @@ void sandbox_init(struct sandbox *sandbox, struct agent *agent)
 static void creation_failed(struct sandbox *sandbox, const struct error *error)
 {
 	log_warning("create the sandbox: %s", error->text);
-	storage_list_forget(&sandbox->storages, sandbox->request->storages, sandbox->request->n_storages);
+	storage_list_forget(&sandbox->storages, sandbox->request->storages, sandbox->request->n_storages, true);
 	sandbox->request = NULL;
 	arena_free(&sandbox->arena);
 	sandbox->created = false;
 	rpc_finish(take_pointer(&sandbox->call), error);
+	sandbox->failure.number = 0;
 }
 
 static void undone(struct job *job, struct job_result *result)
@@ -50,16 +51,19 @@ static void undone(struct job *job, struct job_result *result)
 static int start_undo(struct sandbox *sandbox, void (*done)(struct job *job, struct job_result *result),
 		      struct error *error)
 {
-	struct storage_list list;
+	struct sandbox_undo undo;
 	struct arena arena;
 	int status;
 
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
-	status = storage_list_plan_unmount(&list, &arena, &sandbox->storages, sandbox->request->storages,
-					   sandbox->request->n_storages, error);
+	status = storage_list_plan_kept(&undo.kept, &arena, &sandbox->storages, error);
+	if (status == 0)
+		status = storage_list_plan_unmount(&undo.storages, &arena, &sandbox->storages, "",
+						   sandbox->request->storages, sandbox->request->n_storages, true,
+						   error);
 	if (status == 0)
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "undo the sandbox", SETUP_TIMEOUT,
-				   sandbox_setup_undo, &list, done, error);
+				   sandbox_setup_undo, &undo, done, error);
 	arena_free(&arena);
 	return status;
 }
@@ -93,12 +97,17 @@ static void set_up(struct job *job, struct job_result *result)
 		creation_failed(sandbox, &result->error);
 }
 
-/* The caller has gone; what it asked for is finished all the same, so that there is one state and not half of one. */
+/* The caller has gone: a creation is undone, so that there is one state and not half of one; a destruction goes on. */
 static void call_cancelled(struct ttrpc_call *call)
 {
+	static const struct error gone = {.number = ECANCELED, .text = "the caller gave up"};
 	struct sandbox *sandbox = call->handler_data;
 
 	sandbox->call = NULL;
+	if (sandbox->destroying || sandbox->failure.number || sandbox->job.pid == 0)
+		return;
+	job_cancel(&sandbox->job);
+	undo_creation(sandbox, &gone);
 }
 
 static void await(struct sandbox *sandbox, struct ttrpc_call *call)
@@ -131,7 +140,7 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
 				   sandbox_setup_run, &setup, set_up, &error);
 		if (status < 0)
-			storage_list_forget(&sandbox->storages, request->storages, request->n_storages);
+			storage_list_forget(&sandbox->storages, request->storages, request->n_storages, true);
 	}
 	arena_free(&arena);
 	if (status < 0) {
@@ -160,7 +169,7 @@ static void destroyed_one(struct container *container, const struct error *error
 		return;
 	}
 	if (error) {
-		sandbox->destroying = false;
+		sandbox->destroying = sandbox->oom_events.closed = false;
 		rpc_finish(take_pointer(&sandbox->call), error);
 		return;
 	}
@@ -215,6 +224,7 @@ void sandbox_destroy(struct sandbox *sandbox, struct ttrpc_call *call)
 void sandbox_remove_all(struct sandbox *sandbox)
 {
 	sandbox->destroying = true;
+	oom_close(&sandbox->oom_events);
 	loop_timer_clear(&sandbox->agent->loop, &sandbox->next_step);
 	destroy_next(&sandbox->next_step);
 }

@@ -11,6 +11,7 @@
 #include "agent/container/plan.h"
 #include "agent/job.h"
 #include "agent/storage_uses.h"
+#include "agent/watch.h"
 #include "lib/arena.h"
 #include "lib/error.h"
 #include "lib/ttrpc_server.h"
@@ -43,7 +44,9 @@ struct sandbox {
 	struct cgroup_tree cgroups;
 	struct boot_limits boot_limits;
 	struct container *containers;
+	struct oom_events oom_events;
 	struct storage_uses storages;
+	struct watcher watcher;
 	struct {
 		pid_t pid; /* 0: free */
 		int status;

@@ -178,6 +178,10 @@ int sandbox_setup_run(const void *argument, struct job_result *result)
 
 int sandbox_setup_undo(const void *argument, struct job_result *result)
 {
+	const struct sandbox_undo *undo = argument;
+	int status;
+
 	unset_name_servers();
-	return storage_list_unmount(argument, &result->error);
+	status = storage_list_unmount(&undo->kept, &result->error);
+	return status < 0 ? status : storage_list_unmount(&undo->storages, &result->error);
 }

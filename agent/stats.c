@@ -2,6 +2,7 @@
  * never be the reason why something fails. */
 #include "agent/stats.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,37 +11,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/stats_parts.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
-#define TEXT_SIZE 65536 /* memory.stat and io.stat with many devices fit well */
-#define ENTRIES_MAX 256
+#define ENTRIES_MAX 512 /* lines of memory.stat, processors */
+#define PAGE_SIZES_MAX 16
 #define NANOSECONDS 1000 /* of a microsecond */
 
-struct reader {
-	struct arena *arena;
-	const struct cgroup *cgroup;
-	bool unified;
-	int directory; /* of the controller that is being read */
-	char *text;    /* TEXT_SIZE */
-};
-
-/* Reads a file of the current controller into reader->text. */
-static bool read_text(struct reader *reader, const char *file)
+bool stats_read_text(struct stats_reader *reader, const char *file)
 {
-	return fd_read_file(reader->directory, file, reader->text, TEXT_SIZE, NULL) >= 0;
+	return fd_read_file(reader->directory, file, reader->text, STATS_TEXT_SIZE, NULL) >= 0;
 }
 
 /* A file with one number; `word` stands for "max" (no limit). */
-static uint64_t read_number(struct reader *reader, const char *file, uint64_t word)
+static uint64_t read_number(struct stats_reader *reader, const char *file, uint64_t word)
 {
-	if (!read_text(reader, file))
+	if (!stats_read_text(reader, file))
 		return 0;
 	return strcmp(reader->text, "max") == 0 ? word : strtoull(reader->text, NULL, 10);
 }
 
 /* The number behind `key` in reader->text, whose lines are "key number". */
-static uint64_t find_number(const struct reader *reader, const char *key)
+static uint64_t find_number(const struct stats_reader *reader, const char *key)
 {
 	size_t length = strlen(key);
 
@@ -52,34 +45,25 @@ static uint64_t find_number(const struct reader *reader, const char *key)
 	return 0;
 }
 
-/* Makes a message of a part in the arena. NULL without memory. */
-#define new_part(reader, init, type)                                                       \
-	({                                                                                 \
-		type *part_ = arena_alloc((reader)->arena, sizeof(type));                  \
-		if (part_)                                                                 \
-			init(part_);                                                       \
-		part_;                                                                     \
-	})
-
 static uint64_t ticks_to_nanoseconds(uint64_t ticks)
 {
 	return ticks * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 /* Numbers separated by spaces. */
-static void read_percpu(struct reader *reader, Grpc__CpuUsage *usage)
+static void read_percpu(struct stats_reader *reader, Grpc__CpuUsage *usage)
 {
 	char *rest = reader->text, *word;
 
 	usage->percpu_usage = arena_array(reader->arena, ENTRIES_MAX, sizeof(*usage->percpu_usage));
-	if (!usage->percpu_usage || !read_text(reader, "cpuacct.usage_percpu"))
+	if (!usage->percpu_usage || !stats_read_text(reader, "cpuacct.usage_percpu"))
 		return;
 	while ((word = strsep(&rest, " \n")) && usage->n_percpu_usage < ENTRIES_MAX)
 		if (*word)
 			usage->percpu_usage[usage->n_percpu_usage++] = strtoull(word, NULL, 10);
 }
 
-static int read_cpu(struct reader *reader, Grpc__CgroupStats *stats)
+static int read_cpu(struct stats_reader *reader, Grpc__CgroupStats *stats)
 {
 	Grpc__CpuStats *cpu = new_part(reader, grpc__cpu_stats__init, Grpc__CpuStats);
 	Grpc__CpuUsage *usage = new_part(reader, grpc__cpu_usage__init, Grpc__CpuUsage);
@@ -87,7 +71,7 @@ static int read_cpu(struct reader *reader, Grpc__CgroupStats *stats)
 
 	if (!cpu || !usage || !throttling)
 		return -ENOMEM;
-	if (read_text(reader, "cpu.stat")) {
+	if (stats_read_text(reader, "cpu.stat")) {
 		throttling->periods = find_number(reader, "nr_periods");
 		throttling->throttled_periods = find_number(reader, "nr_throttled");
 		throttling->throttled_time = reader->unified ? find_number(reader, "throttled_usec") * NANOSECONDS :
@@ -103,7 +87,7 @@ static int read_cpu(struct reader *reader, Grpc__CgroupStats *stats)
 }
 
 /* v1 accounts in a controller of its own. */
-static int read_cpuacct(struct reader *reader, Grpc__CgroupStats *stats)
+static int read_cpuacct(struct stats_reader *reader, Grpc__CgroupStats *stats)
 {
 	Grpc__CpuUsage *usage;
 
@@ -116,7 +100,7 @@ static int read_cpuacct(struct reader *reader, Grpc__CgroupStats *stats)
 	usage = stats->cpu_stats->cpu_usage;
 	usage->total_usage = read_number(reader, "cpuacct.usage", 0);
 	read_percpu(reader, usage);
-	if (read_text(reader, "cpuacct.stat")) {
+	if (stats_read_text(reader, "cpuacct.stat")) {
 		usage->usage_in_usermode = ticks_to_nanoseconds(find_number(reader, "user"));
 		usage->usage_in_kernelmode = ticks_to_nanoseconds(find_number(reader, "system"));
 	}
@@ -124,14 +108,14 @@ static int read_cpuacct(struct reader *reader, Grpc__CgroupStats *stats)
 }
 
 /* The whole of memory.stat as a map. */
-static int read_memory_map(struct reader *reader, Grpc__MemoryStats *memory)
+static int read_memory_map(struct stats_reader *reader, Grpc__MemoryStats *memory)
 {
 	char *rest = reader->text, *line;
 
 	memory->stats = arena_array(reader->arena, ENTRIES_MAX, sizeof(*memory->stats));
 	if (!memory->stats)
 		return -ENOMEM;
-	if (!read_text(reader, "memory.stat"))
+	if (!stats_read_text(reader, "memory.stat"))
 		return 0;
 	while ((line = strsep(&rest, "\n")) && memory->n_stats < ENTRIES_MAX) {
 		char *value = strchr(line, ' ');
@@ -149,13 +133,15 @@ static int read_memory_map(struct reader *reader, Grpc__MemoryStats *memory)
 			return -ENOMEM;
 		if (strcmp(line, "cache") == 0)
 			memory->cache = entry->value;
+		if (reader->unified && strcmp(line, "kernel") == 0)
+			memory->kernel_usage->usage = entry->value;
 		memory->stats[memory->n_stats++] = entry;
 	}
 	return 0;
 }
 
 /* The four files of one kind of memory. */
-static Grpc__MemoryData *read_memory_data(struct reader *reader, const char *const files[4])
+static Grpc__MemoryData *read_memory_data(struct stats_reader *reader, const char *const files[4])
 {
 	Grpc__MemoryData *data = new_part(reader, grpc__memory_data__init, Grpc__MemoryData);
 
@@ -164,12 +150,15 @@ static Grpc__MemoryData *read_memory_data(struct reader *reader, const char *con
 	data->usage = read_number(reader, files[0], 0);
 	data->max_usage = read_number(reader, files[1], 0);
 	data->limit = read_number(reader, files[2], UINT64_MAX);
-	if (files[3])
+	/* v2 has it among other events: how often the limit was met. */
+	if (reader->unified && stats_read_text(reader, files[3]))
+		data->failcnt = find_number(reader, "max");
+	else if (!reader->unified)
 		data->failcnt = read_number(reader, files[3], 0);
 	return data;
 }
 
-static int read_memory(struct reader *reader, Grpc__CgroupStats *stats)
+static int read_memory(struct stats_reader *reader, Grpc__CgroupStats *stats)
 {
 	static const char *const files_v1[3][4] = {
 		{"memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.limit_in_bytes", "memory.failcnt"},
@@ -179,8 +168,8 @@ static int read_memory(struct reader *reader, Grpc__CgroupStats *stats)
 		 "memory.kmem.failcnt"},
 	};
 	static const char *const files_v2[2][4] = {
-		{"memory.current", "memory.peak", "memory.max", NULL},
-		{"memory.swap.current", "memory.swap.peak", "memory.swap.max", NULL},
+		{"memory.current", "memory.peak", "memory.max", "memory.events"},
+		{"memory.swap.current", "memory.swap.peak", "memory.swap.max", "memory.swap.events"},
 	};
 	Grpc__MemoryStats *memory = new_part(reader, grpc__memory_stats__init, Grpc__MemoryStats);
 
@@ -202,7 +191,7 @@ static int read_memory(struct reader *reader, Grpc__CgroupStats *stats)
 	return read_memory_map(reader, memory);
 }
 
-static int read_pids(struct reader *reader, Grpc__CgroupStats *stats)
+static int read_pids(struct stats_reader *reader, Grpc__CgroupStats *stats)
 {
 	Grpc__PidsStats *pids = new_part(reader, grpc__pids_stats__init, Grpc__PidsStats);
 
@@ -214,125 +203,86 @@ static int read_pids(struct reader *reader, Grpc__CgroupStats *stats)
 	return 0;
 }
 
-/* One "op value" of one device, appended to a list that has room for ENTRIES_MAX. */
-static int add_io(struct reader *reader, Grpc__BlkioStatsEntry **entries, size_t *count, uint64_t major, uint64_t minor,
-		  const char *op, uint64_t value)
+/* Figures of one size of huge pages: "2MB". */
+static int add_hugetlb(struct stats_reader *reader, Grpc__CgroupStats *stats, const char *size)
 {
-	Grpc__BlkioStatsEntry *entry = new_part(reader, grpc__blkio_stats_entry__init, Grpc__BlkioStatsEntry);
+	Grpc__CgroupStats__HugetlbStatsEntry *entry =
+		new_part(reader, grpc__cgroup_stats__hugetlb_stats_entry__init, Grpc__CgroupStats__HugetlbStatsEntry);
+	Grpc__HugetlbStats *value = new_part(reader, grpc__hugetlb_stats__init, Grpc__HugetlbStats);
+	char file[64];
 
-	if (!entry)
+	if (!entry || !value)
 		return -ENOMEM;
-	*entry = (Grpc__BlkioStatsEntry)GRPC__BLKIO_STATS_ENTRY__INIT;
-	entry->major = major;
-	entry->minor = minor;
-	entry->op = arena_strdup(reader->arena, op);
+	entry->key = arena_strdup(reader->arena, size);
 	entry->value = value;
-	if (!entry->op)
+	if (!entry->key)
 		return -ENOMEM;
-	entries[(*count)++] = entry;
+	snprintf(file, sizeof(file), "hugetlb.%s.%s", size, reader->unified ? "current" : "usage_in_bytes");
+	value->usage = read_number(reader, file, 0);
+	snprintf(file, sizeof(file), "hugetlb.%s.max_usage_in_bytes", size);
+	value->max_usage = read_number(reader, file, 0);
+	snprintf(file, sizeof(file), "hugetlb.%s.%s", size, reader->unified ? "events" : "failcnt");
+	if (reader->unified)
+		value->failcnt = stats_read_text(reader, file) ? find_number(reader, "max") : 0;
+	else
+		value->failcnt = read_number(reader, file, 0);
+	stats->hugetlb_stats[stats->n_hugetlb_stats++] = entry;
 	return 0;
 }
 
-/* io.stat: "MAJOR:MINOR rbytes=N wbytes=N ..." a line. */
-static int read_io_v2(struct reader *reader, Grpc__BlkioStats *io)
+static int read_hugetlb(struct stats_reader *reader, Grpc__CgroupStats *stats)
 {
-	static const char *const names[][2] = {{"rbytes", "read"}, {"wbytes", "write"},	{"rios", "rios"},
-					       {"wios", "wios"},   {"dbytes", "dbytes"}, {"dios", "dios"}};
-	char *rest = reader->text, *line;
+	cleanup_close int directory = openat(reader->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = directory < 0 ? NULL : fdopendir(directory);
+	struct dirent *entry;
 	int status = 0;
 
-	if (!read_text(reader, "io.stat"))
+	if (!stream)
 		return 0;
-	while ((line = strsep(&rest, "\n")) && status == 0) {
-		uint64_t major, minor;
-		char *word;
+	take_fd(&directory);
+	stats->hugetlb_stats = arena_array(reader->arena, PAGE_SIZES_MAX, sizeof(*stats->hugetlb_stats));
+	if (!stats->hugetlb_stats)
+		status = -ENOMEM;
+	while (status == 0 && stats->n_hugetlb_stats < PAGE_SIZES_MAX && (entry = readdir(stream))) {
+		char size[16], rest[20];
 
-		if (sscanf(line, "%" SCNu64 ":%" SCNu64, &major, &minor) != 2)
-			continue;
-		while ((word = strsep(&line, " ")) && status == 0) {
-			char *value = strchr(word, '=');
-
-			for (size_t i = 0; value && i < array_size(names); i++)
-				if (strncmp(word, names[i][0], (size_t)(value - word)) == 0 &&
-				    names[i][0][value - word] == '\0' && status == 0 &&
-				    io->n_io_service_bytes_recursive < ENTRIES_MAX)
-					status = add_io(reader, io->io_service_bytes_recursive,
-							&io->n_io_service_bytes_recursive, major, minor, names[i][1],
-							strtoull(value + 1, NULL, 10));
-		}
+		if (sscanf(entry->d_name, "hugetlb.%15[^.].%19s", size, rest) == 2 &&
+		    strcmp(rest, reader->unified ? "current" : "usage_in_bytes") == 0)
+			status = add_hugetlb(reader, stats, size);
 	}
+	closedir(stream);
 	return status;
 }
 
-/* blkio files: "MAJOR:MINOR Op N" a line. */
-static int read_io_v1(struct reader *reader, const char *file, Grpc__BlkioStatsEntry **entries, size_t *count)
-{
-	char *rest = reader->text, *line;
-	int status = 0;
-
-	if (!read_text(reader, file))
-		return 0;
-	while ((line = strsep(&rest, "\n")) && status == 0 && *count < ENTRIES_MAX) {
-		uint64_t major, minor, value;
-		char op[16];
-
-		if (sscanf(line, "%" SCNu64 ":%" SCNu64 " %15s %" SCNu64, &major, &minor, op, &value) != 4)
-			continue;
-		for (char *letter = op; *letter; letter++)
-			*letter = *letter >= 'A' && *letter <= 'Z' ? (char)(*letter + 'a' - 'A') : *letter;
-		status = add_io(reader, entries, count, major, minor, op, value);
-	}
-	return status;
-}
-
-static int read_io(struct reader *reader, Grpc__CgroupStats *stats)
-{
-	Grpc__BlkioStats *io = new_part(reader, grpc__blkio_stats__init, Grpc__BlkioStats);
-	int status;
-
-	if (!io)
-		return -ENOMEM;
-	io->io_service_bytes_recursive = arena_array(reader->arena, ENTRIES_MAX, sizeof(void *));
-	io->io_serviced_recursive = arena_array(reader->arena, ENTRIES_MAX, sizeof(void *));
-	if (!io->io_service_bytes_recursive || !io->io_serviced_recursive)
-		return -ENOMEM;
-	stats->blkio_stats = io;
-	if (reader->unified)
-		return read_io_v2(reader, io);
-	status = read_io_v1(reader, "blkio.throttle.io_service_bytes", io->io_service_bytes_recursive,
-			    &io->n_io_service_bytes_recursive);
-	if (status < 0)
-		return status;
-	return read_io_v1(reader, "blkio.throttle.io_serviced", io->io_serviced_recursive,
-			  &io->n_io_serviced_recursive);
-}
-
-static const struct {
-	const char *controller;
-	int (*read)(struct reader *reader, Grpc__CgroupStats *stats);
-} parts_v1[] = {{"cpu", read_cpu}, {"cpuacct", read_cpuacct}, {"memory", read_memory}, {"pids", read_pids},
-		{"blkio", read_io}},
-  parts_v2[] = {{"cpu", read_cpu}, {"memory", read_memory}, {"pids", read_pids}, {"io", read_io}};
+/* `file` is there where the controller is: on v2 the folder is one for all. */
+static const struct part {
+	const char *controller, *file;
+	int (*read)(struct stats_reader *reader, Grpc__CgroupStats *stats);
+} parts_v1[] = {{"cpu", "cpu.stat", read_cpu},	 {"cpuacct", "cpuacct.usage", read_cpuacct},
+		{"memory", "memory.stat", read_memory}, {"pids", "pids.current", read_pids},
+		{"blkio", ".", stats_read_io}, {"hugetlb", ".", read_hugetlb}, {0}},
+  parts_v2[] = {{"cpu", "cpu.stat", read_cpu},	  {"memory", "memory.current", read_memory},
+		{"pids", "pids.current", read_pids}, {"io", "io.stat", stats_read_io},
+		{"hugetlb", ".", read_hugetlb},	  {0}};
 
 int stats_read(Grpc__CgroupStats *stats, struct arena *arena, const struct cgroup *cgroup, struct error *error)
 {
-	struct reader reader = {.arena = arena, .cgroup = cgroup, .unified = cgroup->tree->unified};
-	size_t count = reader.unified ? array_size(parts_v2) : array_size(parts_v1);
+	struct stats_reader reader = {.arena = arena, .cgroup = cgroup, .unified = cgroup->tree->unified};
 	int status = 0;
 
 	grpc__cgroup_stats__init(stats);
-	reader.text = arena_alloc(arena, TEXT_SIZE);
+	reader.text = arena_alloc(arena, STATS_TEXT_SIZE);
 	if (!reader.text)
 		return error_errno(error, ENOMEM, "statistics");
-	for (size_t i = 0; i < count && status == 0; i++) {
-		cleanup_close int directory = cgroup_open(cgroup, (reader.unified ? parts_v2 : parts_v1)[i].controller, error);
+	for (const struct part *part = reader.unified ? parts_v2 : parts_v1; part->read && status == 0; part++) {
+		cleanup_close int directory = cgroup_open(cgroup, part->controller, NULL);
 
-		if (directory == -ENOENT)
+		if (directory < 0 && directory != -ENOENT)
+			return error_errno(error, -directory, "open the cgroup %s", cgroup->path);
+		if (directory < 0 || faccessat(directory, part->file, F_OK, 0) < 0)
 			continue;
-		if (directory < 0)
-			return directory;
 		reader.directory = directory;
-		status = (reader.unified ? parts_v2 : parts_v1)[i].read(&reader, stats);
+		status = part->read(&reader, stats);
 	}
 	return status < 0 ? error_errno(error, -status, "statistics") : 0;
 }

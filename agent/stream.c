@@ -14,6 +14,9 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
+/* What answers to one connection can hold: its queue's bound (lib/ttrpc_server.c). */
+#define LOST_MAX (16u << 20)
+
 static uint8_t *scratch;
 
 int stream_setup(void)
@@ -72,20 +75,71 @@ void output_open(struct output *output, struct loop *loop, int fd, int socket, v
 		.end_told = fd < 0 || socket >= 0,
 		.ended = ended,
 	};
-	buffer_init(&output->left, STREAM_CHUNK);
+	buffer_init(&output->left, socket < 0 ? LOST_MAX : STREAM_CHUNK);
 	if (socket < 0)
 		return;
 	fd_set_blocking(socket, false);
 	watch(loop, &output->source, fd, fd >= 0 ? EPOLLIN : 0, output_ready);
 }
 
-static void answer_read(struct ttrpc_call *call, const void *data, size_t length)
+static bool answer_read(struct ttrpc_call *call, const void *data, size_t length)
 {
 	Grpc__ReadStreamResponse response = GRPC__READ_STREAM_RESPONSE__INIT;
 
 	response.data.data = (uint8_t *)data;
 	response.data.len = length;
-	ttrpc_call_reply(call, &response.base);
+	return ttrpc_call_reply(call, &response.base);
+}
+
+static bool serve_readers(struct output *output);
+
+/* They come back from the last to the first. */
+static void bytes_lost(struct queued_call *entry)
+{
+	struct output *output = entry->owner;
+	struct buffer together;
+
+	buffer_init(&together, LOST_MAX);
+	if (buffer_append(&together, entry->data, entry->length) < 0 ||
+	    buffer_append(&together, buffer_bytes(&output->left), buffer_length(&output->left)) < 0) {
+		buffer_free(&together);
+		return;
+	}
+	buffer_free(&output->left);
+	output->left = together;
+	serve_readers(output);
+}
+
+/* Answers the first reader with bytes of scratch. */
+static void hand_out(struct output *output, size_t length)
+{
+	struct queued_call *entry = output->readers;
+	struct ttrpc_call *call = call_queue_take_kept(&output->readers, &output->answered, bytes_lost);
+	uint8_t *copy;
+
+	if (answer_read(call, scratch, length))
+		return;
+	copy = arena_alloc(&call->arena, length);
+	if (copy)
+		memcpy(copy, scratch, length);
+	entry->data = copy;
+	entry->length = copy ? length : 0;
+}
+
+/* What a call is to get: from what was lost first. As read_some(). */
+static ssize_t next_bytes(struct output *output, size_t length)
+{
+	size_t held = buffer_length(&output->left);
+
+	if (held == 0)
+		return output->fd < 0 ? 0 : read_some(output->fd, length);
+	if (length > STREAM_CHUNK)
+		length = STREAM_CHUNK;
+	if (length > held)
+		length = held;
+	memcpy(scratch, buffer_bytes(&output->left), length);
+	buffer_consume(&output->left, length);
+	return (ssize_t)length;
 }
 
 /* Nothing more comes out of the process: everyone who waits is told. */
@@ -108,7 +162,7 @@ static void output_end(struct output *output)
 static bool serve_readers(struct output *output)
 {
 	while (output->readers) {
-		ssize_t count = read_some(output->fd, output->readers->length);
+		ssize_t count = next_bytes(output, output->readers->length);
 
 		if (count == -EAGAIN && !output->finished)
 			return false;
@@ -116,8 +170,11 @@ static bool serve_readers(struct output *output)
 			output_end(output);
 			return true;
 		}
-		answer_read(call_queue_take(&output->readers), scratch, (size_t)count);
+		hand_out(output, (size_t)count);
 	}
+	/* Without a reader nothing may leave the pipe. */
+	if (output->fd >= 0)
+		watch(output->loop, &output->source, output->fd, 0, output_ready);
 	return true;
 }
 
@@ -152,8 +209,7 @@ static void output_ready(struct loop_source *source, uint32_t events)
 
 	(void)events;
 	if (output->readers) {
-		if (serve_readers(output) && output->fd >= 0)
-			watch(output->loop, &output->source, output->fd, 0, output_ready);
+		serve_readers(output);
 		return;
 	}
 	count = read_some(output->fd, STREAM_CHUNK);
@@ -203,7 +259,11 @@ void output_read(struct output *output, struct ttrpc_call *call, size_t length)
 {
 	struct queued_call *request;
 
-	if (output->fd < 0) {
+	if (!output->by_calls) {
+		ttrpc_call_fail(call, TTRPC_INTERNAL, "cannot get stream reader: a connection has it");
+		return;
+	}
+	if (output->fd < 0 && buffer_length(&output->left) == 0) {
 		output->end_told = true;
 		answer_read(call, NULL, 0);
 		return;
@@ -246,8 +306,10 @@ bool output_drained(const struct output *output)
 {
 	struct pollfd state = {.fd = output->fd, .events = POLLIN};
 
+	if (buffer_length(&output->left) > 0 || output->answered)
+		return false;
 	if (output->fd < 0)
-		return buffer_length(&output->left) == 0;
+		return true;
 	/* A pipe without writers only says POLLHUP; with bytes in it POLLIN as well. */
 	if (poll(&state, 1, 0) < 0 || (state.revents & POLLIN))
 		return false;
@@ -263,6 +325,7 @@ void output_settle(struct output *output)
 void output_close(struct output *output)
 {
 	output->ended = NULL;
+	call_queue_forget(&output->answered);
 	buffer_free(&output->left);
 	if (output->fd >= 0 || output->socket >= 0 || output->readers)
 		output_end(output);

@@ -3,7 +3,8 @@
  *
  * A stream is read only as fast as its reader takes it: by calls nothing leaves the pipe before a call asks for it, and
  * over a connection at most STREAM_CHUNK bytes are held while the connection takes no more. So nothing is buffered
- * without limit, nothing is dropped, and a process whose reader stalls blocks in its own write.
+ * without limit, nothing is dropped, and a process whose reader stalls blocks in its own write. What was read for a call
+ * whose connection went before it took the answer is kept for the next call.
  */
 #ifndef NACRE_AGENT_STREAM_H
 #define NACRE_AGENT_STREAM_H
@@ -23,11 +24,12 @@ struct output {
 	int fd; /* the pipe or pty that is read; -1 once the end is reached */
 	struct loop_source source;
 	struct queued_call *readers;
+	struct queued_call *answered; /* whose bytes may still get lost with their connection */
 
 	bool by_calls;
 	int socket; /* the connection that it goes to; -1 by calls, or once its reader has left */
 	struct loop_source socket_source;
-	struct buffer left; /* what the connection hasn't taken yet */
+	struct buffer left; /* what the connection hasn't taken yet; by calls: what got lost with one, for the next reader */
 
 	bool finished; /* an empty pipe is the end: see output_finish() */
 	bool end_told; /* a reader has been answered with the end, or there never was one to tell */

@@ -43,6 +43,8 @@ struct ttrpc_connection {
 	bool ended;  /* the client sends nothing more */
 	unsigned call_count;
 	struct ttrpc_call *calls;
+	struct ttrpc_call *answered; /* and not settled yet; the last one first */
+	uint64_t queued;	     /* bytes that were ever put into `out` */
 };
 
 void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const struct ttrpc_service *const *services,
@@ -51,7 +53,14 @@ void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const str
 	*server = (struct ttrpc_server){.loop = loop, .services = services, .context = context};
 }
 
-static void call_free(struct ttrpc_call *call)
+static void call_release(struct ttrpc_call *call)
+{
+	arena_free(&call->arena);
+	free(call);
+}
+
+/* It is no longer open. */
+static void call_unlink(struct ttrpc_call *call)
 {
 	struct ttrpc_call **link = &call->connection->calls;
 
@@ -60,8 +69,24 @@ static void call_free(struct ttrpc_call *call)
 	*link = call->next;
 	call->connection->call_count--;
 	loop_timer_clear(call->server->loop, &call->deadline);
-	arena_free(&call->arena);
-	free(call);
+}
+
+static void call_free(struct ttrpc_call *call)
+{
+	call_unlink(call);
+	call_release(call);
+}
+
+/* Settles answered calls from `link` on. */
+static void settle(struct ttrpc_call **link, bool lost)
+{
+	while (*link) {
+		struct ttrpc_call *call = *link;
+
+		*link = call->next;
+		call->settled(call, lost);
+		call_release(call);
+	}
 }
 
 static void call_cancel(struct ttrpc_call *call)
@@ -82,6 +107,7 @@ static void connection_free(struct ttrpc_connection *connection)
 		call_cancel(call);
 		call_free(call);
 	}
+	settle(&connection->answered, true);
 	while (*link != connection)
 		link = &(*link)->next;
 	*link = connection->next;
@@ -111,6 +137,16 @@ static void watch(struct ttrpc_connection *connection)
 	loop_change(connection->server->loop, &connection->source, events);
 }
 
+static void settle_sent(struct ttrpc_connection *connection)
+{
+	uint64_t sent = connection->queued - buffer_length(&connection->out);
+	struct ttrpc_call **link = &connection->answered;
+
+	while (*link && (*link)->answer_end > sent)
+		link = &(*link)->next;
+	settle(link, false);
+}
+
 static void flush(struct ttrpc_connection *connection)
 {
 	while (!connection->broken && buffer_length(&connection->out) > 0) {
@@ -125,6 +161,7 @@ static void flush(struct ttrpc_connection *connection)
 			break;
 		buffer_consume(&connection->out, (size_t)count);
 	}
+	settle_sent(connection);
 	/* A socket that refuses writes reports EPOLLHUP or EPOLLERR next, and that event frees the connection. */
 	if (connection->broken)
 		shutdown(connection->source.fd, SHUT_RDWR);
@@ -141,6 +178,13 @@ static size_t put_varint(uint8_t *to, uint64_t value)
 	}
 	to[used++] = (uint8_t)value;
 	return used;
+}
+
+/* Ends what has been put into `out`. */
+static void commit(struct ttrpc_connection *connection, size_t length)
+{
+	buffer_commit(&connection->out, length);
+	connection->queued += length;
 }
 
 /* Queues a ttrpc.Response that only has a status. */
@@ -162,7 +206,7 @@ static void send_status(struct ttrpc_connection *connection, uint32_t stream, en
 	}
 	ttrpc_header_encode(room, &header);
 	ttrpc__response__pack(&response, room + TTRPC_HEADER_SIZE);
-	buffer_commit(&connection->out, TTRPC_HEADER_SIZE + header.length);
+	commit(connection, TTRPC_HEADER_SIZE + header.length);
 }
 
 /* Queues a ttrpc.Response with a payload. The envelope is two fields, written here so that the payload is packed right
@@ -190,16 +234,24 @@ static void send_payload(struct ttrpc_connection *connection, uint32_t stream, c
 	memcpy(room + TTRPC_HEADER_SIZE, prefix, prefix_size);
 	if (size)
 		protobuf_c_message_pack(payload, room + TTRPC_HEADER_SIZE + prefix_size);
-	buffer_commit(&connection->out, TTRPC_HEADER_SIZE + header.length);
+	commit(connection, TTRPC_HEADER_SIZE + header.length);
 }
 
-void ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response)
+bool ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response)
 {
 	struct ttrpc_connection *connection = call->connection;
 
 	send_payload(connection, call->stream, response);
-	call_free(call);
+	call_unlink(call);
+	if (call->settled) {
+		call->answer_end = connection->broken ? UINT64_MAX : connection->queued;
+		call->next = connection->answered;
+		connection->answered = call;
+	} else {
+		call_release(call);
+	}
 	flush(connection);
+	return connection->answered != call;
 }
 
 void ttrpc_call_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *format, ...)
@@ -252,9 +304,13 @@ static const struct ttrpc_method *resolve(struct ttrpc_call *call, const Ttrpc__
 		return NULL;
 	}
 	described = protobuf_c_service_descriptor_get_method_by_name(service->descriptor, request->method);
-	method = described ? find_method(service, request->method) : NULL;
-	if (!method) {
+	if (!described) {
 		ttrpc_call_fail(call, TTRPC_UNIMPLEMENTED, "%s method", request->method);
+		return NULL;
+	}
+	method = find_method(service, request->method);
+	if (!method) {
+		ttrpc_call_fail(call, TTRPC_NOT_FOUND, "/%s/%s is not supported", request->service, request->method);
 		return NULL;
 	}
 	call->method = method->name;

@@ -26,9 +26,12 @@ struct ttrpc_call {
 	/* The handler's own, for a call that is answered later. */
 	void (*cancelled)(struct ttrpc_call *call);
 	void *handler_data;
+	/* Called once an answer has been handed to the connection, or is lost with it; see ttrpc_call_reply(). */
+	void (*settled)(struct ttrpc_call *call, bool lost);
 
 	/* The server's own. */
 	uint32_t stream;
+	uint64_t answer_end;
 	struct loop_timer deadline;
 	const ProtobufCMessageDescriptor *output;
 	struct ttrpc_call *next;
@@ -40,7 +43,7 @@ struct ttrpc_method {
 };
 
 /* A service: its descriptor says which methods exist and their types, the table says which are served. A method of the
- * descriptor that isn't in the table is answered UNIMPLEMENTED. */
+ * descriptor that isn't in the table is answered NOT_FOUND, one that isn't in the descriptor UNIMPLEMENTED. */
 struct ttrpc_service {
 	const ProtobufCServiceDescriptor *descriptor;
 	const struct ttrpc_method *methods; /* ends with a NULL name */
@@ -64,8 +67,11 @@ int ttrpc_server_serve(struct ttrpc_server *server, int fd);
 void ttrpc_server_destroy(struct ttrpc_server *server);
 
 /* Answers and ends the call. `response` must be of the method's output type; NULL is an empty message. A response that
- * is over TTRPC_BODY_MAX becomes INVALID_ARGUMENT. */
-void ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response);
+ * is over TTRPC_BODY_MAX becomes INVALID_ARGUMENT.
+ *
+ * With `settled` set the call lives on until the socket has taken all of the answer, or the connection has gone before
+ * that; what was lost in one connection is told from the last answer to the first. False while that isn't known yet. */
+bool ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response);
 void ttrpc_call_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

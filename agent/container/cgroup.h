@@ -81,7 +81,7 @@ int cgroup_init(struct cgroup *cgroup, const struct cgroup_tree *tree, const cha
 		struct error *error);
 
 /* Turns resources (NULL: the defaults only) into limits, which live in `arena`.
- * The default devices are always allowed. Numbers <= 0 mean unset in this protocol.
+ * The default devices are always allowed. In this protocol 0 means unset; -1 is no limit, where there can be one.
  * 0, -EINVAL, -ENOMEM. */
 int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const struct cgroup_tree *tree,
 		       const Grpc__LinuxResources *resources, struct error *error);
@@ -93,7 +93,8 @@ int cgroup_create(const struct cgroup *cgroup, struct error *error);
 /* Writes the limits of a new cgroup, device policy and all. */
 int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
-/* Writes limits to a running one (UpdateContainer): the device policy is replaced only where rules were given. */
+/* Writes limits to a running one (UpdateContainer): the device policy is replaced only where rules were given. A value
+ * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE). */
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* After processors have come: the parents' cpusets become `guest` (a list of all), the cgroup's `own`, or that too where it
@@ -114,16 +115,20 @@ int cgroup_open_entrance(const struct cgroup *cgroup, struct cgroup_entrance *en
 /* Moves the calling process in, and closes the entrance. */
 int cgroup_enter(struct cgroup_entrance *entrance, struct error *error);
 
-/* Sends a signal to every process of the cgroup and of its children, frozen meanwhile so that none escapes by forking;
- * SIGKILL uses cgroup.kill on v2. No process, or no cgroup, is success. */
+/* Sends a signal to every process of the cgroup and of its children, frozen meanwhile so that none escapes by forking,
+ * and thawed after it; SIGKILL uses cgroup.kill on v2. No process, or no cgroup, is success. */
 int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct error *error);
 
 /* Pids of all processes in it and below, as the caller sees them. *count is the room, then what there is (it may be
  * more than the room). 0 or -errno. */
 int cgroup_processes(const struct cgroup *cgroup, pid_t *pids, size_t *count, struct error *error);
 
-/* Freezes or thaws. Returns once written: the kernel may still be at it. */
-int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *error);
+/* Freezes, and returns once every process of it is frozen; after `timeout` milliseconds it is thawed again, and that is
+ * -EBUSY. 1 where it was frozen already. */
+int cgroup_pause(const struct cgroup *cgroup, int timeout, struct error *error);
+
+/* Thaws. */
+int cgroup_resume(const struct cgroup *cgroup, struct error *error);
 
 /* Kills what is in it, waits for the processes' end at most `timeout` milliseconds, and removes it with its children.
  * Parents stay. 0 (also where there is none), or -EBUSY after the time, or -errno. */

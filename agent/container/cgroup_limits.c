@@ -1,7 +1,6 @@
-/* Limits: from OCI resources to a list of files to write, and writing it. What each version's files are called is in
- * cgroup_v1.c and cgroup_v2.c. */
+/* Limits: from OCI resources to a list of files to write. What each version's files are called is in cgroup_v1.c and
+ * cgroup_v2.c; cgroup_apply.c writes them. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +8,6 @@
 
 #include "agent/container/cgroup_parts.h"
 #include "lib/cleanup.h"
-#include "lib/fd.h"
 
 #define SETTINGS_FIXED 32 /* more than one for each field of the resources that isn't a list */
 #define VALUE_MAX 4096
@@ -51,6 +49,15 @@ void cgroup_collect(struct cgroup_collector *collector, enum cgroup_need need, c
 		return;
 	}
 	collector->settings[collector->count++] = setting;
+}
+
+void cgroup_collect_limit(struct cgroup_collector *collector, enum cgroup_need need, const char *controller,
+			  const char *file, int64_t limit, const char *unlimited)
+{
+	if (limit > 0)
+		cgroup_collect(collector, need, controller, file, "%" PRId64, limit);
+	else if (limit == CGROUP_UNLIMITED)
+		cgroup_collect(collector, CGROUP_IF_PRESENT, controller, file, "%s", unlimited);
 }
 
 /* As cgroup files have it in their names: "2MB". */
@@ -97,8 +104,8 @@ static void collect_common(struct cgroup_collector *collector, const Grpc__Linux
 		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "cpuset", "cpuset.cpus", "%s", cpu->cpus);
 	if (cpu && *cpu->mems)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpuset", "cpuset.mems", "%s", cpu->mems);
-	if (resources->pids && resources->pids->limit > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "pids", "pids.max", "%" PRId64, resources->pids->limit);
+	if (resources->pids)
+		cgroup_collect_limit(collector, CGROUP_REQUIRED, "pids", "pids.max", resources->pids->limit, "max");
 	collect_huge_pages(collector, resources, unified ? "max" : "limit_in_bytes");
 }
 
@@ -139,83 +146,4 @@ int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const 
 	limits->settings = collector.settings;
 	limits->setting_count = collector.count;
 	return device_rules_plan(limits, arena, tree, resources, error);
-}
-
-static bool passed_over(const struct cgroup_setting *setting, int status)
-{
-	switch (setting->need) {
-	case CGROUP_IF_PRESENT:
-		return status == -ENOENT || status == -EOPNOTSUPP;
-	case CGROUP_IF_POSSIBLE:
-		return true;
-	case CGROUP_REQUIRED:
-		break;
-	}
-	return false;
-}
-
-static int write_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, struct error *error)
-{
-	cleanup_close int directory = cgroup_open(cgroup, setting->controller, error);
-	int status = directory < 0 ? directory : fd_write_file(directory, setting->file, setting->value, error);
-
-	if (status == 0 || passed_over(setting, status))
-		return 0;
-	if (status == -ENOENT)
-		return error_set(error, ENOENT, "%s can't be limited: the guest has no %s here", setting->controller,
-				 setting->file);
-	return error_wrap(error, "limit of %s", setting->controller);
-}
-
-/* Some pairs depend on each other (v1: memory never above memory and swap), and which one must come first depends on
- * what is there: what is refused is tried again after the rest. */
-static int write_settings(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
-{
-	bool refused = false;
-	int status;
-
-	for (size_t i = 0; i < limits->setting_count; i++) {
-		status = write_setting(cgroup, &limits->settings[i], error);
-		if (status < 0 && status != -EINVAL)
-			return status;
-		refused |= status < 0;
-	}
-	for (size_t i = 0; refused && i < limits->setting_count; i++) {
-		status = write_setting(cgroup, &limits->settings[i], error);
-		if (status < 0)
-			return status;
-	}
-	return 0;
-}
-
-static int apply_devices(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
-{
-	cleanup_close int directory = cgroup_open(cgroup, "devices", error);
-
-	if (directory < 0)
-		return directory;
-	return cgroup->tree->unified ? device_filter_attach(directory, limits, error) :
-				       device_rules_write(directory, limits, error);
-}
-
-int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
-{
-	struct error unread;
-	int status;
-
-	if (!error)
-		error = &unread;
-	status = write_settings(cgroup, limits, error);
-	return status == 0 && limits->devices_given ? apply_devices(cgroup, limits, error) : status;
-}
-
-int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
-{
-	struct error unread;
-	int status;
-
-	if (!error)
-		error = &unread;
-	status = write_settings(cgroup, limits, error);
-	return status < 0 ? status : apply_devices(cgroup, limits, error);
 }

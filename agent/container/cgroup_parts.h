@@ -21,6 +21,10 @@ struct cgroup_collector {
 
 void cgroup_collect(struct cgroup_collector *collector, enum cgroup_need need, const char *controller,
 		    const char *file, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* A number of the wire, where -1 stands for no limit, and the others that aren't above 0 for nothing at all. */
+#define CGROUP_UNLIMITED (-1)
+void cgroup_collect_limit(struct cgroup_collector *collector, enum cgroup_need need, const char *controller,
+			  const char *file, int64_t limit, const char *unlimited);
 void cgroup_collect_failure(struct cgroup_collector *collector, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

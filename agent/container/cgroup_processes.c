@@ -131,7 +131,8 @@ int cgroup_processes(const struct cgroup *cgroup, pid_t *pids, size_t *count, st
 	return status < 0 ? error_errno(error, -status, "list the processes of the cgroup %s", cgroup->path) : 0;
 }
 
-int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *error)
+/* Returns once written: the kernel may still be at it. */
+static int freeze(const struct cgroup *cgroup, bool frozen, struct error *error)
 {
 	cleanup_close int directory = cgroup_open(cgroup, "freezer", error);
 
@@ -142,21 +143,53 @@ int cgroup_freeze(const struct cgroup *cgroup, bool frozen, struct error *error)
 	return fd_write_file(directory, "freezer.state", frozen ? "FROZEN" : "THAWED", error);
 }
 
+static bool is_frozen(const struct cgroup *cgroup, int directory)
+{
+	const char *file = cgroup->tree->unified ? "cgroup.events" : "freezer.state";
+	const char *wanted = cgroup->tree->unified ? "frozen 1" : "FROZEN";
+	char text[256];
+
+	return fd_read_file(directory, file, text, sizeof(text), NULL) >= 0 && strstr(text, wanted);
+}
+
 /* Gives the kernel the time to freeze everything, within a bound: a process in the middle of a system call may take any
  * time, and what comes next works without. */
 static void await_frozen(const struct cgroup *cgroup)
 {
 	cleanup_close int directory = cgroup_open(cgroup, "freezer", NULL);
-	char text[256];
 
-	for (int i = 0; directory >= 0 && i < FREEZE_TRIES; i++) {
-		const char *file = cgroup->tree->unified ? "cgroup.events" : "freezer.state";
-		const char *wanted = cgroup->tree->unified ? "frozen 1" : "FROZEN";
-
-		if (fd_read_file(directory, file, text, sizeof(text), NULL) < 0 || strstr(text, wanted))
-			return;
+	for (int i = 0; directory >= 0 && i < FREEZE_TRIES && !is_frozen(cgroup, directory); i++)
 		sched_yield();
-	}
+}
+
+/* v1 tells nobody when it has frozen everything, and may have to be told again. */
+int cgroup_pause(const struct cgroup *cgroup, int timeout, struct error *error)
+{
+	cleanup_close int directory = cgroup_open(cgroup, "freezer", error);
+	int64_t end = now_milliseconds() + timeout;
+
+	if (directory < 0)
+		return directory;
+	if (is_frozen(cgroup, directory))
+		return 1;
+	do {
+		int status = freeze(cgroup, true, error);
+
+		if (status < 0)
+			return status;
+		for (int i = 0; i < FREEZE_TRIES; i++) {
+			if (is_frozen(cgroup, directory))
+				return 0;
+			poll(NULL, 0, i < FREEZE_TRIES / 10 ? 0 : 1);
+		}
+	} while (now_milliseconds() < end);
+	freeze(cgroup, false, NULL);
+	return error_set(error, EBUSY, "the cgroup %s isn't frozen after %d ms", cgroup->path, timeout);
+}
+
+int cgroup_resume(const struct cgroup *cgroup, struct error *error)
+{
+	return freeze(cgroup, false, error);
 }
 
 static int send_to_all(const struct cgroup *cgroup, int signal, struct error *error)
@@ -180,12 +213,14 @@ int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct error *err
 
 	if (directory == -ENOENT)
 		return 0;
-	if (signal == SIGKILL && cgroup->tree->unified && fd_write_file(directory, "cgroup.kill", "1", NULL) == 0)
+	if (signal == SIGKILL && cgroup->tree->unified && fd_write_file(directory, "cgroup.kill", "1", NULL) == 0) {
+		freeze(cgroup, false, NULL);
 		return 0;
-	if (cgroup_freeze(cgroup, true, NULL) == 0)
+	}
+	if (freeze(cgroup, true, NULL) == 0)
 		await_frozen(cgroup);
 	status = send_to_all(cgroup, signal, error);
-	cgroup_freeze(cgroup, false, NULL);
+	freeze(cgroup, false, NULL);
 	return status;
 }
 

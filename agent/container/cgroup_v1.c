@@ -1,4 +1,4 @@
-/* OCI resources as files of cgroup v1 (Documentation/admin-guide/cgroup-v1). Values <= 0 are unset. Kernel memory isn't
+/* OCI resources as files of cgroup v1 (Documentation/admin-guide/cgroup-v1). 0 is unset, -1 no limit. Kernel memory isn't
  * limited: the kernel has given that up. */
 #include <inttypes.h>
 
@@ -12,8 +12,7 @@ static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.shares", "%" PRIu64, cpu->shares);
 	if (cpu->period > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.cfs_period_us", "%" PRIu64, cpu->period);
-	if (cpu->quota > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.cfs_quota_us", "%" PRId64, cpu->quota);
+	cgroup_collect_limit(collector, CGROUP_REQUIRED, "cpu", "cpu.cfs_quota_us", cpu->quota, "-1");
 	if (cpu->realtimeperiod > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.rt_period_us", "%" PRIu64, cpu->realtimeperiod);
 	if (cpu->realtimeruntime > 0)
@@ -25,15 +24,10 @@ static void collect_memory(struct cgroup_collector *collector, const Grpc__Linux
 {
 	if (memory->swappiness > SWAPPINESS_MAX)
 		cgroup_collect_failure(collector, "swappiness %" PRIu64 " is out of range", memory->swappiness);
-	if (memory->limit > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.limit_in_bytes", "%" PRId64,
-			       memory->limit);
-	if (memory->reservation > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.soft_limit_in_bytes", "%" PRId64,
-			       memory->reservation);
-	if (memory->swap > 0)
-		cgroup_collect(collector, CGROUP_IF_PRESENT, "memory", "memory.memsw.limit_in_bytes", "%" PRId64,
-			       memory->swap);
+	cgroup_collect_limit(collector, CGROUP_REQUIRED, "memory", "memory.limit_in_bytes", memory->limit, "-1");
+	cgroup_collect_limit(collector, CGROUP_REQUIRED, "memory", "memory.soft_limit_in_bytes", memory->reservation,
+			     "-1");
+	cgroup_collect_limit(collector, CGROUP_IF_PRESENT, "memory", "memory.memsw.limit_in_bytes", memory->swap, "-1");
 	if (memory->kerneltcp > 0)
 		cgroup_collect(collector, CGROUP_IF_PRESENT, "memory", "memory.kmem.tcp.limit_in_bytes", "%" PRId64,
 			       memory->kerneltcp);
@@ -85,8 +79,8 @@ void cgroup_collect_v1(struct cgroup_collector *collector, const Grpc__LinuxReso
 		collect_cpu(collector, resources->cpu);
 	if (resources->memory)
 		collect_memory(collector, resources->memory);
-	if (resources->blockio)
-		collect_io(collector, resources->blockio);
 	if (resources->network)
 		collect_network(collector, resources->network);
+	if (resources->blockio)
+		collect_io(collector, resources->blockio);
 }

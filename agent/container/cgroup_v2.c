@@ -1,4 +1,4 @@
-/* OCI resources as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). Values <= 0 are unset. What v2 has no
+/* OCI resources as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). 0 is unset, -1 no limit. What v2 has no
  * equal for (swappiness, kernel memory, real-time, network classes) is left out, as runc does. */
 #include <inttypes.h>
 
@@ -28,20 +28,22 @@ static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU
 	if (cpu->quota > 0)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "%" PRId64 " %" PRIu64, cpu->quota,
 			       period);
-	else if (cpu->period > 0)
+	else if (cpu->period > 0 || cpu->quota == CGROUP_UNLIMITED)
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.max", "max %" PRIu64, period);
 }
 
 /* OCI's swap is memory and swap together; v2's is swap alone. */
 static void collect_memory(struct cgroup_collector *collector, const Grpc__LinuxMemory *memory)
 {
-	if (memory->limit > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.max", "%" PRId64, memory->limit);
-	if (memory->reservation > 0)
-		cgroup_collect(collector, CGROUP_REQUIRED, "memory", "memory.low", "%" PRId64, memory->reservation);
-	if (memory->swap > 0)
+	int64_t swap = memory->swap;
+
+	cgroup_collect_limit(collector, CGROUP_REQUIRED, "memory", "memory.max", memory->limit, "max");
+	cgroup_collect_limit(collector, CGROUP_REQUIRED, "memory", "memory.low", memory->reservation, "0");
+	if (swap > 0)
 		cgroup_collect(collector, CGROUP_IF_PRESENT, "memory", "memory.swap.max", "%" PRId64,
-			       memory->swap - memory->limit);
+			       swap - memory->limit);
+	else
+		cgroup_collect_limit(collector, CGROUP_IF_PRESENT, "memory", "memory.swap.max", swap, "max");
 }
 
 /* 10..1000 to 1..10000. */

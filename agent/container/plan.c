@@ -46,12 +46,12 @@ static int resolve_namespace(struct plan *plan, const Grpc__LinuxNamespace *give
 	return error_set(error, EINVAL, "namespace type \"%.32s\" isn't supported", given->type);
 }
 
-/* The sandbox's namespaces take the place of what the runtime said (Kata's rule). */
+/* The sandbox's namespaces, or new ones where it has none, take the place of what the runtime said (Kata's rule). */
 static void take_shared(struct plan_namespace *namespace, int fd)
 {
-	if (namespace->mode == PLAN_NAMESPACE_KEEP || fd < 0)
+	if (namespace->mode == PLAN_NAMESPACE_KEEP)
 		return;
-	namespace->mode = PLAN_NAMESPACE_JOIN;
+	namespace->mode = fd < 0 ? PLAN_NAMESPACE_NEW : PLAN_NAMESPACE_JOIN;
 	namespace->fd = fd;
 }
 

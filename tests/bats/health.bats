@@ -38,6 +38,8 @@ teardown_file() { agent_stop; }
 	fails 1 INTERNAL agentctl ReseedRandomDev '{}'
 }
 
-@test "what isn't served yet is UNIMPLEMENTED" {
-	fails 1 UNIMPLEMENTED agentctl GetMetrics
+@test "what this build leaves out says so" {
+	fails 1 "NOT_FOUND: /grpc.AgentService/SetPolicy is not supported" agentctl SetPolicy '{"policy": "package agent_policy"}'
+	fails 1 "INTERNAL: mem-agent is disabled" agentctl MemAgentMemcgSet '{"disabled": true}'
+	fails 1 "INTERNAL: mem-agent is disabled" agentctl MemAgentCompactSet '{"compact_order": 9}'
 }

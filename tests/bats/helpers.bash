@@ -13,8 +13,9 @@ PATH=$build:$PATH
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
 
-# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU, AGENT_NAMESPACES
-# more namespaces for an agent here (--net). bats waits for whoever has its descriptor 3.
+# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU; for an agent that
+# is a process here, AGENT_CONFIG is a configuration file, and AGENT_NAMESPACES more namespaces (--net). bats waits for whoever
+# has its descriptor 3.
 agent_start()
 {
 	export AGENT_ADDRESS AGENT_DIR=$BATS_FILE_TMPDIR
@@ -26,7 +27,8 @@ agent_start()
 		export NACRE_TEST_CGROUP=nacre-tests-$$
 		# shellcheck disable=SC2016,SC2086
 		guarded unshare ${AGENT_NAMESPACES:-} --mount --propagation private sh -c \
-			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$1"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$@"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			${AGENT_CONFIG:+--config "$AGENT_CONFIG"} \
 			>"$AGENT_DIR/agent.log" 2>&1 3>&- &
 		echo $! >"$AGENT_DIR/agent.pid"
 	fi
@@ -69,8 +71,8 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
-# qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once the event has
-# come as well.
+# qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once that event has
+# come of it.
 qmp()
 {
 	timeout 60 python3 - "$@" <<-'END'
@@ -79,18 +81,21 @@ qmp()
 		connection.connect(sys.argv[1])
 		stream = connection.makefile("rw")
 		stream.readline()
-		events = []
+		awaited = set(sys.argv[3:])
+		def read():
+		    message = json.loads(stream.readline())
+		    awaited.discard(message.get("event"))
+		    return message
 		for command in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
 		    stream.write(command + "\n")
 		    stream.flush()
-		    answer = json.loads(stream.readline())
+		    answer = read()
 		    while "event" in answer:
-		        events.append(answer["event"])
-		        answer = json.loads(stream.readline())
+		        answer = read()
 		    if "return" not in answer:
 		        sys.exit(str(answer))
-		while sys.argv[3:] and sys.argv[3] not in events:
-		    events.append(json.loads(stream.readline()).get("event"))
+		while awaited:
+		    read()
 		print(json.dumps(answer["return"]))
 	END
 }

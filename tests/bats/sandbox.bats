@@ -56,3 +56,17 @@ setup_file() { :; }
 	is 1024 edited '.OCI.Mounts += [{destination: "/pod", type: "bind", source: "/run/nacre/pod", options: ["rbind"]}]' -- \
 		sh -c 'df -k /pod | awk "NR == 2 {print \$2}"'
 }
+
+@test "a creation whose caller's deadline passes is undone, and the next one is made" {
+	local storage='{"driver":"ephemeral","source":"tmpfs","fstype":"tmpfs","options":["size=1m"],"mount_point":"/run/nacre/pod"}'
+	local never='{"driver":"mmioblk","source":"/dev/vdz","fstype":"ext4","mount_point":"/run/nacre/never"}'
+	is "1 type 2 DEADLINE_EXCEEDED: timeout" agentctl raw <<-END
+		call 1 300000000 CreateSandbox {"sandbox_id":"one","storages":[$storage,$never]}
+		read
+	END
+	timeout 20 sh -c 'while ! agentctl CreateSandbox "$1" 2>/dev/null; do :; done' - '{"sandbox_id": "two", "hostname": "second"}'
+	is second container -- hostname
+	watch
+	run guest_state
+	[[ $output != *nacre/pod* && $output != *nacre/never* ]]
+}

@@ -18,8 +18,11 @@ const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
   Method [JSON]      calls grpc.AgentService/Method ("Health.Check" for another service), prints the answer
   script             reads calls from stdin, makes them over one connection (script.go)
   raw                reads frames from stdin, sends them, prints what comes back (raw.go)
+  latency COUNT      makes that many Health.Check calls over one connection, prints how long they took (latency.go)
   run OPTIONS        creates, starts, waits for and removes a container (process.go)
   exec OPTIONS       runs a process in a container
+  conform OPTIONS    runs cases of the behaviour that is wanted against the agent (conform.go, cases/)
+  table FILE...      what several runs of conform have shown together
   wait-ready         returns once Health.Check says SERVING
 
 A is unix://PATH, or the run directory of a VM (its agent.sock and vsock.sock); $AGENT_ADDRESS where it isn't given.
@@ -39,8 +42,11 @@ type command func(settings *settings, arguments []string) (status int, err error
 var commands = map[string]command{
 	"script":     script,
 	"raw":        raw,
+	"latency":    latency,
 	"run":        runContainer,
 	"exec":       runExec,
+	"conform":    conform,
+	"table":      table,
 	"wait-ready": waitReady,
 }
 

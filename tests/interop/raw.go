@@ -17,6 +17,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
 )
 
 // Raw mode speaks frames, right and wrong ones:
@@ -25,6 +26,7 @@ import (
 //	header LENGTH STREAM TYPE FLAGS    ten bytes, whatever follows
 //	bytes BODY                         bytes
 //	request STREAM SERVICE METHOD [PAYLOAD [TIMEOUT]]   a request; PAYLOAD as BODY or "-", TIMEOUT in nanoseconds
+//	call STREAM TIMEOUT METHOD [JSON]  the same with a message in JSON, for a service of the agent
 //	read                               waits for a frame, prints it
 //	shut                               ends our sending direction
 //
@@ -35,7 +37,9 @@ const (
 )
 
 type rawConn struct {
-	conn *net.UnixConn
+	conn   *net.UnixConn
+	output io.Writer
+	protos *protos
 }
 
 func parseBody(text string) ([]byte, error) {
@@ -129,6 +133,28 @@ func (raw *rawConn) request(words []string) error {
 	return raw.write(append(header(uint32(len(body)), numbers[0], 1, 0), body...))
 }
 
+func (raw *rawConn) call(words []string) error {
+	if len(words) < 3 {
+		return errors.New("call STREAM TIMEOUT METHOD [JSON]")
+	}
+	method, err := raw.protos.method(words[2])
+	if err != nil {
+		return err
+	}
+	request := dynamicpb.NewMessage(method.Input())
+	if len(words) > 3 {
+		if err := fromJSON(strings.Join(words[3:], " "), request); err != nil {
+			return err
+		}
+	}
+	payload, err := proto.Marshal(request)
+	if err != nil {
+		return err
+	}
+	return raw.request([]string{words[0], string(method.Parent().FullName()), string(method.Name()),
+		hex.EncodeToString(payload), words[1]})
+}
+
 func describeResponse(body []byte) string {
 	var response ttrpc.Response
 
@@ -153,7 +179,7 @@ func (raw *rawConn) read(words []string) error {
 	}
 	_, err := io.ReadFull(raw.conn, head)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		fmt.Println("closed")
+		fmt.Fprintln(raw.output, "closed")
 		return nil
 	}
 	if err != nil {
@@ -163,7 +189,7 @@ func (raw *rawConn) read(words []string) error {
 	if _, err := io.ReadFull(raw.conn, body); err != nil {
 		return err
 	}
-	fmt.Println(binary.BigEndian.Uint32(head[4:]), "type", head[8], describeResponse(body))
+	fmt.Fprintln(raw.output, binary.BigEndian.Uint32(head[4:]), "type", head[8], describeResponse(body))
 	return nil
 }
 
@@ -172,17 +198,22 @@ func (raw *rawConn) shut(words []string) error {
 }
 
 func raw(settings *settings, arguments []string) (int, error) {
+	return 0, settings.frames(os.Stdin, os.Stdout)
+}
+
+// frames does what the lines of its input say, on a connection of its own.
+func (settings *settings) frames(input io.Reader, output io.Writer) error {
 	conn, err := settings.address.dial()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer conn.Close()
-	raw := &rawConn{conn.(*net.UnixConn)}
+	raw := &rawConn{conn.(*net.UnixConn), output, settings.protos}
 	verbs := map[string]func(words []string) error{
-		"frame": raw.frame, "header": raw.header, "bytes": raw.bytes, "request": raw.request, "read": raw.read,
-		"shut": raw.shut,
+		"frame": raw.frame, "header": raw.header, "bytes": raw.bytes, "request": raw.request, "call": raw.call,
+		"read": raw.read, "shut": raw.shut,
 	}
-	lines := bufio.NewScanner(os.Stdin)
+	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
@@ -191,11 +222,11 @@ func raw(settings *settings, arguments []string) (int, error) {
 		}
 		verb, found := verbs[words[0]]
 		if !found {
-			return 0, fmt.Errorf("raw: what is %q?", words[0])
+			return fmt.Errorf("raw: what is %q?", words[0])
 		}
 		if err := verb(words[1:]); err != nil {
-			return 0, fmt.Errorf("raw: %s: %w", lines.Text(), err)
+			return fmt.Errorf("raw: %s: %w", lines.Text(), err)
 		}
 	}
-	return 0, lines.Err()
+	return lines.Err()
 }

@@ -70,9 +70,20 @@ static void test_limits(void **state)
 	resources.cpu = &cpu;
 	resources.memory = &memory;
 	resources.pids = &pids;
-	cpu.quota = memory.limit = memory.swap = pids.limit = -1; /* unset */
+	cpu.quota = memory.limit = memory.swap = pids.limit = -2; /* unset */
 	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &error), 0);
 	assert_int_equal(limits.setting_count, 0);
+
+	cpu.quota = memory.limit = memory.swap = pids.limit = -1; /* no limit */
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &error), 0);
+	assert_string_equal(value_of(&limits, "cpu.max"), "max 100000");
+	assert_string_equal(value_of(&limits, "memory.max"), "max");
+	assert_string_equal(value_of(&limits, "memory.swap.max"), "max");
+	assert_string_equal(value_of(&limits, "pids.max"), "max");
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, &error), 0);
+	assert_string_equal(value_of(&limits, "cpu.cfs_quota_us"), "-1");
+	assert_string_equal(value_of(&limits, "memory.limit_in_bytes"), "-1");
+	assert_string_equal(value_of(&limits, "pids.max"), "max");
 
 	cpu.shares = 1024;
 	cpu.quota = 50000;

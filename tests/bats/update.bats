@@ -1,0 +1,118 @@
+#!/usr/bin/env bats
+# UpdateContainer: other limits for a container that runs.
+
+load helpers
+
+setup_file() { agent_start; }
+teardown_file() { agent_stop; }
+
+# A resident container with a limit of 64 MiB and of 50 processes, which sees its own cgroup; its id is $id.
+limited()
+{
+	id=r$BATS_TEST_NUMBER
+	# shellcheck disable=SC2046
+	agentctl run --id "$id" $(root_options) --print -- sh -c 'trap "exit 0" TERM; while :; do sleep 1000 & wait; done' |
+		jq -c '.OCI.Linux.Resources = {Memory: {Limit: 67108864}, Pids: {Limit: 50}}
+			| .OCI.Mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro"]}]' \
+			>"$BATS_TEST_TMPDIR/request"
+	agentctl run --request "$BATS_TEST_TMPDIR/request" --keep --detach
+}
+
+# update RESOURCES
+update()
+{
+	agentctl UpdateContainer "{\"container_id\": \"$id\", \"resources\": $1}"
+}
+
+# limit V1 V2: what the container finds in that file of its version.
+limit()
+{
+	execute -- cat "/sys/fs/cgroup/$([[ $place == vm ]] && echo "$2" || echo "$1")"
+}
+memory() { limit memory/memory.limit_in_bytes memory.max; }
+processes() { limit pids/pids.max pids.max; }
+
+@test "a limit is in force when the call has been answered, and those not named stay" {
+	limited
+	is '{}' update '{"Pids": {"Limit": 20}}'
+	is 20 processes
+	is $((64 << 20)) memory
+	is '{}' update '{"Memory": {"Limit": 134217728}}'
+	is $((128 << 20)) memory
+	is 20 processes
+	run execute -- sh -c 'for i in $(seq 30); do sleep 1 & done; wait'
+	[[ $output == *fork* ]]
+	remove
+}
+
+@test "-1 takes a limit away, 0 says nothing" {
+	limited
+	is '{}' update '{"Pids": {"Limit": -1}, "Memory": {"Limit": 0}}'
+	is max processes
+	is $((64 << 20)) memory
+	is '{}' update '{"Memory": {"Limit": -1}, "CPU": {"Quota": 50000, "Period": 100000}}'
+	[[ $(memory) == max || $(memory) -gt $((1 << 60)) ]]
+	[[ $(limit cpu/cpu.cfs_quota_us cpu.max) == 50000* ]]
+	is '{}' update '{"CPU": {"Quota": -1}}'
+	[[ $(limit cpu/cpu.cfs_quota_us cpu.max) == @(-1|max*) ]]
+	remove
+}
+
+@test "a value that is refused leaves the others as they were" {
+	limited
+	fails 1 "INTERNAL: hugetlb can't be limited" \
+		update '{"Pids": {"Limit": 7}, "HugepageLimits": [{"Pagesize": "3MB", "Limit": 1}]}'
+	is 50 processes
+	# What can't be a value is seen before anything is written.
+	fails 1 "INVALID_ARGUMENT: the limit of memory and swap is below that of memory" \
+		update '{"Pids": {"Limit": 7}, "Memory": {"Limit": 2097152, "Swap": 1048576}}'
+	fails 1 'INVALID_ARGUMENT: "huge" is no size' update '{"Pids": {"Limit": 7}, "HugepageLimits": [{"Pagesize": "huge"}]}'
+	fails 1 'INVALID_ARGUMENT: unknown type "x" of a device rule' \
+		update '{"Pids": {"Limit": 7}, "Devices": [{"Allow": true, "Type": "x"}]}'
+	is 50 processes
+	is $((64 << 20)) memory
+	remove
+}
+
+@test "device rules replace those that there were; the default devices stay" {
+	local open='rm -f /tmp/d; mknod /tmp/d c 1 11 && : >/tmp/d && echo opened'
+	limited
+	run execute -- sh -c "$open"
+	[[ $output == *"Operation not permitted"* ]]
+	is '{}' update '{"Devices": [{"Allow": true, "Type": "c", "Major": 1, "Minor": 11, "Access": "rwm"}]}'
+	is opened execute -- sh -c "$open"
+	# Without rules the update says nothing of devices.
+	is '{}' update '{"Pids": {"Limit": 40}}'
+	is opened execute -- sh -c "$open; : >/dev/null"
+	is '{}' update '{"Devices": [{"Allow": true, "Type": "c", "Major": 10, "Minor": 229, "Access": "rwm"}]}'
+	run execute -- sh -c "$open"
+	[[ $output == *"Operation not permitted"* ]]
+	is "" execute -- sh -c ': >/dev/null'
+	remove
+}
+
+@test "without resources there is nothing to do" {
+	resident
+	is '{}' agentctl UpdateContainer "{\"container_id\": \"$id\"}"
+	is '{}' update '{}'
+	remove
+}
+
+@test "updates at once are made one after the other" {
+	limited
+	run agentctl script <<-END
+		&one UpdateContainer {"container_id": "$id", "resources": {"Pids": {"Limit": 21}}}
+		&two UpdateContainer {"container_id": "$id", "resources": {"Pids": {"Limit": 22}}}
+		&three UpdateContainer {"container_id": "$id", "resources": {"Pids": {"Limit": 23}}}
+		wait three
+	END
+	[[ $status -eq 0 && ${lines[2]} == "three {}" ]]
+	is 23 processes
+	remove
+}
+
+@test "nobody's limits can't be changed" {
+	fails 1 "INVALID_ARGUMENT: Invalid container id" agentctl UpdateContainer \
+		'{"container_id": "nobody", "resources": {"Pids": {"Limit": 7}}}'
+	fails 1 "INVALID_ARGUMENT: Invalid container id" agentctl UpdateContainer '{}'
+}
