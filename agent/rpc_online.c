@@ -27,8 +27,7 @@ struct online {
 
 static const char *own_cpus(const struct container *container)
 {
-	const Grpc__Linux *settings = container->request->oci->linux;
-	const Grpc__LinuxResources *resources = settings ? settings->resources : NULL;
+	const Grpc__LinuxResources *resources = container->resources;
 
 	return resources && resources->cpu ? resources->cpu->cpus : "";
 }
