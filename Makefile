@@ -296,6 +296,17 @@ $(B)/image-full.erofs: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $
 $(B)/image-full.ext4: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
 	$(call build_image,full,ext4)
 
+# For Kata Containers: docs/kata.md.
+KATA_IMAGES := $(B)/kata-containers.img $(B)/kata-containers-initrd.img
+
+kata-image: $(KATA_IMAGES) ## for Kata Containers' runtimes: build/kata-containers.img and kata-containers-initrd.img
+
+$(B)/kata-containers.img: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
+	$(call build_image,full,kata)
+
+$(B)/kata-containers-initrd.img: $(FULL_PARTS) $(FULL_PARTS:%=%.sources.json) $(MODULES) $(IMAGE_BUILDER)
+	$(call build_image,full,cpio,--set kata=y)
+
 rootfs: $(B)/rootfs-busybox/.complete ## a container's root file system to try things with, build/rootfs-busybox
 
 $(B)/rootfs-busybox/.complete: rootfs/make-container-root $(B)/busybox-container
@@ -338,7 +349,7 @@ endef
 $(foreach test,$(notdir $(UNIT_TESTS)),$(eval $(call unit_test,$(test))))
 
 # The tests' client of the agent: Go, with containerd's ttrpc. It reads the messages from descriptors.
-build/agentctl: $(wildcard tests/interop/*.go tests/interop/go.*) build/agentctl.desc
+build/agentctl: $(wildcard tests/interop/*.go tests/interop/go.* tests/interop/*.sh) build/agentctl.desc
 	@echo "  GO       $@"
 	$(Q)cd tests/interop && go build -trimpath -o $(CURDIR)/$@ .
 	$(Q)touch $@
@@ -360,6 +371,10 @@ unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 
 check: ## the quick tests (all of them: scripts/test)
 	$(Q)scripts/test --quick
+
+# See tests/interop/run for the ways to give another agent than ours.
+interop: programs kernel images rootfs test-programs ## the behaviour that is wanted: AGENT=unix://PATH, PEER_AGENT=FILE or ours
+	$(Q)build/guarded tests/interop/run
 
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
@@ -412,7 +427,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image images tools rootfs unit-tests test-programs check test-full lint install uninstall deb clean distclean help \
+.PHONY: all programs agent gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -5,6 +5,7 @@
  *   rpc*                           the services: check a request, hand it on, answer
  *   sandbox, container, process    the state: a sandbox has containers, a container has processes
  *   stream, stream_ports           stdin, stdout, stderr
+ *   log_port, debug_console        for whoever looks at it from the host
  *   job                            what may block, in a child
  *   container/, storage/           how they are really made; neither knows of RPC
  */
@@ -12,7 +13,9 @@
 #define NACRE_AGENT_AGENT_H
 
 #include "agent/config.h"
+#include "agent/debug_console.h"
 #include "agent/listener.h"
+#include "agent/log_port.h"
 #include "agent/sandbox.h"
 #include "agent/stream_ports.h"
 #include "agent/supervisor.h"
@@ -25,6 +28,9 @@ struct agent {
 	struct supervisor supervisor;
 	struct listener calls;	 /* ttrpc */
 	struct listener streams; /* one connection a stream */
+	struct listener log_listener, console_listener;
+	struct log_port log_port;
+	struct debug_console debug_console;
 	struct stream_ports stream_ports;
 	struct ttrpc_server server;
 	struct sandbox sandbox;

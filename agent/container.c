@@ -8,9 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/device/pci_environment.h"
+#include "agent/device_setup.h"
 #include "agent/rpc.h"
+#include "agent/shared_mounts.h"
 #include "agent/storage_list.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -82,6 +86,45 @@ static void watch_memory(struct container *container)
 		log_info("no OOM events of container %s: %s", container->id, error.text);
 }
 
+/* What is executed next is the caller's to say. */
+static void created(struct container *container)
+{
+	static const enum container_state states[] = {
+		[PROCESS_CREATED] = CONTAINER_CREATED,
+		[PROCESS_RUNNING] = CONTAINER_RUNNING,
+		[PROCESS_EXITED] = CONTAINER_STOPPED,
+	};
+
+	container->state = states[container->init->state];
+	rpc_finish(take_pointer(&container->init->call), NULL);
+}
+
+static void mounts_shared(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number)
+		fail_creation(container, &result->error);
+	else
+		created(container);
+}
+
+/* The first process waits in front of its execve. */
+static void ready(struct container *container)
+{
+	struct error error;
+	int status;
+
+	if (container->owns_pid_namespace)
+		share_pid_namespace(container);
+	watch_memory(container);
+	status = shared_mounts_start(container, mounts_shared, &error);
+	if (status < 0)
+		fail_creation(container, &error);
+	else if (status == 0)
+		created(container);
+}
+
 static void launched(struct process *process, const struct error *error)
 {
 	struct container *container = process->container;
@@ -92,10 +135,10 @@ static void launched(struct process *process, const struct error *error)
 		fail_creation(container, error);
 		return;
 	}
-	if (!error && container->state == CONTAINER_CREATING && container->owns_pid_namespace)
-		share_pid_namespace(container);
-	if (!error && container->state == CONTAINER_CREATING)
-		watch_memory(container);
+	if (!error && container->state == CONTAINER_CREATING) {
+		ready(container);
+		return;
+	}
 	if (!error)
 		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
 	rpc_finish(take_pointer(&process->call), error);
@@ -156,19 +199,37 @@ static void streams_arrived(struct process *process)
 		fail_creation(container, &error);
 }
 
+/* Everything is mounted: what is to be watched is, and the launch may begin. */
+static void go_on(struct container *container)
+{
+	const Grpc__CreateContainerRequest *request = container->request;
+	struct sandbox *sandbox = container->sandbox;
+	struct error error;
+
+	container->storages_mounted = true;
+	if (watcher_add(&sandbox->watcher, &sandbox->agent->loop, container->id, request->storages,
+			request->n_storages) < 0) {
+		error_errno(&error, ENOMEM, "watch the storages of %s", container->id);
+		fail_creation(container, &error);
+		return;
+	}
+	process_await_streams(container->init, streams_arrived);
+}
+
 static void storages_ready(struct job *job, struct job_result *result)
 {
 	struct container *container = container_of(job, struct container, job);
 
-	if (result->error.number) {
-		/* The job has undone its own mounts; only the counts are left. */
+	/* A job that fails has undone its own mounts, and only the counts are left; one that was cut hasn't. */
+	container->storages_mounted = !result->error.number || result->cut;
+	if (!container->storages_mounted)
 		storage_list_forget(&container->sandbox->storages, container->request->storages,
-				    container->request->n_storages);
+				    container->request->n_storages, true);
+	if (result->error.number) {
 		fail_creation(container, &result->error);
 		return;
 	}
-	container->storages_mounted = true;
-	process_await_streams(container->init, streams_arrived);
+	go_on(container);
 }
 
 /* Mounts what the request brings and isn't mounted yet. */
@@ -184,14 +245,48 @@ static int mount_storages(struct container *container, struct error *error)
 	status = storage_list_plan(&list, &arena, &container->sandbox->storages, container->id, request->storages,
 				   request->n_storages, agent->config.hotplug_timeout, error);
 	if (status == 0 && list.count == 0) {
-		container->storages_mounted = true;
-		process_await_streams(container->init, streams_arrived);
+		go_on(container);
 	} else if (status == 0) {
 		status = job_start(&container->job, &agent->loop, "mount storages", MOUNT_TIMEOUT, storage_list_mount,
 				   &list, storages_ready, error);
 		if (status < 0)
-			storage_list_forget(&container->sandbox->storages, request->storages, request->n_storages);
+			storage_list_forget(&container->sandbox->storages, request->storages, request->n_storages,
+					    true);
 	}
+	arena_free(&arena);
+	return status;
+}
+
+static void devices_ready(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, device_job);
+	const Grpc__CreateContainerRequest *request = NULL;
+
+	if (!result->error.number)
+		request = device_setup_take(container->request, &container->arena, result, &result->error);
+	while (result->fd_count > 0)
+		close(result->fds[--result->fd_count]);
+	if (request)
+		container->request = request;
+	if (!request || mount_storages(container, &result->error) < 0)
+		fail_creation(container, &result->error);
+}
+
+/* Finds the devices that the request names, and then mounts its storages. */
+static int find_devices(struct container *container, struct error *error)
+{
+	struct agent *agent = container->sandbox->agent;
+	struct device_setup setup;
+	struct arena arena;
+	int status;
+
+	if (!device_setup_needed(container->request, &agent->config))
+		return mount_storages(container, error);
+	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
+	status = device_setup_plan(&setup, &arena, container->request, &agent->config, error);
+	if (status == 0)
+		status = job_start(&container->device_job, &agent->loop, "find devices", setup.timeout, device_setup_run,
+				   &setup, devices_ready, error);
 	arena_free(&arena);
 	return status;
 }
@@ -302,7 +397,7 @@ void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Gr
 	container->init->call = call;
 	call->handler_data = container;
 	call->cancelled = creation_cancelled;
-	if (name_cgroup(container, &error) < 0 || mount_storages(container, &error) < 0)
+	if (name_cgroup(container, &error) < 0 || find_devices(container, &error) < 0)
 		fail_creation(container, &error);
 }
 
@@ -367,6 +462,8 @@ static int launch_exec(struct process *process, struct error *error)
 	struct plan plan;
 	int status;
 
+	pci_environment_rewrite(exec->process->env, exec->process->n_env, container->request->devices,
+				container->request->n_devices);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = plan_exec(&plan, &arena, exec->process, container->request->oci, &parameters, error);
 	if (status == 0)

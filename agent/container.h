@@ -1,6 +1,6 @@
 /* A container as the agent knows it: made by CreateContainer, run by StartContainer, gone with RemoveContainer.
  *
- *	CREATING   storages are mounted (a job), stream connections arrive, the helper works
+ *	CREATING   devices are found and storages mounted (jobs), stream connections arrive, the helper works
  *	CREATED    the first process waits in front of its execve
  *	RUNNING
  *	STOPPED    the first process has ended
@@ -46,6 +46,7 @@ struct container {
 	struct process *init;
 	bool owns_pid_namespace; /* it is the one that others share */
 
+	struct job device_job;
 	/* UpdateContainer, PauseContainer, ResumeContainer, SIGKILL to all: one after the other (container_change.c). */
 	bool paused;
 	const Grpc__LinuxResources *resources; /* the last that named processors, or the spec's (OnlineCPUMem); NULL: none */

@@ -46,8 +46,6 @@ static void release_pid_namespace(struct sandbox *sandbox)
 	fd_close(&sandbox->pid_namespace);
 	/* With no container left, the next one is a first one again. */
 	sandbox->had_container = sandbox->containers != NULL;
-	umount2(SHARED_PROCFS, MNT_DETACH);
-	rmdir(SHARED_PROCFS);
 }
 
 static void container_free(struct container *container)
@@ -77,6 +75,11 @@ static void finish_when_quiet(struct container *container)
 	for (struct process *process = container->processes; process; process = process->next)
 		if (process_alive(process))
 			return;
+	/* Whoever is told of the end finds nothing of it. */
+	if (container->owns_pid_namespace) {
+		umount2(SHARED_PROCFS, MNT_DETACH);
+		rmdir(SHARED_PROCFS);
+	}
 	container->removed(container, NULL);
 	container_free(container);
 }
@@ -87,6 +90,12 @@ void container_process_exited(struct container *container, struct process *proce
 		finish_when_quiet(container);
 	else if (process == container->init && container->state != CONTAINER_CREATING)
 		container->state = CONTAINER_STOPPED;
+}
+
+/* What has been mounted for nobody but it has nothing in it. */
+static bool never_came_to_be(const struct container *container)
+{
+	return container->failure.number != 0;
 }
 
 static void removal_over(struct job *job, struct job_result *result)
@@ -101,7 +110,7 @@ static void removal_over(struct job *job, struct job_result *result)
 	}
 	if (container->storages_mounted)
 		storage_list_forget(&container->sandbox->storages, container->request->storages,
-				    container->request->n_storages);
+				    container->request->n_storages, never_came_to_be(container));
 	container->storages_mounted = false;
 	container->removal_done = true;
 	finish_when_quiet(container);
@@ -117,7 +126,8 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	if (container->storages_mounted)
 		status = storage_list_plan_unmount(&removal.storages, &arena, &container->sandbox->storages,
-						   container->request->storages, container->request->n_storages, error);
+						   container->id, container->request->storages,
+						   container->request->n_storages, never_came_to_be(container), error);
 	if (status == 0)
 		status = job_start(&container->job, &container->sandbox->agent->loop, "remove a container",
 				   timeout + UNMOUNT_TIME, remove_all, &removal, removal_over, error);
@@ -132,6 +142,7 @@ void container_remove(struct container *container, uint64_t timeout,
 	struct process *next;
 	struct error error;
 
+	job_cancel(&container->device_job);
 	if (container->job.pid > 0) {
 		/* Cut in the middle of mounting: what is mounted by now is found out by unmounting all of it. */
 		job_cancel(&container->job);
@@ -139,6 +150,7 @@ void container_remove(struct container *container, uint64_t timeout,
 	}
 	container_abandon_changes(container, &reason);
 	oom_unwatch(&container->oom);
+	watcher_remove(&container->sandbox->watcher, container->id);
 	container->state = CONTAINER_REMOVING;
 	container->removed = removed;
 	for (struct process *process = container->processes; process; process = next) {

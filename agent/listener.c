@@ -60,6 +60,7 @@ static int bind_vsock(const char *text, struct error *error)
 static int bind_unix(const char *path, struct error *error)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t size = sizeof(address);
 	cleanup_close int fd = -1;
 	struct stat status;
 
@@ -67,13 +68,17 @@ static int bind_unix(const char *path, struct error *error)
 		return error_set(error, ENAMETOOLONG, "'unix://%s' is no address: its path is %s", path,
 				 *path ? "too long" : "empty");
 	strcpy(address.sun_path, path);
+	if (*path == '@') { /* abstract: a name without a file */
+		*address.sun_path = '\0';
+		size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "make a Unix socket");
-	if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+	if (*address.sun_path && lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
 		unlink(path);
 	/* fchmod(2) on the socket before it is bound sets the mode of what bind(2) makes. */
-	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&address, size) < 0)
 		return error_errno(error, errno, "bind unix://%s", path);
 	if (listen(fd, BACKLOG) < 0)
 		return error_errno(error, errno, "listen on unix://%s", path);

@@ -21,7 +21,7 @@ struct listener {
 };
 
 /* Binds a socket and listens on it: "vsock://CID:PORT" (-1 for any CID) or "unix://PATH", mode 0600, replacing a socket
- * that is there. The fd, or -errno. */
+ * that is there; PATH may be @NAME, an abstract one, which has no mode. The fd, or -errno. */
 int listener_bind(const char *address, struct error *error);
 
 /* Accepts on `fd` from here on. 0 or -errno. */

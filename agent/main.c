@@ -36,6 +36,18 @@ static void stream_accepted(struct listener *listener, int fd, uint32_t peer_por
 	stream_ports_add(&container_of(listener, struct agent, streams)->stream_ports, fd, peer_port);
 }
 
+static void log_accepted(struct listener *listener, int fd, uint32_t peer_port)
+{
+	(void)peer_port;
+	log_port_accept(&container_of(listener, struct agent, log_listener)->log_port, fd);
+}
+
+static void console_accepted(struct listener *listener, int fd, uint32_t peer_port)
+{
+	(void)peer_port;
+	debug_console_accept(&container_of(listener, struct agent, console_listener)->debug_console, fd);
+}
+
 static void stream_arrived(struct stream_ports *ports)
 {
 	sandbox_stream_arrived(&container_of(ports, struct agent, stream_ports)->sandbox);
@@ -49,16 +61,6 @@ static void child_exited(struct supervisor *supervisor, pid_t pid, int status)
 static void stop_wanted(struct supervisor *supervisor, uint64_t grace)
 {
 	sandbox_stop(&container_of(supervisor, struct agent, supervisor)->sandbox, grace);
-}
-
-/* Where stream connections arrive; empty where there are none. */
-static void streams_address(const struct agent_config *config, char address[ADDRESS_SIZE])
-{
-	*address = '\0';
-	if (strncmp(config->server_address, "unix://", 7) == 0)
-		snprintf(address, ADDRESS_SIZE, "%s.streams", config->server_address);
-	else if (config->streams_port > 0)
-		snprintf(address, ADDRESS_SIZE, "vsock://-1:%u", config->streams_port);
 }
 
 /* Takes a listening socket out of the store, or binds it and puts it there. */
@@ -77,18 +79,52 @@ static int open_listener(struct agent *agent, struct listener *listener, const c
 	return status < 0 ? error_errno(error, -status, "watch %s", address) : 0;
 }
 
+static bool is_unix(const struct agent_config *config)
+{
+	return strncmp(config->server_address, "unix://", 7) == 0;
+}
+
+/* A port beside that of the calls, or for a Unix socket PATH.NAME. */
+static int open_port(struct agent *agent, struct listener *listener, const char *name, uint32_t port,
+		     void (*accepted)(struct listener *listener, int fd, uint32_t peer_port), struct error *error)
+{
+	char address[ADDRESS_SIZE], stored[32];
+
+	if (is_unix(&agent->config))
+		snprintf(address, sizeof(address), "%s.%s", agent->config.server_address, name);
+	else
+		snprintf(address, sizeof(address), "vsock://-1:%u", port);
+	snprintf(stored, sizeof(stored), "listener.%s", name);
+	return open_listener(agent, listener, stored, address, accepted, error);
+}
+
 static int listen_all(struct agent *agent, struct error *error)
 {
-	char address[ADDRESS_SIZE];
+	const struct agent_config *config = &agent->config;
 	int status = 0;
 
-	streams_address(&agent->config, address);
-	if (*address)
-		status = open_listener(agent, &agent->streams, "listener.streams", address, stream_accepted, error);
+	if (config->streams_port > 0 || is_unix(config))
+		status = open_port(agent, &agent->streams, "streams", config->streams_port, stream_accepted, error);
+	if (status == 0 && config->debug_console && config->debug_console_port > 0)
+		status = open_port(agent, &agent->console_listener, "console", config->debug_console_port,
+				   console_accepted, error);
+	if (status == 0 && config->log_port > 0)
+		status = open_port(agent, &agent->log_listener, "log", config->log_port, log_accepted, error);
 	if (status == 0)
-		status = open_listener(agent, &agent->calls, "listener.calls", agent->config.server_address,
-				       call_accepted, error);
+		status = open_listener(agent, &agent->calls, "listener.calls", config->server_address, call_accepted,
+				       error);
+	/* Last: what goes wrong before is for the console. */
+	if (status == 0 && config->log_port > 0)
+		status = log_port_open(&agent->log_port, &agent->loop, &agent->supervisor, error);
 	return status;
+}
+
+static void say_what_is_not_served(const struct agent_config *config)
+{
+	if (config->tracing)
+		log_warning("agent.trace: this agent makes no traces");
+	if (config->mem_agent)
+		log_warning("agent.mem_agent_enable: this agent has no memory agent");
 }
 
 static int set_up(struct agent *agent, int argc, char **argv, struct error *error)
@@ -107,6 +143,7 @@ static int set_up(struct agent *agent, int argc, char **argv, struct error *erro
 	if (status < 0)
 		return error_errno(error, -status, "set up");
 	stream_ports_init(&agent->stream_ports, &agent->loop, stream_arrived);
+	debug_console_init(&agent->debug_console, &agent->loop);
 	sandbox_init(&agent->sandbox, agent);
 	ttrpc_server_init(&agent->server, &agent->loop, rpc_services, agent);
 	status = supervisor_watch(&agent->supervisor, &agent->loop, child_exited, stop_wanted);
@@ -146,7 +183,10 @@ int agent_main(int argc, char **argv)
 		return 1;
 	}
 	log_info("listening on %s", agent.config.server_address);
+	say_what_is_not_served(&agent.config);
 	supervisor_ready(&agent.supervisor);
+	if (agent.config.debug_console && agent.config.debug_console_port == 0)
+		debug_console_on_terminal(&agent.debug_console);
 	status = loop_run(&agent.loop);
 	log_error("the event loop failed: %s", strerror(-status));
 	return 1;

@@ -113,12 +113,12 @@ static void write_agent_stat(FILE *file, pid_t agent)
 		fclose(source);
 	if (!end || split(end + 1, words) <= RSS)
 		return;
-	put_gauge(file, "agent_threads", "Threads of the agent.", strtod(words[THREADS], NULL));
+	put_gauge(file, "agent_threads", "Threads of the agent.", (double)strtoull(words[THREADS], NULL, 10));
 	put_gauge(file, "agent_total_time", "Processor time that the agent has used, in seconds.",
-		  (strtod(words[UTIME], NULL) + strtod(words[STIME], NULL)) / (double)ticks_per_second());
-	put_gauge(file, "agent_total_vm", "Virtual memory of the agent, in bytes.", strtod(words[VSIZE], NULL));
+		  (double)(strtoull(words[UTIME], NULL, 10) + strtoull(words[STIME], NULL, 10)) / (double)ticks_per_second());
+	put_gauge(file, "agent_total_vm", "Virtual memory of the agent, in bytes.", (double)strtoull(words[VSIZE], NULL, 10));
 	put_gauge(file, "agent_total_rss", "Resident memory of the agent, in bytes.",
-		  strtod(words[RSS], NULL) * (double)sysconf(_SC_PAGESIZE));
+		  (double)strtoull(words[RSS], NULL, 10) * (double)sysconf(_SC_PAGESIZE));
 	metrics_family(file, "agent_proc_stat", "gauge", "Processor time of the agent and its children, in ticks.");
 	put_items(file, "agent_proc_stat", NULL, NULL, "utime stime cutime cstime", words + UTIME, 4);
 }

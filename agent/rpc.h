@@ -10,6 +10,7 @@
 #include "lib/ttrpc_server.h"
 
 struct container;
+struct job_result;
 
 extern const struct ttrpc_service *const rpc_services[];
 
@@ -45,11 +46,26 @@ void rpc_copy_file(struct ttrpc_call *call);
 /* rpc_network.c */
 void rpc_update_interface(struct ttrpc_call *call);
 void rpc_update_routes(struct ttrpc_call *call);
+void rpc_add_arp_neighbors(struct ttrpc_call *call);
+/* rpc_network_list.c */
+void rpc_list_interfaces(struct ttrpc_call *call);
+void rpc_list_routes(struct ttrpc_call *call);
+/* rpc_network_list.c: the work of a job, whose answer is all routes; `argument` is unused. */
+int rpc_answer_routes(const void *argument, struct job_result *result);
+/* rpc_iptables.c */
+void rpc_get_iptables(struct ttrpc_call *call);
+void rpc_set_iptables(struct ttrpc_call *call);
+/* rpc_online.c */
+void rpc_online_cpu_mem(struct ttrpc_call *call);
+void rpc_mem_hotplug_by_probe(struct ttrpc_call *call);
 /* rpc_container.c */
 void rpc_create_container(struct ttrpc_call *call);
 void rpc_start_container(struct ttrpc_call *call);
 void rpc_change_container(struct ttrpc_call *call);
 void rpc_remove_container(struct ttrpc_call *call);
+/* rpc_swap.c */
+void rpc_add_swap(struct ttrpc_call *call);
+void rpc_add_swap_path(struct ttrpc_call *call);
 /* rpc_stats.c */
 void rpc_stats_container(struct ttrpc_call *call);
 void rpc_get_metrics(struct ttrpc_call *call);
@@ -58,6 +74,11 @@ void rpc_get_oom_event(struct ttrpc_call *call);
 void rpc_mem_agent(struct ttrpc_call *call);
 /* rpc_diagnostic.c */
 void rpc_get_diagnostic_data(struct ttrpc_call *call);
+/* rpc_volume.c */
+void rpc_get_volume_stats(struct ttrpc_call *call);
+void rpc_resize_volume(struct ttrpc_call *call);
+void rpc_update_ephemeral_mounts(struct ttrpc_call *call);
+void rpc_remove_stale_virtiofs_share_mounts(struct ttrpc_call *call);
 /* rpc_process.c */
 void rpc_exec_process(struct ttrpc_call *call);
 void rpc_signal_process(struct ttrpc_call *call);

@@ -34,18 +34,17 @@ int rpc_job_answer(struct job_result *result, const ProtobufCMessage *message)
 	return 0;
 }
 
-/* The answer as the job packed it; NULL where it can't be had. */
-static ProtobufCMessage *unpack(struct ttrpc_call *call, int memory)
+ProtobufCMessage *rpc_job_unpack(const ProtobufCMessageDescriptor *type, struct arena *arena, int memory)
 {
 	struct stat status;
 	uint8_t *bytes;
 
 	if (fstat(memory, &status) < 0 || status.st_size > TTRPC_BODY_MAX)
 		return NULL;
-	bytes = arena_alloc(&call->arena, (size_t)status.st_size + 1);
+	bytes = arena_alloc(arena, (size_t)status.st_size + 1);
 	if (!bytes || pread(memory, bytes, (size_t)status.st_size, 0) != status.st_size)
 		return NULL;
-	return protobuf_c_message_unpack(call->output, &call->arena.allocator, (size_t)status.st_size, bytes);
+	return protobuf_c_message_unpack(type, &arena->allocator, (size_t)status.st_size, bytes);
 }
 
 static void answer(const struct rpc_job *job, const struct job_result *result)
@@ -61,7 +60,7 @@ static void answer(const struct rpc_job *job, const struct job_result *result)
 		rpc_finish(call, &result->error);
 		return;
 	}
-	response = unpack(call, result->fds[0]);
+	response = rpc_job_unpack(call->output, &call->arena, result->fds[0]);
 	if (response)
 		ttrpc_call_reply(call, response);
 	else

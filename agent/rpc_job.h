@@ -21,4 +21,7 @@ void rpc_run_job_then(struct ttrpc_call *call, const char *what, uint64_t timeou
 /* For `work`, as the last thing: hands back the call's answer. 0, or -errno with result->error filled. */
 int rpc_job_answer(struct job_result *result, const ProtobufCMessage *message);
 
+/* The message that a job has handed back, unpacked into the arena; NULL where it can't be had. */
+ProtobufCMessage *rpc_job_unpack(const ProtobufCMessageDescriptor *type, struct arena *arena, int memory);
+
 #endif

@@ -1,5 +1,4 @@
-/* UpdateInterface, UpdateRoutes. */
-#include <arpa/inet.h>
+/* UpdateInterface, UpdateRoutes, AddARPNeighbors. */
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -7,7 +6,10 @@
 
 #include "agent.pb-c.h"
 #include "agent/agent.h"
+#include "agent/device/pci_path.h"
+#include "agent/device/wait.h"
 #include "agent/net/interface.h"
+#include "agent/net/neighbor.h"
 #include "agent/net/route.h"
 #include "agent/rpc.h"
 #include "agent/rpc_job.h"
@@ -25,25 +27,38 @@ static int take_name(char name[IFNAMSIZ], const char *text, struct error *error)
 
 /* UpdateInterface ---------------------------------------------------------------------------------------------- */
 
-static int fill_interface(struct interface *interface, struct arena *arena, const Types__Interface *from,
+struct update {
+	struct interface interface;
+	bool plugged; /* it is the one in this place, once it is there */
+	struct pci_path place;
+	const char *place_text;
+	uint64_t timeout;
+};
+
+static int fill_interface(struct update *update, struct arena *arena, const Types__Interface *from,
 			  struct error *error)
 {
+	struct interface *interface = &update->interface;
 	struct interface_address *addresses;
 	int status;
 
 	if (!from)
 		return error_set(error, EINVAL, "no interface in the request");
-	if (*from->devicepath)
-		return error_set(error, EOPNOTSUPP, "an interface that is plugged in (devicePath)");
 	addresses = arena_array(arena, from->n_ipaddresses, sizeof(*addresses));
-	if (!addresses)
+	update->place_text = arena_strdup(arena, from->devicepath);
+	if (!addresses || !update->place_text)
 		return error_errno(error, ENOMEM, "interface");
-	*interface = (struct interface){.addresses = addresses, .address_count = from->n_ipaddresses};
+	update->plugged = *from->devicepath != '\0';
+	if (update->plugged && pci_path_parse(&update->place, from->devicepath, error) < 0)
+		return error_wrap(error, "devicePath");
+	interface->addresses = addresses;
+	interface->address_count = from->n_ipaddresses;
 	interface->has_hardware = *from->hwaddr != '\0';
 	interface->no_arp = from->raw_flags & IFF_NOARP;
-	if (from->mtu > UINT32_MAX || (interface->has_hardware &&
-				       interface_parse_hardware(from->hwaddr, interface->hardware) < 0))
-		return error_set(error, EINVAL, "'%.40s' is no hardware address, or the MTU is none", from->hwaddr);
+	if (interface->has_hardware && interface_parse_hardware(from->hwaddr, interface->hardware) < 0)
+		return error_set(error, EINVAL, "hwAddr: '%.40s' is no hardware address", from->hwaddr);
+	if (from->mtu > UINT32_MAX)
+		return error_set(error, EINVAL, "mtu: %llu is none", (unsigned long long)from->mtu);
 	interface->mtu = (unsigned)from->mtu;
 	status = take_name(interface->name, from->name, error);
 	for (size_t i = 0; i < from->n_ipaddresses && status == 0; i++)
@@ -52,9 +67,25 @@ static int fill_interface(struct interface *interface, struct arena *arena, cons
 	return status;
 }
 
+static bool is_plugged(void *wanted)
+{
+	struct update *update = wanted;
+	char name[PCI_NAME_SIZE];
+
+	if (pci_path_find_virtio(&update->place, "/sys/devices", "net", name) < 0)
+		return false;
+	snprintf(update->interface.device, IFNAMSIZ, "%.*s", IFNAMSIZ - 1, name);
+	return true;
+}
+
 static int update_interface(const void *argument, struct job_result *result)
 {
-	return interface_update(argument, &result->error);
+	struct update update = *(const struct update *)argument;
+	int status = 0;
+
+	if (update.plugged)
+		status = device_wait_until(is_plugged, &update, update.place_text, update.timeout, &result->error);
+	return status < 0 ? status : interface_update(&update.interface, &result->error);
 }
 
 /* The answer is the request's own interface. */
@@ -68,15 +99,16 @@ static void answer_interface(struct ttrpc_call *call)
 void rpc_update_interface(struct ttrpc_call *call)
 {
 	const Grpc__UpdateInterfaceRequest *request = (const void *)call->request;
-	struct interface interface;
+	const struct agent *agent = call->server->context;
+	struct update update = {.timeout = agent->config.hotplug_timeout};
 	struct arena arena;
 	struct error error;
 
 	arena_init(&arena, ARENA_FORK, ARENA_LIMIT);
-	if (fill_interface(&interface, &arena, request->interface, &error) < 0)
+	if (fill_interface(&update, &arena, request->interface, &error) < 0)
 		rpc_fail(call, &error);
 	else
-		rpc_run_job_then(call, "set an interface up", NETWORK_TIMEOUT, update_interface, &interface,
+		rpc_run_job_then(call, "set an interface up", NETWORK_TIMEOUT + update.timeout, update_interface, &update,
 				 answer_interface);
 	arena_free(&arena);
 }
@@ -87,6 +119,13 @@ struct routes {
 	struct route *list;
 	size_t count;
 };
+
+static bool is_zero(const struct interface_address *address)
+{
+	static const struct interface_address zero;
+
+	return memcmp(address->bytes, zero.bytes, sizeof(zero.bytes)) == 0;
+}
 
 static int fill_route(struct route *route, const Types__Route *from, struct error *error)
 {
@@ -104,6 +143,9 @@ static int fill_route(struct route *route, const Types__Route *from, struct erro
 	status = take_name(route->device, from->device, error);
 	if (status == 0)
 		status = route_parse_network(&route->destination, from->dest, family, error);
+	/* The other form of the default route, as ListRoutes has it. */
+	if (status == 0 && is_zero(&route->destination))
+		route->destination.prefix = 0;
 	if (status == 0 && route->has_gateway)
 		status = route_parse_network(&route->gateway, from->gateway, family, error);
 	if (status == 0 && route->has_source)
@@ -129,66 +171,13 @@ static int fill_routes(struct routes *routes, struct arena *arena, const Grpc__R
 	return status;
 }
 
-struct answer {
-	Grpc__Routes routes;
-	struct arena *arena;
-	size_t room;
-};
-
-static char *address_text(struct arena *arena, const struct interface_address *address, bool network)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	inet_ntop(address->family, address->bytes, text, sizeof(text));
-	return network ? arena_printf(arena, "%s/%u", text, address->prefix) : arena_strdup(arena, text);
-}
-
-static int answer_route(const struct route *route, void *data)
-{
-	struct answer *answer = data;
-	Types__Route *message = arena_alloc(answer->arena, sizeof(*message));
-
-	if (!message)
-		return -ENOMEM;
-	if (answer->routes.n_routes == answer->room) {
-		Types__Route **larger = arena_array(answer->arena, 2 * answer->room + 8, sizeof(*larger));
-
-		if (!larger)
-			return -ENOMEM;
-		for (size_t i = 0; i < answer->routes.n_routes; i++)
-			larger[i] = answer->routes.routes[i];
-		answer->routes.routes = larger;
-		answer->room = 2 * answer->room + 8;
-	}
-	types__route__init(message);
-	if (route->destination.prefix > 0)
-		message->dest = address_text(answer->arena, &route->destination, true);
-	if (route->has_gateway)
-		message->gateway = address_text(answer->arena, &route->gateway, false);
-	if (route->has_source)
-		message->source = address_text(answer->arena, &route->source, false);
-	message->device = arena_strdup(answer->arena, route->device);
-	message->scope = route->scope;
-	message->flags = route->flags;
-	message->family = route->destination.family == AF_INET6 ? TYPES__IPFAMILY__v6 : TYPES__IPFAMILY__v4;
-	answer->routes.routes[answer->routes.n_routes++] = message;
-	return 0;
-}
-
 /* The answer is what the table holds then. */
 static int update_routes(const void *argument, struct job_result *result)
 {
 	const struct routes *routes = argument;
-	struct answer answer = {.routes = GRPC__ROUTES__INIT};
-	struct arena arena;
-	int status;
+	int status = route_update(routes->list, routes->count, &result->error);
 
-	arena_init(&arena, ARENA_FORK, ARENA_LIMIT);
-	answer.arena = &arena;
-	status = route_update(routes->list, routes->count, &result->error);
-	if (status == 0)
-		status = route_list(answer_route, &answer, &result->error);
-	return status < 0 ? status : rpc_job_answer(result, &answer.routes.base);
+	return status < 0 ? status : rpc_answer_routes(NULL, result);
 }
 
 void rpc_update_routes(struct ttrpc_call *call)
@@ -203,5 +192,66 @@ void rpc_update_routes(struct ttrpc_call *call)
 		rpc_fail(call, &error);
 	else
 		rpc_run_job(call, "set routes", NETWORK_TIMEOUT, update_routes, &routes);
+	arena_free(&arena);
+}
+
+/* AddARPNeighbors ---------------------------------------------------------------------------------------------- */
+
+struct neighbors {
+	struct neighbor *list;
+	size_t count;
+};
+
+static int fill_neighbor(struct neighbor *neighbor, const Types__ARPNeighbor *from, struct error *error)
+{
+	if (!from->toipaddress)
+		return error_set(error, EINVAL, "a neighbour without toIPAddress");
+	neighbor->has_hardware = *from->lladdr != '\0';
+	neighbor->flags = (uint8_t)from->flags;
+	if (from->state < 0 || from->state > UINT16_MAX)
+		return error_set(error, EINVAL, "%d is no state of a neighbour", from->state);
+	neighbor->state = (uint16_t)from->state;
+	if (neighbor->has_hardware && interface_parse_hardware(from->lladdr, neighbor->hardware) < 0)
+		return error_set(error, EINVAL, "lladdr: '%.40s' is no hardware address", from->lladdr);
+	if (interface_parse_host(&neighbor->address, from->toipaddress->address, error) < 0)
+		return error_wrap(error, "toIPAddress");
+	return take_name(neighbor->device, from->device, error);
+}
+
+static int fill_neighbors(struct neighbors *neighbors, struct arena *arena, const Grpc__ARPNeighbors *from,
+			  struct error *error)
+{
+	int status = 0;
+
+	if (!from)
+		return error_set(error, EINVAL, "no neighbors in the request");
+	neighbors->list = arena_array(arena, from->n_arpneighbors, sizeof(*neighbors->list));
+	neighbors->count = from->n_arpneighbors;
+	if (!neighbors->list)
+		return error_errno(error, ENOMEM, "neighbours");
+	for (size_t i = 0; i < from->n_arpneighbors && status == 0; i++)
+		status = fill_neighbor(&neighbors->list[i], from->arpneighbors[i], error);
+	return status;
+}
+
+static int add_neighbors(const void *argument, struct job_result *result)
+{
+	const struct neighbors *neighbors = argument;
+
+	return neighbor_add(neighbors->list, neighbors->count, &result->error);
+}
+
+void rpc_add_arp_neighbors(struct ttrpc_call *call)
+{
+	const Grpc__AddARPNeighborsRequest *request = (const void *)call->request;
+	struct neighbors neighbors;
+	struct arena arena;
+	struct error error;
+
+	arena_init(&arena, ARENA_FORK, ARENA_LIMIT);
+	if (fill_neighbors(&neighbors, &arena, request->neighbors, &error) < 0)
+		rpc_fail(call, &error);
+	else
+		rpc_run_job(call, "add neighbours", NETWORK_TIMEOUT, add_neighbors, &neighbors);
 	arena_free(&arena);
 }

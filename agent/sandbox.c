@@ -30,7 +30,7 @@ void sandbox_init(struct sandbox *sandbox, struct agent *agent)
 static void creation_failed(struct sandbox *sandbox, const struct error *error)
 {
 	log_warning("create the sandbox: %s", error->text);
-	storage_list_forget(&sandbox->storages, sandbox->request->storages, sandbox->request->n_storages);
+	storage_list_forget(&sandbox->storages, sandbox->request->storages, sandbox->request->n_storages, true);
 	sandbox->request = NULL;
 	arena_free(&sandbox->arena);
 	sandbox->created = false;
@@ -51,16 +51,19 @@ static void undone(struct job *job, struct job_result *result)
 static int start_undo(struct sandbox *sandbox, void (*done)(struct job *job, struct job_result *result),
 		      struct error *error)
 {
-	struct storage_list list;
+	struct sandbox_undo undo;
 	struct arena arena;
 	int status;
 
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
-	status = storage_list_plan_unmount(&list, &arena, &sandbox->storages, sandbox->request->storages,
-					   sandbox->request->n_storages, error);
+	status = storage_list_plan_kept(&undo.kept, &arena, &sandbox->storages, error);
+	if (status == 0)
+		status = storage_list_plan_unmount(&undo.storages, &arena, &sandbox->storages, "",
+						   sandbox->request->storages, sandbox->request->n_storages, true,
+						   error);
 	if (status == 0)
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "undo the sandbox", SETUP_TIMEOUT,
-				   sandbox_setup_undo, &list, done, error);
+				   sandbox_setup_undo, &undo, done, error);
 	arena_free(&arena);
 	return status;
 }
@@ -132,11 +135,12 @@ void sandbox_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc
 	arena_init(&arena, ARENA_FORK, SETUP_MEMORY);
 	status = sandbox_setup_plan(&setup, &arena, &sandbox->storages, request,
 				    sandbox->agent->config.hotplug_timeout, &error);
+	setup.own_machine = sandbox->agent->config.guest;
 	if (status == 0) {
 		status = job_start(&sandbox->job, &sandbox->agent->loop, "set the sandbox up", SETUP_TIMEOUT,
 				   sandbox_setup_run, &setup, set_up, &error);
 		if (status < 0)
-			storage_list_forget(&sandbox->storages, request->storages, request->n_storages);
+			storage_list_forget(&sandbox->storages, request->storages, request->n_storages, true);
 	}
 	arena_free(&arena);
 	if (status < 0) {

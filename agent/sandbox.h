@@ -11,6 +11,7 @@
 #include "agent/container/plan.h"
 #include "agent/job.h"
 #include "agent/storage_uses.h"
+#include "agent/watch.h"
 #include "lib/arena.h"
 #include "lib/error.h"
 #include "lib/ttrpc_server.h"
@@ -45,6 +46,7 @@ struct sandbox {
 	struct container *containers;
 	struct oom_events oom_events;
 	struct storage_uses storages;
+	struct watcher watcher;
 	struct {
 		pid_t pid; /* 0: free */
 		int status;

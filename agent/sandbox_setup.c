@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/online.h"
 #include "agent/sandbox.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -159,6 +160,8 @@ int sandbox_setup_run(const void *argument, struct job_result *result)
 	const struct sandbox_setup *setup = argument;
 	int status = make_directories(&result->error);
 
+	if (setup->own_machine)
+		online_memory_as_it_comes();
 	for (size_t i = 0; i < setup->module_count && status == 0; i++)
 		status = load_module(setup->modules[i].arguments, &result->error);
 	if (status == 0)
@@ -175,6 +178,10 @@ int sandbox_setup_run(const void *argument, struct job_result *result)
 
 int sandbox_setup_undo(const void *argument, struct job_result *result)
 {
+	const struct sandbox_undo *undo = argument;
+	int status;
+
 	unset_name_servers();
-	return storage_list_unmount(argument, &result->error);
+	status = storage_list_unmount(&undo->kept, &result->error);
+	return status < 0 ? status : storage_list_unmount(&undo->storages, &result->error);
 }

@@ -20,6 +20,7 @@ struct sandbox_setup {
 	struct sandbox_module *modules;
 	size_t module_count;
 	struct storage_list storages;
+	bool own_machine; /* what comes to the machine is for the sandbox */
 };
 
 /* Copies what the job needs of the request into `arena` (ARENA_FORK). 0 or -errno, with no storage counted. */
@@ -29,8 +30,14 @@ int sandbox_setup_plan(struct sandbox_setup *setup, struct arena *arena, struct 
 /* The job: hands back the ipc and the uts namespace, in this order. What fails leaves no mount. */
 int sandbox_setup_run(const void *argument, struct job_result *result);
 
-/* The job for after one that was cut: unmounts this list of storages (storage_list_plan_unmount()), and what else it may
- * have mounted. */
-int sandbox_setup_undo(const void *list, struct job_result *result);
+/* What is to be unmounted: what containers have left, and the sandbox's own (storage_list_plan_kept(),
+ * storage_list_plan_unmount()). */
+struct sandbox_undo {
+	struct storage_list kept, storages;
+};
+
+/* The job for the end of a sandbox, and for after one that was cut: unmounts that, and what else the creation may have
+ * mounted. `undo` is a struct sandbox_undo. */
+int sandbox_setup_undo(const void *undo, struct job_result *result);
 
 #endif

@@ -244,9 +244,9 @@ static int read_hugetlb(struct stats_reader *reader, Grpc__CgroupStats *stats)
 	if (!stats->hugetlb_stats)
 		status = -ENOMEM;
 	while (status == 0 && stats->n_hugetlb_stats < PAGE_SIZES_MAX && (entry = readdir(stream))) {
-		char size[16], rest[20];
+		char *rest = entry->d_name, *size;
 
-		if (sscanf(entry->d_name, "hugetlb.%15[^.].%19s", size, rest) == 2 &&
+		if (strcmp(strsep(&rest, "."), "hugetlb") == 0 && (size = strsep(&rest, ".")) && rest &&
 		    strcmp(rest, reader->unified ? "current" : "usage_in_bytes") == 0)
 			status = add_hugetlb(reader, stats, size);
 	}

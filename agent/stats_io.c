@@ -1,4 +1,5 @@
 /* Statistics of disks: blkio's files on v1, io.stat on v2. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -47,6 +48,22 @@ static int add_word_v2(struct stats_reader *reader, Grpc__BlkioStats *io, uint64
 }
 
 /* io.stat: "MAJOR:MINOR rbytes=N wbytes=N ..." a line. */
+/* "MAJOR:MINOR" at the beginning of *text, which moves on. */
+static bool take_device(char **text, uint64_t *major, uint64_t *minor)
+{
+	char *end;
+
+	*major = strtoull(*text, &end, 10);
+	if (end == *text || *end != ':')
+		return false;
+	*text = end + 1;
+	*minor = strtoull(*text, &end, 10);
+	if (end == *text)
+		return false;
+	*text = end;
+	return true;
+}
+
 static int read_io_v2(struct stats_reader *reader, Grpc__BlkioStats *io)
 {
 	char *rest = reader->text, *line;
@@ -61,7 +78,7 @@ static int read_io_v2(struct stats_reader *reader, Grpc__BlkioStats *io)
 		uint64_t major, minor;
 		char *word;
 
-		if (sscanf(line, "%" SCNu64 ":%" SCNu64, &major, &minor) != 2)
+		if (!take_device(&line, &major, &minor))
 			continue;
 		while ((word = strsep(&line, " ")) && status == 0)
 			status = add_word_v2(reader, io, major, minor, word);
@@ -78,15 +95,17 @@ static int read_io_v1(struct stats_reader *reader, const char *file, Grpc__Blkio
 	if (!stats_read_text(reader, file))
 		return 0;
 	while ((line = strsep(&rest, "\n")) && status == 0 && *count < IO_MAX) {
-		uint64_t major, minor, value;
-		char op[16] = "";
+		uint64_t major, minor;
+		char *value = strrchr(line, ' '), *op;
 
-		if (sscanf(line, "%" SCNu64 ":%" SCNu64 " %" SCNu64, &major, &minor, &value) != 3 &&
-		    sscanf(line, "%" SCNu64 ":%" SCNu64 " %15s %" SCNu64, &major, &minor, op, &value) != 4)
+		if (!value || !take_device(&line, &major, &minor))
 			continue;
+		*value++ = '\0';
+		/* Without an operation `line` has come to its end. */
+		op = line + strspn(line, " ");
 		for (char *letter = op; *letter; letter++)
-			*letter = *letter >= 'A' && *letter <= 'Z' ? (char)(*letter + 'a' - 'A') : *letter;
-		status = add_io(reader, entries, count, major, minor, op, value);
+			*letter = (char)tolower((unsigned char)*letter);
+		status = add_io(reader, entries, count, major, minor, op, strtoull(value, NULL, 10));
 	}
 	return status;
 }

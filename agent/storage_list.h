@@ -1,8 +1,10 @@
-/* The storages of one request: counted on the loop, mounted and unmounted in a job, all or none of them.
+/* The storages of one request: counted on the loop, mounted and unmounted in a job, all or none of them. The members
+ * of a multi-layer group (behaviour.md section 4) are one request, at one mount point.
  */
 #ifndef NACRE_AGENT_STORAGE_LIST_H
 #define NACRE_AGENT_STORAGE_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,12 +27,17 @@ int storage_list_plan(struct storage_list *list, struct arena *arena, struct sto
 		      struct error *error);
 
 /* Copies those whose last use is about to go, last one first. Counts nothing: that is storage_list_forget(), once they
- * have been unmounted. */
+ * have been unmounted. What outlives the containers is left out, unless all of it is to be undone: `undo`. */
 int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, struct storage_uses *uses,
-			      Grpc__Storage **storages, size_t count, struct error *error);
+			      const char *container_id, Grpc__Storage **storages, size_t count, bool undo,
+			      struct error *error);
 
-/* Takes the uses back. */
-void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, size_t count);
+/* Copies what has been kept, newest first: for the end of the sandbox. */
+int storage_list_plan_kept(struct storage_list *list, struct arena *arena, const struct storage_uses *uses,
+			   struct error *error);
+
+/* Takes the uses back. `undo`: as above. */
+void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, size_t count, bool undo);
 
 /* In a job: mounts them in order; where one fails, the ones before it are unmounted again. A job's work (job.h), with
  * the list as its argument. */

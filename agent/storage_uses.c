@@ -14,13 +14,12 @@ static struct storage_use **find(struct storage_uses *uses, const char *mount_po
 	return link;
 }
 
-int storage_uses_add(struct storage_uses *uses, const char *mount_point, bool kept)
+int storage_uses_add(struct storage_uses *uses, const char *mount_point)
 {
 	struct storage_use *use = *find(uses, mount_point);
 
 	if (use) {
 		use->count++;
-		use->kept |= kept;
 		return 0;
 	}
 	use = calloc(1, sizeof(*use));
@@ -31,10 +30,17 @@ int storage_uses_add(struct storage_uses *uses, const char *mount_point, bool ke
 		return -ENOMEM;
 	}
 	use->count = 1;
-	use->kept = kept;
 	use->next = uses->first;
 	uses->first = use;
 	return 1;
+}
+
+void storage_uses_keep(struct storage_uses *uses, const char *mount_point)
+{
+	struct storage_use *use = *find(uses, mount_point);
+
+	if (use)
+		use->kept = true;
 }
 
 bool storage_uses_last(struct storage_uses *uses, const char *mount_point, unsigned own)
@@ -48,7 +54,7 @@ void storage_uses_drop(struct storage_uses *uses, const char *mount_point)
 {
 	struct storage_use **link = find(uses, mount_point), *use = *link;
 
-	if (!use || (use->kept && use->count == 1) || --use->count > 0)
+	if (!use || use->count == 0 || --use->count > 0 || use->kept)
 		return;
 	*link = use->next;
 	free(use->mount_point);

@@ -113,14 +113,24 @@ int supervisor_take(struct supervisor *supervisor, const char *name)
 	return -1;
 }
 
-int supervisor_store(struct supervisor *supervisor, const char *name, int fd)
+static int send_named(struct supervisor *supervisor, uint32_t type, const char *name, int fd)
 {
-	struct supervision_message message = {.type = SUPERVISION_STORE};
+	struct supervision_message message = {.type = type};
 
 	if (strlen(name) >= sizeof(message.name))
 		return -ENAMETOOLONG;
 	strcpy(message.name, name);
 	return send_message(supervisor, &message, fd);
+}
+
+int supervisor_store(struct supervisor *supervisor, const char *name, int fd)
+{
+	return send_named(supervisor, SUPERVISION_STORE, name, fd);
+}
+
+void supervisor_drop(struct supervisor *supervisor, const char *name)
+{
+	send_named(supervisor, SUPERVISION_DROP, name, -1);
 }
 
 void supervisor_acknowledge(struct supervisor *supervisor, pid_t pid)

@@ -39,6 +39,9 @@ int supervisor_take(struct supervisor *supervisor, const char *name);
 /* Keeps a descriptor in the store. 0 or -errno. */
 int supervisor_store(struct supervisor *supervisor, const char *name, int fd);
 
+/* Forgets what is stored under that name. */
+void supervisor_drop(struct supervisor *supervisor, const char *name);
+
 void supervisor_acknowledge(struct supervisor *supervisor, pid_t pid);
 void supervisor_ready(struct supervisor *supervisor);
 void supervisor_power_off(struct supervisor *supervisor);

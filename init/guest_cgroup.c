@@ -23,12 +23,12 @@ static const char *const controllers[] = {"cpu",     "cpuacct",	 "blkio",    "cp
 					  "net_cls", "perf_event", "net_prio", "hugetlb", "pids",	   "rdma"};
 
 /* A line of /proc/cgroups: name, hierarchy, number of cgroups, 1 where it is enabled. */
-static void mount_controller(const char *line)
+static void mount_controller(char *line)
 {
-	char name[32], path[sizeof(TOP) + sizeof(name)];
-	int enabled;
+	const char *name = strsep(&line, "\t"), *enabled = line ? strrchr(line, '\t') : NULL;
+	char path[sizeof(TOP) + 32];
 
-	if (sscanf(line, "%31s %*d %*d %d", name, &enabled) != 2 || !enabled)
+	if (!enabled || enabled[1] != '1')
 		return;
 	for (size_t i = 0; i < array_size(controllers); i++) {
 		if (strcmp(controllers[i], name) != 0)

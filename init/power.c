@@ -1,7 +1,6 @@
 /* Killing, syncing, unmounting and powering off, none of which may keep the machine from ending. */
 #include "init/power.h"
 
-#include <mntent.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "init/reaper.h"
 #include "lib/cleanup.h"
 #include "lib/loop.h"
+#include "lib/mount_table.h"
 
 #define SYNCING (10 * LOOP_SECOND)
 #define MOUNTS_MAX 512
@@ -32,13 +32,13 @@ static bool is_virtual(const char *type)
 /* Everything that isn't only memory, the last mounted one first; the root can only be made read-only. */
 static void unmount_all(void)
 {
-	FILE *table = setmntent("/proc/self/mounts", "r");
+	cleanup_mount_table struct mount_table mounts;
 	char *paths[MOUNTS_MAX];
-	struct mntent *entry;
 	size_t count = 0;
 
-	while (table && count < MOUNTS_MAX && (entry = getmntent(table)))
-		if (!is_virtual(entry->mnt_type) && (paths[count] = strdup(entry->mnt_dir)))
+	mount_table_open(&mounts, "/proc/self/mounts");
+	while (count < MOUNTS_MAX && mount_table_next(&mounts))
+		if (!is_virtual(mounts.type) && (paths[count] = strdup(mounts.path)))
 			count++;
 	while (count-- > 0)
 		if (umount2(paths[count], UMOUNT_NOFOLLOW) < 0)

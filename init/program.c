@@ -100,8 +100,8 @@ int program_prepare(struct program *program, bool guest, char **arguments, struc
 		program->file = copy_to_memory(error);
 	if (program->file < 0)
 		return program->file;
-	if (setenv(PROGRAM_ROLE, "agent", 1) < 0 ||
-	    (guest ? setenv(PROGRAM_GUEST, "1", 1) : unsetenv(PROGRAM_GUEST)) < 0)
+	if (setenv(SUPERVISION_ROLE, "agent", 1) < 0 ||
+	    (guest ? setenv(SUPERVISION_GUEST, "1", 1) : unsetenv(SUPERVISION_GUEST)) < 0)
 		return error_errno(error, errno, "set the environment");
 	return 0;
 }

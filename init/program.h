@@ -8,11 +8,6 @@
 
 #include "lib/error.h"
 
-/* Set to "agent" in the environment of the agent. */
-#define PROGRAM_ROLE "NACRE_ROLE"
-/* Set, to "1", where the supervisor is PID 1 of a machine. */
-#define PROGRAM_GUEST "NACRE_GUEST"
-
 struct program {
 	int file;		/* what is executed, by fd */
 	char **arguments;	/* the agent's argv */

@@ -20,6 +20,13 @@ static bool set_systemd_hierarchy(struct settings *settings, const char *value)
 	return true;
 }
 
+/* The kernel's own parameter: where it takes v1 from all controllers, there is nothing else. */
+static bool set_no_v1(struct settings *settings, const char *value)
+{
+	settings->no_v1 = settings->no_v1 || strcmp(value, "all") == 0;
+	return true;
+}
+
 static bool set_cgroup(struct settings *settings, const char *value)
 {
 	settings->cgroup_v1 = strcmp(value, "v1") == 0;
@@ -85,6 +92,7 @@ static const struct {
 	bool (*set)(struct settings *settings, const char *value);
 } parameters[] = {
 	{"systemd.unified_cgroup_hierarchy", set_systemd_hierarchy},
+	{"cgroup_no_v1", set_no_v1},
 	{"nacre.cgroup", set_cgroup},
 	{"nacre.exit", set_exit},
 	{"nacre.rescue", set_rescue},
@@ -108,4 +116,5 @@ void settings_read(struct settings *settings, const char *command_line)
 			    !parameters[i].set(settings, word.value ? word.value : ""))
 				log_warning("the parameter %s=%.80s makes no sense", word.key,
 					    word.value ? word.value : "");
+	settings->cgroup_v1 = settings->cgroup_v1 && !settings->no_v1;
 }

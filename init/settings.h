@@ -10,6 +10,7 @@
 
 struct settings {
 	bool cgroup_v1;		     /* systemd.unified_cgroup_hierarchy=0, nacre.cgroup=v1 */
+	bool no_v1;		     /* cgroup_no_v1=all, which is over both */
 	bool exit_by_reboot;	     /* nacre.exit=reboot */
 	bool rescue;		     /* nacre.rescue */
 	char shell[SETTINGS_DEVICE_SIZE];    /* nacre.shell[=DEVICE]: "/dev/console"; empty: none */

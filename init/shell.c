@@ -4,54 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "init/program.h"
 #include "lib/cleanup.h"
-#include "lib/fd.h"
 #include "lib/log.h"
-
-/* As if by a login, and not as something that is to survive when memory is short. */
-static void leave_supervisor(void)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	fd_write_file(AT_FDCWD, "/sys/fs/cgroup/cgroup.procs", "0", NULL);
-	fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", "0", NULL);
-	unsetenv(PROGRAM_ROLE);
-	unsetenv(PROGRAM_GUEST);
-	setenv("HOME", "/root", 1);
-	setenv("TERM", "vt102", 0);
-	if (chdir("/root") < 0 && chdir("/") < 0)
-		_exit(1);
-}
-
-static _Noreturn void become_shell(int terminal)
-{
-	static const char *const shells[] = {"/bin/bash", "/bin/sh"};
-
-	leave_supervisor();
-	/* The terminal may be that of another session, as the console can be. */
-	setsid();
-	ioctl(terminal, TIOCSCTTY, 1);
-	fd_set_blocking(terminal, true);
-	for (int standard = STDIN_FILENO; standard <= STDERR_FILENO; standard++)
-		dup2(terminal, standard);
-	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
-	for (size_t i = 0; i < array_size(shells); i++)
-		execl(shells[i], "-sh", NULL);
-	_exit(SHELL_UNAVAILABLE);
-}
+#include "lib/shell.h"
 
 pid_t shell_start(const char *device, struct error *error)
 {
@@ -64,7 +24,7 @@ pid_t shell_start(const char *device, struct error *error)
 		return error_set(error, ENOTTY, "a shell on %s: it is no terminal", device);
 	pid = fork();
 	if (pid == 0)
-		become_shell(terminal);
+		shell_become(terminal);
 	return pid < 0 ? error_errno(error, errno, "start a shell") : pid;
 }
 

@@ -6,8 +6,6 @@
 
 #include "lib/error.h"
 
-#define SHELL_UNAVAILABLE 127 /* exit status where the guest has no shell */
-
 /* Starts a shell in a session of its own, with `device` ("/dev/console") as its terminal. Its pid, a child of the
  * caller's; or -errno, where the terminal can't be opened, for one. */
 pid_t shell_start(const char *device, struct error *error);

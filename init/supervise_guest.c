@@ -11,6 +11,7 @@
 #include "init/supervise_state.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/shell.h"
 
 #define SHELL_DELAY LOOP_SECOND /* between one shell and the next */
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,17 +24,20 @@ struct output {
 	size_t used;
 };
 
-static _Noreturn void execute(char *const arguments[], int pipe)
+/* `input` and `output` are -1 where the caller gives none. */
+static _Noreturn void execute(char *const arguments[], int input, int output, int pipe)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
 	setpgid(0, 0);
+	/* A job that is cancelled takes it along. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	dup2(null, STDIN_FILENO);
-	dup2(pipe, STDOUT_FILENO);
+	dup2(input < 0 ? null : input, STDIN_FILENO);
+	dup2(output < 0 ? pipe : output, STDOUT_FILENO);
 	dup2(pipe, STDERR_FILENO);
 	execv(arguments[0], arguments);
 	dprintf(STDERR_FILENO, "%s\n", strerror(errno));
@@ -74,9 +78,26 @@ static bool wait_for(int process, struct output *output, uint64_t timeout)
 	return false;
 }
 
+/* What was printed as one line: the lines with something in them, one after the other. */
+static void join_lines(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from;) {
+		size_t length = strcspn(from, "\r\n");
+
+		if (length > 0 && to > text)
+			*to++ = ' ';
+		memmove(to, from, length);
+		to += length;
+		from += length + strspn(from + length, "\r\n");
+	}
+	*to = '\0';
+}
+
 static int judge(const char *program, int status, struct output *output, struct error *error)
 {
-	output->text[strcspn(output->text, "\r\n")] = '\0';
+	join_lines(output->text);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFSIGNALED(status))
@@ -87,6 +108,11 @@ static int judge(const char *program, int status, struct output *output, struct 
 }
 
 int run_program(char *const arguments[], uint64_t timeout, struct error *error)
+{
+	return run_program_on(arguments, -1, -1, timeout, error);
+}
+
+int run_program_on(char *const arguments[], int input, int output_file, uint64_t timeout, struct error *error)
 {
 	cleanup_close int process = -1, theirs = -1;
 	struct output output = {.pipe = -1};
@@ -103,7 +129,7 @@ int run_program(char *const arguments[], uint64_t timeout, struct error *error)
 	fd_set_blocking(output.pipe, false);
 	pid = fork();
 	if (pid == 0)
-		execute(arguments, theirs);
+		execute(arguments, input, output_file, theirs);
 	if (pid > 0)
 		process = (int)syscall(SYS_pidfd_open, pid, 0);
 	status = pid < 0 || process < 0 ? -errno : 0;

@@ -8,8 +8,11 @@
 #include "lib/error.h"
 
 /* Runs arguments[0], an absolute path, with no signal blocked, /dev/null as stdin, and what it prints taken for the error's
- * text: its first line. 0; -ETIMEDOUT after `timeout` nanoseconds, killed together with what it has started; -EIO where it
+ * text, in one line. 0; -ETIMEDOUT after `timeout` nanoseconds, killed together with what it has started; -EIO where it
  * fails; -errno where it can't be started (ENOENT: there is no such program). */
 int run_program(char *const arguments[], uint64_t timeout, struct error *error);
+
+/* The same, where `input` is its stdin, and what it prints on stdout goes to `output`. */
+int run_program_on(char *const arguments[], int input, int output, uint64_t timeout, struct error *error);
 
 #endif

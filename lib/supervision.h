@@ -28,6 +28,10 @@
 #include "lib/fd.h"
 
 #define SUPERVISION_FD 3
+/* Set to "agent" in the environment of the agent. */
+#define SUPERVISION_ROLE "NACRE_ROLE"
+/* Set, to "1", where the supervisor is PID 1 of a machine. */
+#define SUPERVISION_GUEST "NACRE_GUEST"
 #define SUPERVISION_NAME_SIZE 64
 
 enum supervision_type {

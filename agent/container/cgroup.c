@@ -86,14 +86,18 @@ static void find_guest_disks(struct cgroup_tree *tree)
 {
 	struct stat stat;
 	char path[64], text[32];
-	unsigned major, minor;
+	char *minor;
+	unsigned long major;
 
 	if (lstat("/", &stat) < 0 || major(stat.st_dev) == 0)
 		return;
 	tree->guest_disks[0] = stat.st_dev;
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(stat.st_dev), minor(stat.st_dev));
-	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) > 0 && sscanf(text, "%u:%u", &major, &minor) == 2)
-		tree->guest_disks[1] = makedev(major, minor);
+	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) <= 0)
+		return;
+	major = strtoul(text, &minor, 10);
+	if (*minor == ':')
+		tree->guest_disks[1] = makedev(major, strtoul(minor + 1, NULL, 10));
 }
 
 int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)

@@ -97,6 +97,10 @@ int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits
  * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE). */
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
+/* After processors have come: the parents' cpusets become `guest` (a list of all), the cgroup's `own`, or that too where it
+ * is empty. What inherits (an empty cpuset on v2) is left alone, and so is a cgroup that is gone. 0 or -errno. */
+int cgroup_spread_cpus(const struct cgroup *cgroup, const char *guest, const char *own, struct error *error);
+
 /* A cgroup held open for a process to move itself in, later and with fewer privileges: the kernel looks at the rights
  * of whoever opened the files. */
 struct cgroup_entrance {

@@ -93,7 +93,7 @@ static int add_pids(int directory, void *data)
 	struct pid_list *list = data;
 	int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	long pid;
+	char line[24];
 
 	if (!file) {
 		int number = errno;
@@ -102,7 +102,9 @@ static int add_pids(int directory, void *data)
 			close(fd);
 		return number == ENOENT || number == ENODEV ? 0 : -number;
 	}
-	while (fscanf(file, "%ld", &pid) == 1) {
+	while (fgets(line, sizeof(line), file)) {
+		long pid = strtol(line, NULL, 10);
+
 		if (pid > 0 && list->count < list->room)
 			list->pids[list->count] = (pid_t)pid;
 		list->count += pid > 0;

@@ -13,7 +13,7 @@
 #include "agent/device/wait.h"
 #include "lib/cleanup.h"
 
-static bool opens_as_block_device(const char *path)
+bool disk_opens(const char *path)
 {
 	cleanup_close int fd = -1;
 	struct stat status;
@@ -27,7 +27,7 @@ static bool opens_as_block_device(const char *path)
 
 static bool file_is_there(void *path)
 {
-	return opens_as_block_device(path);
+	return disk_opens(path);
 }
 
 int disk_wait(const char *path, uint64_t timeout, struct error *error)
@@ -54,7 +54,7 @@ static bool place_is_taken(void *wanted)
 	if (pci_path_find_virtio(&place->pci, "/sys/devices", "block", name) < 0)
 		return false;
 	snprintf(place->path, sizeof(place->path), "/dev/%s", name);
-	return opens_as_block_device(place->path);
+	return disk_opens(place->path);
 }
 
 int disk_wait_pci(const char *pci_path, uint64_t timeout, char path[DISK_PATH_SIZE], struct error *error)

@@ -3,11 +3,15 @@
 #define NACRE_AGENT_DEVICE_DISK_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/error.h"
 
 #define DISK_PATH_SIZE (5 + NAME_MAX + 1) /* "/dev/NAME" and the zero */
+
+/* Whether a file is a block device that can be opened. */
+bool disk_opens(const char *path);
 
 /* Returns once "/dev/NAME" is a block device that can be opened, at most `timeout` nanoseconds. 0; -ETIMEDOUT; -EINVAL
  * where the path isn't "/dev/NAME". */

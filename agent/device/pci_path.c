@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/match.h"
 
 #define SLOTS 0x20 /* a first element from here on is a root bus */
 #define FUNCTIONS 8
@@ -112,23 +112,22 @@ static int enter(char folder[PATH_MAX], const char *name)
 	return length >= (int)(PATH_MAX - used) || access(folder, F_OK) < 0 ? -ENOENT : 0;
 }
 
+static int take_path(const char *path, void *folder)
+{
+	snprintf(folder, PATH_MAX, "%s", path);
+	return 1;
+}
+
 /* The root bus: of ACPI, or of a host bridge in the device tree. */
 static int find_root(const struct pci_path *path, const char *devices, char folder[PATH_MAX])
 {
 	char pattern[PATH_MAX];
-	glob_t found;
-	int status = -ENOENT;
 
 	snprintf(folder, PATH_MAX, "%s/pci0000:%02x", devices, path->root);
 	if (access(folder, F_OK) == 0)
 		return 0;
 	snprintf(pattern, sizeof(pattern), "%s/platform/*.pcie/pci0000:%02x", devices, path->root);
-	if (glob(pattern, 0, NULL, &found) != 0)
-		return -ENOENT;
-	if (snprintf(folder, PATH_MAX, "%s", found.gl_pathv[0]) < PATH_MAX)
-		status = 0;
-	globfree(&found);
-	return status;
+	return match_each(pattern, take_path, folder) == 1 ? 0 : -ENOENT;
 }
 
 /* "0000:02", the bus behind a bridge. The class pci_bus has it; the devices on it have it in their names. */

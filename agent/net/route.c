@@ -11,15 +11,9 @@
 
 #define NETWORK_SIZE 80
 
-static size_t size_of(int family)
-{
-	return family == AF_INET ? 4 : 16;
-}
-
 int route_parse_network(struct interface_address *network, const char *text, int family, struct error *error)
 {
 	char copy[NETWORK_SIZE];
-	const char *prefix;
 	char *slash;
 
 	*network = (struct interface_address){.family = family};
@@ -29,13 +23,20 @@ int route_parse_network(struct interface_address *network, const char *text, int
 		return error_set(error, EINVAL, "'%.60s...' is no network", text);
 	strcpy(copy, text);
 	slash = strchr(copy, '/');
-	if (slash)
-		*slash++ = '\0';
-	prefix = slash ? slash : strchr(copy, ':') ? "128" : "32";
-	return interface_parse_address(network, copy, prefix, error);
+	if (!slash)
+		return interface_parse_host(network, copy, error);
+	*slash = '\0';
+	return interface_parse_address(network, copy, slash + 1, error);
 }
 
-static int add(int fd, const struct route *route, struct error *error)
+/* A whole address is the one to be preferred as the source of packets. */
+static bool prefers_source(const struct route *route)
+{
+	return route->has_source && (route->source.prefix == 0 ||
+				     route->source.prefix == 8 * interface_address_size(route->source.family));
+}
+
+static int add(int fd, int index, const struct route *route, bool with_preference)
 {
 	const struct interface_address *destination = &route->destination;
 	struct rtmsg wanted = {
@@ -51,42 +52,51 @@ static int add(int fd, const struct route *route, struct error *error)
 		struct rtattr header;
 		uint32_t value;
 	} metrics = {{sizeof(metrics), RTAX_MTU}, route->mtu};
-	size_t size = size_of(destination->family);
+	size_t size = interface_address_size(destination->family);
+	bool preference = prefers_source(route);
 	struct netlink_message message;
-	int index = interface_index(fd, route->device, error);
 
-	if (index < 0)
-		return index;
-	if (route->has_source && route->source.prefix > 0)
+	if (route->has_source && !preference)
 		wanted.rtm_src_len = (uint8_t)route->source.prefix;
 	netlink_begin(&message, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &wanted, sizeof(wanted));
 	if (destination->prefix > 0)
 		netlink_add(&message, RTA_DST, destination->bytes, size);
 	if (route->has_gateway)
 		netlink_add(&message, RTA_GATEWAY, route->gateway.bytes, size);
-	if (route->has_source)
-		netlink_add(&message, route->source.prefix > 0 ? RTA_SRC : RTA_PREFSRC, route->source.bytes, size);
+	if (route->has_source && (!preference || with_preference))
+		netlink_add(&message, preference ? RTA_PREFSRC : RTA_SRC, route->source.bytes, size);
 	netlink_add(&message, RTA_OIF, &(uint32_t){(uint32_t)index}, sizeof(uint32_t));
 	if (route->mtu > 0)
 		netlink_add(&message, RTA_METRICS, &metrics, sizeof(metrics));
 	return netlink_send(fd, &message);
 }
 
+/* A preference that the kernel refuses is left out: the address may not be there (yet), and runtimes know no harm of it. */
+static int add_one(int fd, const struct route *route, struct error *error)
+{
+	int index = interface_index(fd, route->device, error), status;
+	char text[INET6_ADDRSTRLEN];
+
+	if (index < 0)
+		return index;
+	status = add(fd, index, route, true);
+	if (status == -EINVAL && prefers_source(route))
+		status = add(fd, index, route, false);
+	if (status == 0 || status == -EEXIST)
+		return 0;
+	return error_errno(error, -status, "add a route to %s/%u over %s",
+			   inet_ntop(route->destination.family, route->destination.bytes, text, sizeof(text)),
+			   route->destination.prefix, route->device);
+}
+
 static int add_some(int fd, const struct route *routes, size_t count, bool gateways, struct error *error)
 {
-	for (size_t i = 0; i < count; i++) {
-		int status = routes[i].has_gateway == gateways ? add(fd, &routes[i], error) : 0;
-		char text[INET6_ADDRSTRLEN];
+	int status = 0;
 
-		if (status == -ENODEV)
-			return status;
-		if (status < 0 && status != -EEXIST)
-			return error_errno(error, -status, "add a route to %s/%u over %s",
-					   inet_ntop(routes[i].destination.family, routes[i].destination.bytes, text,
-						     sizeof(text)),
-					   routes[i].destination.prefix, routes[i].device);
-	}
-	return 0;
+	for (size_t i = 0; i < count && status == 0; i++)
+		if (routes[i].has_gateway == gateways)
+			status = add_one(fd, &routes[i], error);
+	return status;
 }
 
 int route_update(const struct route *routes, size_t count, struct error *error)
@@ -111,14 +121,26 @@ static void take_address(struct interface_address *address, const struct rtattr 
 {
 	address->family = family;
 	address->prefix = prefix;
-	if (attribute && RTA_PAYLOAD(attribute) == size_of(family))
-		memcpy(address->bytes, RTA_DATA(attribute), size_of(family));
+	if (attribute && RTA_PAYLOAD(attribute) == interface_address_size(family))
+		memcpy(address->bytes, RTA_DATA(attribute), interface_address_size(family));
+}
+
+static uint32_t mtu_of(const struct rtattr *metrics)
+{
+	const struct rtattr *metric = metrics ? RTA_DATA(metrics) : NULL;
+	int left = metrics ? (int)RTA_PAYLOAD(metrics) : 0;
+	uint32_t mtu = 0;
+
+	for (; RTA_OK(metric, left); metric = RTA_NEXT(metric, left))
+		if (metric->rta_type == RTAX_MTU && RTA_PAYLOAD(metric) == sizeof(mtu))
+			memcpy(&mtu, RTA_DATA(metric), sizeof(mtu));
+	return mtu;
 }
 
 static int take_route(const struct nlmsghdr *header, void *data)
 {
 	const struct rtmsg *message = NLMSG_DATA(header);
-	const struct rtattr *attributes[RTA_PREFSRC + 1];
+	const struct rtattr *attributes[RTA_METRICS + 1];
 	struct listing *listing = data;
 	struct route route = {0};
 	uint32_t index = 0;
@@ -138,6 +160,7 @@ static int take_route(const struct nlmsghdr *header, void *data)
 		*route.device = '\0';
 	route.scope = message->rtm_scope;
 	route.flags = message->rtm_flags;
+	route.mtu = mtu_of(attributes[RTA_METRICS]);
 	return listing->each(&route, listing->data);
 }
 

@@ -14,7 +14,7 @@ struct route {
 	struct interface_address destination; /* prefix 0: the default route */
 	bool has_gateway, has_source;
 	struct interface_address gateway;
-	struct interface_address source; /* a network; with prefix 0 the address to be preferred */
+	struct interface_address source; /* a network; or a whole address, or one of prefix 0: that to be preferred */
 	char device[IFNAMSIZ];
 	uint8_t scope;
 	uint32_t flags, mtu;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -77,7 +79,16 @@ static bool is_for_runtimes(const char *word)
 	return false;
 }
 
-int options_parse(struct mount_options *options, const char *const *words, size_t count, struct error *error)
+/* Whether `word` is "key=...". */
+static bool has_key(const char *word, const char *key)
+{
+	size_t length = strlen(key);
+
+	return strncmp(word, key, length) == 0 && word[length] == '=';
+}
+
+int options_parse_without(struct mount_options *options, const char *const *words, size_t count, const char *key,
+			  struct error *error)
 {
 	size_t used = 0;
 
@@ -86,7 +97,8 @@ int options_parse(struct mount_options *options, const char *const *words, size_
 	for (size_t i = 0; i < count; i++) {
 		size_t length = strlen(words[i]);
 
-		if (length == 0 || apply_flag(options, words[i]) || is_for_runtimes(words[i]))
+		if (length == 0 || (key && has_key(words[i], key)) || apply_flag(options, words[i]) ||
+		    is_for_runtimes(words[i]))
 			continue;
 		if (strcmp(words[i], "loop") == 0 || strncmp(words[i], "loop=", 5) == 0)
 			return error_set(error, EINVAL, "the mount option 'loop' isn't supported");
@@ -100,12 +112,39 @@ int options_parse(struct mount_options *options, const char *const *words, size_
 	return 0;
 }
 
+int options_parse(struct mount_options *options, const char *const *words, size_t count, struct error *error)
+{
+	return options_parse_without(options, words, count, NULL, error);
+}
+
 const char *options_find(const char *const *words, size_t count, const char *key)
 {
-	size_t length = strlen(key);
-
 	for (size_t i = 0; i < count; i++)
-		if (strncmp(words[i], key, length) == 0 && words[i][length] == '=')
-			return words[i] + length + 1;
+		if (has_key(words[i], key))
+			return words[i] + strlen(key) + 1;
 	return NULL;
+}
+
+bool options_have(const char *const *words, size_t count, const char *word)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(words[i], word) == 0)
+			return true;
+	return false;
+}
+
+int options_number(const char *const *words, size_t count, const char *key, int base, long *number,
+		   struct error *error)
+{
+	const char *text = options_find(words, count, key);
+	char *end;
+
+	*number = -1;
+	if (!text)
+		return 0;
+	errno = 0;
+	*number = strtol(text, &end, base);
+	if (errno != 0 || end == text || *end || *number < 0 || *number > UINT32_MAX)
+		return error_set(error, EINVAL, "option %s=%.40s is no number", key, text);
+	return 0;
 }

@@ -1,4 +1,4 @@
-"""A root as ext4, without a journal: it is mounted read-only.
+"""A root as ext4, without a journal where nobody asks for one: it is mounted read-only.
 
 mke2fs makes an empty one, and debugfs fills it, so that owners and times are the image's and root's rights aren't needed
 (mke2fs -d would take owners and change times from the disk)."""
@@ -11,6 +11,7 @@ from .tools import run
 
 BLOCK = 4096
 INODE = 256
+JOURNAL = 4  # MiB, the least there is
 # Not 0, which e2fsprogs takes for "now".
 TIME = "1"
 
@@ -68,14 +69,18 @@ def fill(image, output, folder, environment):
         raise ListError(f"debugfs: {problems[0]}")
 
 
-def write(image, output):
+def write(image, output, journal=False):
     environment = {"E2FSPROGS_FAKE_TIME": TIME, "MKE2FS_CONFIG": os.devnull, "SOURCE_DATE_EPOCH": TIME}
     blocks, inodes = size_of(image.entries())
+    journaling = ["-J", f"size={JOURNAL}"] if journal else []
+    if journal:
+        blocks += (JOURNAL << 20) // BLOCK
     if os.path.exists(output):
         os.remove(output)
+    features = ("none,dir_index,extent,filetype,flex_bg,huge_file,large_file,metadata_csum,sparse_super,64bit,dir_nlink,"
+                "extra_isize" + (",has_journal" if journal else ""))
     run("e2fsprogs", ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK), "-I", str(INODE), "-N", str(inodes), "-m", "0",
-                      "-O", "none,dir_index,extent,filetype,flex_bg,huge_file,large_file,metadata_csum,sparse_super,64bit,"
-                      "dir_nlink,extra_isize", "-U", image.uuid(),
+                      "-O", features, *journaling, "-U", image.uuid(),
                       "-E", f"hash_seed={image.uuid()},root_owner=0:0,lazy_itable_init=0,nodiscard", output,
                       str(blocks)], environment)
     with tempfile.TemporaryDirectory(prefix="nacre-image-") as folder:

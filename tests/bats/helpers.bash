@@ -13,8 +13,9 @@ PATH=$build:$PATH
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
 
-# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU. bats waits for
-# whoever has its descriptor 3.
+# In setup_file: an agent for all tests of a file, at $AGENT_ADDRESS. The array VM_ARGUMENTS is more for QEMU; for an agent that
+# is a process here, AGENT_CONFIG is a configuration file, and AGENT_NAMESPACES more namespaces (--net). bats waits for whoever
+# has its descriptor 3.
 agent_start()
 {
 	export AGENT_ADDRESS AGENT_DIR=$BATS_FILE_TMPDIR
@@ -24,9 +25,10 @@ agent_start()
 		cp -a "$build/rootfs-busybox" "$AGENT_DIR/rootfs"
 		AGENT_ADDRESS=unix://$AGENT_DIR/agent.sock
 		export NACRE_TEST_CGROUP=nacre-tests-$$
-		# shellcheck disable=SC2016
-		guarded unshare --mount --propagation private sh -c \
-			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$1"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+		# shellcheck disable=SC2016,SC2086
+		guarded unshare ${AGENT_NAMESPACES:-} --mount --propagation private sh -c \
+			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$@"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			${AGENT_CONFIG:+--config "$AGENT_CONFIG"} \
 			>"$AGENT_DIR/agent.log" 2>&1 3>&- &
 		echo $! >"$AGENT_DIR/agent.pid"
 	fi
@@ -35,9 +37,9 @@ agent_start()
 }
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
+# VM_ROOM what else fits (slots=2,maxmem=1G), VM_CPUS the processors (1,maxcpus=4: for what that does, see runtime/vmm.c),
 # VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
-# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU. (maxcpus: see
-# runtime/vmm.c.)
+# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU.
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
@@ -58,7 +60,7 @@ vm_start()
 	: >"$AGENT_DIR/console.log"
 	guarded nacre-proxy --dir "$AGENT_DIR" --carrier "vhost-user:$AGENT_DIR/vhost.sock,cid=5" -- \
 		qemu-system-x86_64 -M "$machine,memory-backend=ram" -accel tcg -cpu max \
-		-smp 1,maxcpus=2 -m "$memory" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
+		-smp "${VM_CPUS:-1,maxcpus=2}" -m "$memory${VM_ROOM:+,$VM_ROOM}" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$build/vmlinuz-$kernel" "${start[@]}" \
 		-append "console=ttyS0 quiet reboot=t panic=-1 $append agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
@@ -69,23 +71,31 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
-# qmp SOCKET COMMAND: one command to a VMM, in JSON, which has to succeed; prints what it returns.
+# qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once that event has
+# come of it.
 qmp()
 {
-	timeout 60 python3 - "$1" "$2" <<-'END'
+	timeout 60 python3 - "$@" <<-'END'
 		import json, socket, sys
 		connection = socket.socket(socket.AF_UNIX)
 		connection.connect(sys.argv[1])
 		stream = connection.makefile("rw")
 		stream.readline()
+		awaited = set(sys.argv[3:])
+		def read():
+		    message = json.loads(stream.readline())
+		    awaited.discard(message.get("event"))
+		    return message
 		for command in ('{"execute": "qmp_capabilities"}', sys.argv[2]):
 		    stream.write(command + "\n")
 		    stream.flush()
-		    answer = json.loads(stream.readline())
+		    answer = read()
 		    while "event" in answer:
-		        answer = json.loads(stream.readline())
+		        answer = read()
 		    if "return" not in answer:
 		        sys.exit(str(answer))
+		while awaited:
+		    read()
 		print(json.dumps(answer["return"]))
 	END
 }
@@ -112,12 +122,12 @@ agent_ended()
 	timeout 20 tail --pid="$(cat "$AGENT_DIR/agent.pid")" -f /dev/null
 }
 
-# in_guest SCRIPT: runs it by a shell beside the agent, with the agent's mounts; what it prints is ours. In a VM that is the
+# in_guest SCRIPT: runs it by a shell beside the agent, with the agent's mounts and network; what it prints is ours. In a VM that is the
 # resident container `watcher` (see watch), and the guest's files are below $guest.
 in_guest()
 {
 	if [[ $place == local ]]; then
-		nsenter --mount --target "$(cat "$AGENT_DIR/agent.pid")" -- sh -c "$1"
+		nsenter --mount --net --target "$(cat "$AGENT_DIR/agent.pid")" -- sh -c "$1"
 	else
 		watched=$((${watched:-0} + 1))
 		agentctl --timeout 60s exec --id watcher --exec-id "w$BATS_TEST_NUMBER.$watched" -- sh -c "$1"

@@ -150,6 +150,33 @@ image_with_modprobe()
 	is '{"status":"SERVING"}' agentctl Health.Check
 }
 
+@test "agent.debug_console without a port: a shell on the console, from the agent" {
+	serve agent.debug_console
+	type 'echo first$((6 * 7))\n'
+	shows first42
+	type 'exit\n'
+	timeout 60 grep -cFm 2 "built-in shell" <(tail -n +1 -f "$AGENT_DIR/console.log")
+	type 'echo again$((6 * 7))\n'
+	shows again42
+	is '{"status":"SERVING"}' agentctl Health.Check
+}
+
+@test "agent.config_file: a file in the image is all that counts" {
+	printf '[hotplug_timeout]\nsecs = 1\nnanos = 0\n\n[others]\nkey = 1\n' >"$BATS_TEST_TMPDIR/agent.toml"
+	image cpio "file /etc/agent.toml 0644 $BATS_TEST_TMPDIR/agent.toml"
+	export VM_IMAGE=$BATS_TEST_TMPDIR/image.cpio
+	serve "agent.config_file=/etc/agent.toml agent.log=nonsense"
+	is alive container -- echo alive
+}
+
+@test "a configuration file with a mistake, or none: one line says where, and the machine ends" {
+	printf 'log_level = "info"\n\nlog_vport = "x"\n' >"$BATS_TEST_TMPDIR/agent.toml"
+	image cpio "file /etc/agent.toml 0644 $BATS_TEST_TMPDIR/agent.toml"
+	VM_IMAGE=$BATS_TEST_TMPDIR/image.cpio start "agent.config_file=/etc/agent.toml"
+	shows "/etc/agent.toml:3: log_vport: its value should be a whole number"
+	agent_ended
+}
+
 @test "by default nobody listens at the console, and its keys mean nothing" {
 	serve ""
 	type 'echo nobody$((6 * 7))\n\003'
@@ -222,7 +249,9 @@ image_with_modprobe()
 	agent_ended
 }
 
-@test "under another init the agent serves, ends nothing but itself, and says so" {
+# other_init COMMAND: an image whose PID 1 is a script, which starts the agent by this, in $VM_ROOT.
+other_init()
+{
 	# shellcheck disable=SC2016
 	script init 'mount -t proc proc /proc
 		mount -t sysfs sysfs /sys
@@ -230,10 +259,15 @@ image_with_modprobe()
 		mount -t tmpfs tmpfs /run
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
 		grep -c . /proc/mounts >/run/before
-		nacre-agent --guest </dev/null >/dev/console 2>&1
+		'"$1"' </dev/null >/dev/console 2>&1
 		echo "the agent ended with $?; mounts: $(cat /run/before) before, $(grep -c . /proc/mounts) after" >/dev/console'
-	image erofs "file /init 0755 $BATS_TEST_TMPDIR/init" "file /sbin/nacre-agent 0755 \$(parts)/nacre-agent"
+	image erofs "file /init 0755 $BATS_TEST_TMPDIR/init" "file /sbin/nacre-agent 0755 \$(parts)/nacre-agent" \
+		"link /sbin/kata-agent nacre-agent"
 	export VM_ROOT=$BATS_TEST_TMPDIR/image.erofs
+}
+
+@test "under another init the agent serves, ends nothing but itself, and says so" {
+	other_init "nacre-agent --guest"
 	start ""
 	agentctl --timeout 60s wait-ready
 	agentctl CreateSandbox '{"sandbox_id": "sandbox", "dns": ["nameserver 192.0.2.1"], "storages": [
@@ -244,4 +278,13 @@ image_with_modprobe()
 	is '{}' agentctl DestroySandbox
 	shows "the agent ended with 0; mounts: 6 before, 6 after"
 	agent_ended
+}
+
+@test "called kata-agent it takes the kernel's parameters without an option, as the Kata agent's unit starts it" {
+	other_init kata-agent
+	start "agent.log=debug"
+	agentctl --timeout 60s wait-ready
+	agentctl CreateSandbox '{"sandbox_id": "sandbox"}'
+	is alive container -- echo alive
+	grep -q '"level":"DEBG"' "$AGENT_DIR/console.log"
 }

@@ -77,6 +77,40 @@ refused()
 	grep -q "^$(sha256sum <"$TOP/build/nacre-agent" | cut -d ' ' -f 1)  ./init$" cpio.files
 }
 
+# field OFFSET TYPE SIZE: a number of the file image, or some, as od(1) prints them.
+field() { od -An -j "$1" -t "$2" -N "$3" image | tr -s ' ' | sed 's/^ //'; }
+
+@test "--kind kata: the root is the first partition, of the disk and of what an NVDIMM shows of it" {
+	nacre build-image --kind kata --variant full -o image
+	nacre build-image --kind cpio --variant full --set kata=y -o initrd
+	# What is plugged in behind an NVDIMM has to start at 128 MiB.
+	(($(stat -c %s image) % (128 << 20) == 0))
+	local disk=0 memory=$((2 << 20)) start mbr
+	for mbr in $disk $memory; do
+		[[ $(field $((mbr + 510)) x1 2) == "55 aa" && $(field $((mbr + 450)) x1 1) == 83 ]]
+		start=$((mbr + $(field $((mbr + 454)) u4 4) * 512))
+		((start == 3 << 20 && start + $(field $((mbr + 458)) u4 4) * 512 == $(stat -c %s image)))
+	done
+	# Linux looks for this at an NVDIMM's first page but one; where its contents begin, and how they are mapped, stands in it.
+	[[ $(dd if=image bs=1 skip=4096 count=15 status=none) == NVDIMM_PFN_INFO ]]
+	[[ $(field $((4096 + 56)) u8 8) == "$memory" ]]
+	dd if=image of=root bs=1M skip=3 count=64 status=none
+	e2fsck -fn root
+	# `data=ordered` is refused for a file system without one.
+	dumpe2fs -h root 2>/dev/null | grep -q "^Filesystem features:.*has_journal"
+	mkdir disk cpio
+	(cd cpio && cpio -id --quiet --no-absolute-filenames <../initrd)
+	debugfs -R "rdump / disk" root 2>/dev/null
+	for tree in disk cpio; do
+		[[ $(readlink $tree/sbin/init) == ../init && $(readlink $tree/usr/bin/kata-agent) == ../../init ]]
+		cmp "$tree/init" "$TOP/build/nacre-agent"
+	done
+	cmp image "$TOP/build/kata-containers.img"
+	cmp initrd "$TOP/build/kata-containers-initrd.img"
+	[[ $(jq -r '.packages[] | select(.packageFileName == "image") | .checksums[0].checksumValue' image.spdx) == \
+		$(sha256sum <image | cut -d ' ' -f 1) ]]
+}
+
 @test "whoever isn't root makes the same image" {
 	((EUID == 0)) || skip "only root can become somebody else"
 	mkdir -m 777 theirs
@@ -138,6 +172,7 @@ refused()
 	refused "invalid choice: 'tar'" --kind tar
 	refused "unrecognized arguments" --nonsense
 	refused "a disk" --verity
+	refused "behind a disk's end" --kind kata --verity
 	refused "SRC:DST" --add x
 	refused "No such file" --add /no/such:/x
 	refused "not an absolute path" --add /etc/passwd:x

@@ -21,7 +21,7 @@ setup_file()
 		cp -a --reflink=auto "$cache/source" "$XDG_CACHE_HOME/nacre/"
 		ln -s "$cache/apt" "$XDG_CACHE_HOME/nacre/"
 	fi
-	(umask 077 && cd "$OTHER" && TZ=Asia/Tokyo TMPDIR=$BATS_FILE_TMPDIR make -j"$(nproc)" programs images \
+	(umask 077 && cd "$OTHER" && TZ=Asia/Tokyo TMPDIR=$BATS_FILE_TMPDIR make -j"$(nproc)" programs images kata-image \
 		${NACRE_TEST_FULL:+kernel} >"$BATS_FILE_TMPDIR/log" 2>&1 3>&-) || { tail -n 30 "$BATS_FILE_TMPDIR/log"; false; }
 }
 
@@ -54,6 +54,7 @@ same()
 	same image-{microvm,full}.erofs image-{microvm,full}.erofs.verity
 }
 @test "ext4 images" { same image-{microvm,full}.ext4; }
+@test "images for Kata Containers" { same kata-containers{,-initrd}.img{,.spdx}; }
 @test "the lists of sources" {
 	same {initramfs,initramfs-full}.cpio.spdx image-{microvm,full}.{erofs,ext4}.spdx
 }

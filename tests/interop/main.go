@@ -21,6 +21,8 @@ const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
   latency COUNT      makes that many Health.Check calls over one connection, prints how long they took (latency.go)
   run OPTIONS        creates, starts, waits for and removes a container (process.go)
   exec OPTIONS       runs a process in a container
+  conform OPTIONS    runs cases of the behaviour that is wanted against the agent (conform.go, cases/)
+  table FILE...      what several runs of conform have shown together
   wait-ready         returns once Health.Check says SERVING
 
 A is unix://PATH, or the run directory of a VM (its agent.sock and vsock.sock); $AGENT_ADDRESS where it isn't given.
@@ -43,6 +45,8 @@ var commands = map[string]command{
 	"latency":    latency,
 	"run":        runContainer,
 	"exec":       runExec,
+	"conform":    conform,
+	"table":      table,
 	"wait-ready": waitReady,
 }
 

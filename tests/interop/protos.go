@@ -58,6 +58,27 @@ func (protos *protos) method(name string) (protoreflect.MethodDescriptor, error)
 	return method, nil
 }
 
+// methods are those of grpc.AgentService and grpc.Health, by the names that `method` takes.
+func (protos *protos) methods() []string {
+	var names []string
+
+	for _, service := range []string{"AgentService", "Health"} {
+		descriptor, err := protos.files.FindDescriptorByName(protoreflect.FullName("grpc." + service))
+		if err != nil {
+			continue
+		}
+		methods := descriptor.(protoreflect.ServiceDescriptor).Methods()
+		for i := 0; i < methods.Len(); i++ {
+			name := string(methods.Get(i).Name())
+			if service != "AgentService" {
+				name = service + "." + name
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // message makes an empty one of a type of package grpc.
 func (protos *protos) message(name string) (*dynamicpb.Message, error) {
 	descriptor, err := protos.files.FindDescriptorByName(protoreflect.FullName("grpc." + name))

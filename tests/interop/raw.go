@@ -38,6 +38,7 @@ const (
 
 type rawConn struct {
 	conn   *net.UnixConn
+	output io.Writer
 	protos *protos
 }
 
@@ -178,7 +179,7 @@ func (raw *rawConn) read(words []string) error {
 	}
 	_, err := io.ReadFull(raw.conn, head)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		fmt.Println("closed")
+		fmt.Fprintln(raw.output, "closed")
 		return nil
 	}
 	if err != nil {
@@ -188,7 +189,7 @@ func (raw *rawConn) read(words []string) error {
 	if _, err := io.ReadFull(raw.conn, body); err != nil {
 		return err
 	}
-	fmt.Println(binary.BigEndian.Uint32(head[4:]), "type", head[8], describeResponse(body))
+	fmt.Fprintln(raw.output, binary.BigEndian.Uint32(head[4:]), "type", head[8], describeResponse(body))
 	return nil
 }
 
@@ -197,17 +198,22 @@ func (raw *rawConn) shut(words []string) error {
 }
 
 func raw(settings *settings, arguments []string) (int, error) {
+	return 0, settings.frames(os.Stdin, os.Stdout)
+}
+
+// frames does what the lines of its input say, on a connection of its own.
+func (settings *settings) frames(input io.Reader, output io.Writer) error {
 	conn, err := settings.address.dial()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer conn.Close()
-	raw := &rawConn{conn.(*net.UnixConn), settings.protos}
+	raw := &rawConn{conn.(*net.UnixConn), output, settings.protos}
 	verbs := map[string]func(words []string) error{
 		"frame": raw.frame, "header": raw.header, "bytes": raw.bytes, "request": raw.request, "call": raw.call,
 		"read": raw.read, "shut": raw.shut,
 	}
-	lines := bufio.NewScanner(os.Stdin)
+	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
@@ -216,11 +222,11 @@ func raw(settings *settings, arguments []string) (int, error) {
 		}
 		verb, found := verbs[words[0]]
 		if !found {
-			return 0, fmt.Errorf("raw: what is %q?", words[0])
+			return fmt.Errorf("raw: what is %q?", words[0])
 		}
 		if err := verb(words[1:]); err != nil {
-			return 0, fmt.Errorf("raw: %s: %w", lines.Text(), err)
+			return fmt.Errorf("raw: %s: %w", lines.Text(), err)
 		}
 	}
-	return 0, lines.Err()
+	return lines.Err()
 }

@@ -21,11 +21,15 @@ type streams struct {
 	options *processOptions
 
 	in, out, err *net.UnixConn // nil by calls
+
+	// Our ends of them.
+	stdin          io.Reader
+	stdout, stderr io.Writer
 }
 
 // prepareStreams makes the connections, if that is the way, and names them in the request.
 func prepareStreams(client *client, options *processOptions, request *dynamicpb.Message) (*streams, error) {
-	streams := &streams{client: client, options: options}
+	streams := &streams{client: client, options: options, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	if !options.byConn {
 		return streams, nil
 	}
@@ -84,7 +88,7 @@ func (streams *streams) writeByCalls(who string) {
 	json.Unmarshal([]byte(who), &fields)
 	chunk := make([]byte, readSize)
 	for streams.options.stdin {
-		count, err := os.Stdin.Read(chunk)
+		count, err := streams.stdin.Read(chunk)
 		if count > 0 {
 			fields["data"] = chunk[:count]
 			text, _ := json.Marshal(fields)
@@ -107,7 +111,7 @@ func (streams *streams) write(who string) {
 		return
 	}
 	if streams.in != nil {
-		io.Copy(streams.in, os.Stdin)
+		io.Copy(streams.in, streams.stdin)
 		streams.in.CloseWrite()
 	}
 }
@@ -122,13 +126,13 @@ func (streams *streams) finish(who string) (int, error) {
 	group.Add(1)
 	go func() {
 		defer group.Done()
-		outErr = streams.read(streams.out, "ReadStdout", who, os.Stdout)
+		outErr = streams.read(streams.out, "ReadStdout", who, streams.stdout)
 	}()
 	if !streams.options.terminal {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			errErr = streams.read(streams.err, "ReadStderr", who, os.Stderr)
+			errErr = streams.read(streams.err, "ReadStderr", who, streams.stderr)
 		}()
 	}
 	response, err := streams.client.call("WaitProcess", who)

@@ -1,4 +1,4 @@
-// uses: agent/device/pci_path.c lib/error.c
+// uses: agent/device/pci_path.c lib/match.c lib/error.c
 /* PCI paths, and what they lead to in a folder like sysfs's. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // uses: init/supervise.c init/supervise_line.c init/supervise_end.c init/supervise_guest.c init/program.c init/reaper.c
-// uses: init/fdstore.c init/early.c init/guest_cgroup.c init/power.c init/settings.c init/stop.c init/restart.c init/shell.c
+// uses: init/fdstore.c init/early.c init/guest_cgroup.c init/power.c init/settings.c init/stop.c init/restart.c init/shell.c lib/shell.c
 // uses: init/modules.c init/notify.c init/power_button.c lib/run_program.c
-// uses: lib/supervision.c lib/cmdline.c lib/fd.c lib/error.c lib/log.c lib/loop.c
+// uses: lib/mount_table.c lib/supervision.c lib/cmdline.c lib/fd.c lib/error.c lib/log.c lib/loop.c
 /* The supervisor as an ordinary parent. The agent that it starts is this same program, which plays a scenario and
  * writes down what it saw; the test compares that. */
 #include <stdarg.h>
@@ -445,7 +445,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(where_the_agent_does_not_listen_its_children_are_told_by_the_supervisor, close_book),
 		cmocka_unit_test_teardown(where_the_agent_dies_its_children_are_told_by_the_supervisor, close_book),
 	};
-	const char *role = getenv(PROGRAM_ROLE);
+	const char *role = getenv(SUPERVISION_ROLE);
 
 	if (role && strcmp(role, "agent") == 0)
 		_exit(play_agent(argc, argv));

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -36,11 +37,11 @@ static void a_program_that_ends_well_is_no_error(void **state)
 			     60 * LOOP_SECOND), 0);
 }
 
-static void the_first_line_says_what_failed(void **state)
+static void what_it_prints_says_what_failed(void **state)
 {
 	(void)state;
-	assert_int_equal(run("echo 'module nope not found' >&2; echo more; exit 1", 30 * LOOP_SECOND), -EIO);
-	assert_string_equal(error.text, "/bin/sh: module nope not found");
+	assert_int_equal(run("printf '\\nmodule nope not found\\r\\n\\n' >&2; echo more; exit 1", 30 * LOOP_SECOND), -EIO);
+	assert_string_equal(error.text, "/bin/sh: module nope not found more");
 	assert_int_equal(run("exit 3", 30 * LOOP_SECOND), -EIO);
 	assert_string_equal(error.text, "/bin/sh ended with status 3");
 	assert_int_equal(run("kill -9 $$", 30 * LOOP_SECOND), -EIO);
@@ -78,12 +79,33 @@ static void a_grandchild_with_its_output_is_not_waited_for(void **state)
 	assert_int_equal(run("sleep 20 & exit 0", 10 * LOOP_SECOND), 0);
 }
 
+static void it_reads_and_writes_what_it_is_given(void **state)
+{
+	char *arguments[] = {(char *)"/bin/sh", (char *)"-c", (char *)"tr a-z A-Z; echo seen >&2; exit $FAILS", NULL};
+	char text[32] = "";
+	FILE *input = tmpfile(), *output = tmpfile();
+
+	(void)state;
+	fputs("some text", input);
+	rewind(input);
+	assert_int_equal(run_program_on(arguments, fileno(input), fileno(output), 30 * LOOP_SECOND, &error), 0);
+	rewind(output);
+	assert_non_null(fgets(text, sizeof(text), output));
+	assert_string_equal(text, "SOME TEXT");
+	setenv("FAILS", "1", 1);
+	assert_int_equal(run_program_on(arguments, fileno(input), fileno(output), 30 * LOOP_SECOND, &error), -EIO);
+	assert_string_equal(error.text, "/bin/sh: seen");
+	fclose(input);
+	fclose(output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_program_that_ends_well_is_no_error),
-		cmocka_unit_test(the_first_line_says_what_failed),
+		cmocka_unit_test(what_it_prints_says_what_failed),
 		cmocka_unit_test(one_that_is_not_there_is_named),
+		cmocka_unit_test(it_reads_and_writes_what_it_is_given),
 		cmocka_unit_test(one_that_does_not_end_is_ended),
 		cmocka_unit_test(a_grandchild_with_its_output_is_not_waited_for),
 	};

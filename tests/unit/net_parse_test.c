@@ -1,4 +1,4 @@
-// uses: agent/net/interface.c agent/net/route.c agent/net/netlink.c lib/error.c
+// uses: agent/net/interface.c agent/net/interface_list.c agent/net/route.c agent/net/netlink.c lib/error.c lib/fd.c
 /* Texts of network requests, and how netlink messages are put together. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// conformance is a run of all cases against one agent, one after the other, as its sandbox is made, used and destroyed.
+type conformance struct {
+	settings  *settings
+	variables variables // what is set: what the agent under test has, and where
+	rootfs    string    // for containers: here
+	root      string    // and where the agent is, once it has been sent
+	only      *regexp.Regexp
+	results   *results
+	number    int
+	watching  bool
+	blind     string // why the guest can't be seen
+	looks     int
+	last      string // state of the guest after the last case
+}
+
+// setting is NAME=VALUE, or NAME alone.
+func (variables variables) Set(text string) error {
+	name, value, given := strings.Cut(text, "=")
+	if !given {
+		value = "yes"
+	}
+	variables[name] = value
+	return nil
+}
+
+func (variables variables) String() string { return "" }
+
+func (conformance *conformance) perform(own variables) *performance {
+	all := variables{"shared": sharedFolder, "root": conformance.root, "guest": "", "cgroup": cgroupParent()}
+	for name, value := range conformance.variables {
+		all[name] = value
+	}
+	for name, value := range own {
+		all[name] = value
+	}
+	return &performance{
+		conformance: conformance, variables: all, connections: map[string]*client{}, outcomes: map[string]*outcome{},
+	}
+}
+
+// lacking names what the case needs and the agent under test isn't known to have.
+func (conformance *conformance) lacking(testCase *testCase) string {
+	for _, need := range testCase.Needs {
+		if need == "watch" && conformance.watching {
+			continue
+		}
+		if need == "watch" && conformance.blind != "" {
+			return conformance.blind
+		}
+		if conformance.variables[need] == "" {
+			return "it needs " + need
+		}
+	}
+	return ""
+}
+
+// tidy removes what the case has made.
+func (performance *performance) tidy() error {
+	for _, id := range append([]string{}, performance.containers...) {
+		step := step{Over: "tidy", Call: "RemoveContainer", Request: map[string]any{"container_id": id}}
+		if _, err := performance.do(&step); err != nil {
+			return fmt.Errorf("its container %s can't be removed: %s", id, describe(err))
+		}
+	}
+	return nil
+}
+
+// steps does a case's steps up to the first that isn't as it has to be.
+func (conformance *conformance) steps(testCase *testCase) error {
+	id := fmt.Sprintf("case%d", conformance.number)
+	performance := conformance.perform(variables{"id": id, "other": id + "-other"})
+	defer performance.close()
+	for i := range testCase.Steps {
+		if err := performance.perform(&testCase.Steps[i]); err != nil {
+			performance.tidy()
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	if testCase.Keep || testCase.gone() {
+		return nil
+	}
+	return performance.tidy()
+}
+
+// compared is the case with a look at the guest before and after. As a look takes long in a virtual machine, there it is
+// only for cases in which something fails; one look serves as that before the next case.
+func (conformance *conformance) compared(testCase *testCase) error {
+	look := conformance.watching && !testCase.gone() && (conformance.variables["guest"] == "" || testCase.failing())
+	if look && conformance.last == "" {
+		before, err := conformance.state()
+		if err != nil {
+			return err
+		}
+		conformance.last = before
+	}
+	err := conformance.steps(testCase)
+	if err == nil && testCase.Watch {
+		conformance.blind = conformance.watch()
+	}
+	if testCase.Left != "" || testCase.Keep || err != nil {
+		conformance.last = ""
+		return err
+	}
+	if !look {
+		return nil
+	}
+	before := conformance.last
+	if conformance.last, err = conformance.state(); err != nil {
+		return err
+	}
+	if left := difference(before, conformance.last); left != "" {
+		return fmt.Errorf("the guest isn't as it was: %s", left)
+	}
+	conformance.results.Compared++
+	return nil
+}
+
+// failing: something of it has to fail.
+func (testCase *testCase) failing() bool {
+	for i := range testCase.Steps {
+		if testCase.Steps[i].Fails != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// gone: after it there is nobody to ask.
+func (testCase *testCase) gone() bool {
+	for _, method := range testCase.Of {
+		if method == "DestroySandbox" && !testCase.fails(method) {
+			return true
+		}
+	}
+	return false
+}
+
+func (conformance *conformance) runCase(suite *suite, testCase *testCase) {
+	section := conformance.results.section(suite.Section)
+	conformance.number++
+	name := fmt.Sprintf("%d - %s: %s", conformance.number, suite.Section, testCase.Name)
+	if reason := conformance.lacking(testCase); reason != "" {
+		section.Skipped++
+		conformance.results.skipped(testCase, reason)
+		fmt.Printf("ok %s # skip %s\n", name, reason)
+		return
+	}
+	started := time.Now()
+	if err := conformance.compared(testCase); err != nil {
+		section.Failed++
+		fmt.Printf("not ok %s\n# %s\n", name, strings.ReplaceAll(err.Error(), "\n", "\n# "))
+		return
+	}
+	section.Passed++
+	conformance.results.passed(testCase)
+	fmt.Printf("ok %s\n", name)
+	if os.Getenv("INTEROP_TIMES") != "" {
+		fmt.Printf("# %s\n", time.Since(started).Round(time.Millisecond))
+	}
+}
+
+// known: a method that there isn't would be shown by nothing.
+func known(suites []*suite, protos *protos) error {
+	methods := " " + strings.Join(protos.methods(), " ") + " "
+	for _, suite := range suites {
+		for i := range suite.Cases {
+			for _, method := range suite.Cases[i].Of {
+				if !strings.Contains(methods, " "+method+" ") {
+					return fmt.Errorf("%s: %s: there is no method %s", suite.file, suite.Cases[i].Name, method)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// conform runs the cases: TAP, with tables at the end.
+func conform(settings *settings, arguments []string) (int, error) {
+	conformance := &conformance{settings: settings, variables: variables{}, results: newResults()}
+	flags := flag.NewFlagSet("conform", flag.ExitOnError)
+	flags.Var(conformance.variables, "set", "NAME[=VALUE]: something that the agent under test has")
+	flags.StringVar(&conformance.rootfs, "rootfs", "", "a folder here that is sent as the containers' root")
+	saved := flags.String("results", "", "also write the results to this file")
+	only := flags.String("only", "", "only cases whose name this expression matches (and those that are kept)")
+	flags.Parse(arguments)
+	conformance.only = regexp.MustCompile(*only)
+	suites, err := loadSuites(flags.Args())
+	if err != nil {
+		return 0, err
+	}
+	if err := known(suites, settings.protos); err != nil {
+		return 0, err
+	}
+	fmt.Println("TAP version 13")
+	for _, suite := range suites {
+		for i := range suite.Cases {
+			testCase := &suite.Cases[i]
+			if testCase.Keep || conformance.only.MatchString(suite.Section+": "+testCase.Name) {
+				conformance.runCase(suite, testCase)
+			}
+		}
+	}
+	fmt.Printf("1..%d\n", conformance.number)
+	conformance.results.print(os.Stdout, settings.protos.methods())
+	if *saved != "" {
+		if err := conformance.results.save(*saved); err != nil {
+			return 0, err
+		}
+	}
+	for _, count := range conformance.results.Sections {
+		if count.Failed > 0 {
+			return 1, nil
+		}
+	}
+	return 0, nil
+}
