@@ -41,13 +41,13 @@ static bool is_plain(const char *text)
 	return true;
 }
 
-/* One sample; `label`, beside that of the item, may be NULL. */
+/* One sample; `label`, beside that of the item, may be empty. */
 static void put_item(FILE *file, const char *name, const char *label, const char *of, const char *item, const char *value)
 {
-	if (!is_plain(item) || !isdigit((unsigned char)*value) || (label && !is_plain(of)))
+	if (!is_plain(item) || !isdigit((unsigned char)*value) || !is_plain(of))
 		return;
 	fprintf(file, "kata_%s{", name);
-	if (label)
+	if (*label)
 		fprintf(file, "%s=\"%s\",", label, of);
 	fprintf(file, "item=\"%s\"} %s\n", item, value);
 }
@@ -120,7 +120,7 @@ static void write_agent_stat(FILE *file, pid_t agent)
 	put_gauge(file, "agent_total_rss", "Resident memory of the agent, in bytes.",
 		  (double)strtoull(words[RSS], NULL, 10) * (double)sysconf(_SC_PAGESIZE));
 	metrics_family(file, "agent_proc_stat", "gauge", "Processor time of the agent and its children, in ticks.");
-	put_items(file, "agent_proc_stat", NULL, NULL, "utime stime cutime cstime", words + UTIME, 4);
+	put_items(file, "agent_proc_stat", "", "", "utime stime cutime cstime", words + UTIME, 4);
 }
 
 static void put_status(FILE *file, char **words, size_t count)
@@ -132,7 +132,7 @@ static void put_status(FILE *file, char **words, size_t count)
 			continue;
 		for (char *letter = words[0]; *letter; letter++)
 			*letter = (char)tolower((unsigned char)*letter);
-		put_item(file, "agent_proc_status", NULL, NULL, words[0], words[1]);
+		put_item(file, "agent_proc_status", "", "", words[0], words[1]);
 		return;
 	}
 }
@@ -140,7 +140,7 @@ static void put_status(FILE *file, char **words, size_t count)
 static void put_io(FILE *file, char **words, size_t count)
 {
 	if (count > 1)
-		put_item(file, "agent_io_stat", NULL, NULL, words[0], words[1]);
+		put_item(file, "agent_io_stat", "", "", words[0], words[1]);
 }
 
 /* The guest ---------------------------------------------------------------------------------------------------- */
@@ -149,13 +149,13 @@ static void put_load(FILE *file, char **words, size_t count)
 {
 	char *tasks[] = {count > 3 ? words[3] : "", NULL};
 
-	put_items(file, "guest_load", NULL, NULL, "load1 load5 load15", words, count);
+	put_items(file, "guest_load", "", "", "load1 load5 load15", words, count);
 	tasks[1] = strchr(tasks[0], '/');
 	if (!tasks[1])
 		return;
 	*tasks[1]++ = '\0';
 	metrics_family(file, "guest_tasks", "gauge", "Threads of the guest: those that run, and all.");
-	put_items(file, "guest_tasks", NULL, NULL, "cur max", tasks, array_size(tasks));
+	put_items(file, "guest_tasks", "", "", "cur max", tasks, array_size(tasks));
 }
 
 static void put_cpu(FILE *file, char **words, size_t count)
@@ -177,7 +177,7 @@ static void put_cpu(FILE *file, char **words, size_t count)
 static void put_vm(FILE *file, char **words, size_t count)
 {
 	if (count > 1)
-		put_item(file, "guest_vm_stat", NULL, NULL, words[0], words[1]);
+		put_item(file, "guest_vm_stat", "", "", words[0], words[1]);
 }
 
 /* The two lines of headings have no numbers. */
@@ -230,7 +230,7 @@ static void put_memory(FILE *file, char **words, size_t count)
 	metrics_item_name(words[0], item, sizeof(item));
 	snprintf(value, sizeof(value), "%" PRIu64,
 		 (uint64_t)strtoull(words[1], NULL, 10) * (count > 2 && strcmp(words[2], "kB") == 0 ? KIBIBYTE : 1));
-	put_item(file, "guest_meminfo", NULL, NULL, item, value);
+	put_item(file, "guest_meminfo", "", "", item, value);
 }
 
 static const struct {
