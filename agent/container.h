@@ -49,7 +49,7 @@ struct container {
 	struct job device_job;
 	/* UpdateContainer, PauseContainer, ResumeContainer, SIGKILL to all: one after the other (container_change.c). */
 	bool paused;
-	const Grpc__LinuxResources *resources; /* that were asked for last; NULL: none */
+	const Grpc__LinuxResources *resources; /* the last that named processors, or the spec's (OnlineCPUMem); NULL: none */
 	struct arena resources_arena;	       /* holds them, where they are from an UpdateContainer */
 	struct job change;
 	const ProtobufCMessage *change_request; /* that is carried out */

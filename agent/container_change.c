@@ -87,7 +87,12 @@ static void note_result(struct container *container, struct error *error)
 	if (error->number)
 		return;
 	if (change == UPDATE) {
-		container->resources = ((const Grpc__UpdateContainerRequest *)container->change_request)->resources;
+		const Grpc__LinuxResources *resources =
+			((const Grpc__UpdateContainerRequest *)container->change_request)->resources;
+
+		if (!resources->cpu || !*resources->cpu->cpus)
+			return;
+		container->resources = resources;
 		arena_free(&container->resources_arena);
 		arena_move(&container->resources_arena, &container->change_arena);
 		return;

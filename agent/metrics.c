@@ -14,6 +14,7 @@
 #define NAME_SIZE 64
 #define WORDS_MAX 64
 #define KIBIBYTE 1024
+#define CPU_TIMES 10
 
 static uint64_t ticks_per_second(void)
 {
@@ -40,17 +41,30 @@ static bool is_plain(const char *text)
 	return true;
 }
 
-static void put_item(FILE *file, const char *name, const char *item, const char *value)
+/* One sample; `label`, beside that of the item, may be empty. */
+static void put_item(FILE *file, const char *name, const char *label, const char *of, const char *item, const char *value)
 {
-	if (is_plain(item) && isdigit((unsigned char)*value))
-		fprintf(file, "kata_%s{item=\"%s\"} %s\n", name, item, value);
+	if (!is_plain(item) || !isdigit((unsigned char)*value) || !is_plain(of))
+		return;
+	fprintf(file, "kata_%s{", name);
+	if (*label)
+		fprintf(file, "%s=\"%s\",", label, of);
+	fprintf(file, "item=\"%s\"} %s\n", item, value);
 }
 
-static void put_item_of(FILE *file, const char *name, const char *label, const char *of, const char *item,
-			const char *value)
+/* A value for each of `items`, names with a space between; as many as there are. */
+static void put_items(FILE *file, const char *name, const char *label, const char *of, const char *items, char **values,
+		      size_t count)
 {
-	if (is_plain(of) && isdigit((unsigned char)*value))
-		fprintf(file, "kata_%s{%s=\"%s\",item=\"%s\"} %s\n", name, label, of, item, value);
+	char item[NAME_SIZE];
+
+	for (size_t i = 0; *items && i < count; i++) {
+		size_t length = strcspn(items, " ");
+
+		snprintf(item, sizeof(item), "%.*s", (int)length, items);
+		put_item(file, name, label, of, item, values[i]);
+		items += length + (items[length] == ' ');
+	}
 }
 
 /* The words of a line, which is cut into them. The count. */
@@ -89,7 +103,6 @@ enum { UTIME = 11, STIME, CUTIME, CSTIME, THREADS = 17, VSIZE = 20, RSS };
 
 static void write_agent_stat(FILE *file, pid_t agent)
 {
-	static const char *const items[] = {"utime", "stime", "cutime", "cstime"};
 	char path[32], text[1024], *words[WORDS_MAX + 1] = {0}, *end;
 	FILE *source;
 
@@ -107,8 +120,7 @@ static void write_agent_stat(FILE *file, pid_t agent)
 	put_gauge(file, "agent_total_rss", "Resident memory of the agent, in bytes.",
 		  (double)strtoull(words[RSS], NULL, 10) * (double)sysconf(_SC_PAGESIZE));
 	metrics_family(file, "agent_proc_stat", "gauge", "Processor time of the agent and its children, in ticks.");
-	for (size_t i = 0; i < array_size(items); i++)
-		put_item(file, "agent_proc_stat", items[i], words[UTIME + i]);
+	put_items(file, "agent_proc_stat", "", "", "utime stime cutime cstime", words + UTIME, 4);
 }
 
 static void put_status(FILE *file, char **words, size_t count)
@@ -120,7 +132,7 @@ static void put_status(FILE *file, char **words, size_t count)
 			continue;
 		for (char *letter = words[0]; *letter; letter++)
 			*letter = (char)tolower((unsigned char)*letter);
-		put_item(file, "agent_proc_status", words[0], words[1]);
+		put_item(file, "agent_proc_status", "", "", words[0], words[1]);
 		return;
 	}
 }
@@ -128,70 +140,63 @@ static void put_status(FILE *file, char **words, size_t count)
 static void put_io(FILE *file, char **words, size_t count)
 {
 	if (count > 1)
-		put_item(file, "agent_io_stat", words[0], words[1]);
+		put_item(file, "agent_io_stat", "", "", words[0], words[1]);
 }
 
 /* The guest ---------------------------------------------------------------------------------------------------- */
 
 static void put_load(FILE *file, char **words, size_t count)
 {
-	static const char *const items[] = {"load1", "load5", "load15"};
-	char *most;
+	char *tasks[] = {count > 3 ? words[3] : "", NULL};
 
-	for (size_t i = 0; count > 3 && i < array_size(items); i++)
-		put_item(file, "guest_load", items[i], words[i]);
-	if (count <= 3 || !(most = strchr(words[3], '/')))
+	put_items(file, "guest_load", "", "", "load1 load5 load15", words, count);
+	tasks[1] = strchr(tasks[0], '/');
+	if (!tasks[1])
 		return;
-	*most++ = '\0';
+	*tasks[1]++ = '\0';
 	metrics_family(file, "guest_tasks", "gauge", "Threads of the guest: those that run, and all.");
-	put_item(file, "guest_tasks", "cur", words[3]);
-	put_item(file, "guest_tasks", "max", most);
+	put_items(file, "guest_tasks", "", "", "cur max", tasks, array_size(tasks));
 }
 
 static void put_cpu(FILE *file, char **words, size_t count)
 {
-	static const char *const items[] = {"user", "nice",    "system", "idle",  "iowait",
-					    "irq",  "softirq", "steal",  "guest", "guest_nice"};
-	char value[NAME_SIZE];
+	char numbers[CPU_TIMES][NAME_SIZE], *values[CPU_TIMES];
+	size_t times = 0;
 
 	if (strncmp(words[0], "cpu", 3) != 0)
 		return;
-	for (size_t i = 0; i < array_size(items) && i + 1 < count; i++) {
-		snprintf(value, sizeof(value), "%" PRIu64, (uint64_t)strtoull(words[i + 1], NULL, 10) * 1000 / ticks_per_second());
-		put_item_of(file, "guest_cpu_time", "cpu", words[0][3] ? words[0] + 3 : "total", items[i], value);
+	for (; times < CPU_TIMES && times + 1 < count; times++) {
+		values[times] = numbers[times];
+		snprintf(values[times], NAME_SIZE, "%" PRIu64,
+			 (uint64_t)strtoull(words[times + 1], NULL, 10) * 1000 / ticks_per_second());
 	}
+	put_items(file, "guest_cpu_time", "cpu", words[0][3] ? words[0] + 3 : "total",
+		  "user nice system idle iowait irq softirq steal guest guest_nice", values, times);
 }
 
 static void put_vm(FILE *file, char **words, size_t count)
 {
 	if (count > 1)
-		put_item(file, "guest_vm_stat", words[0], words[1]);
+		put_item(file, "guest_vm_stat", "", "", words[0], words[1]);
 }
 
+/* The two lines of headings have no numbers. */
 static void put_interface(FILE *file, char **words, size_t count)
 {
-	static const char *const items[] = {
-		"recv_bytes",	"recv_packets",	   "recv_errs",	     "recv_drop",    "recv_fifo",  "recv_frame",
-		"recv_compressed", "recv_multicast", "sent_bytes",   "sent_packets", "sent_errs",  "sent_drop",
-		"sent_fifo",	"sent_colls",	   "sent_carrier",   "sent_compressed",
-	};
-
-	/* The two lines of headings have no numbers. */
-	for (size_t i = 0; i < array_size(items) && i + 1 < count; i++)
-		put_item_of(file, "guest_netdev_stat", "interface", words[0], items[i], words[i + 1]);
+	put_items(file, "guest_netdev_stat", "interface", words[0],
+		  "recv_bytes recv_packets recv_errs recv_drop recv_fifo recv_frame recv_compressed recv_multicast "
+		  "sent_bytes sent_packets sent_errs sent_drop sent_fifo sent_colls sent_carrier sent_compressed",
+		  words + 1, count - 1);
 }
 
 static void put_disk(FILE *file, char **words, size_t count)
 {
-	static const char *const items[] = {
-		"reads",	  "merged",	      "sectors_read",	  "time_reading",    "writes",
-		"writes_merged",  "sectors_written",  "time_writing",	  "in_progress",     "time_in_progress",
-		"weighted_time_in_progress", "discards", "discards_merged", "sectors_discarded", "time_discarding",
-		"flushes",	  "time_flushing",
-	};
-
-	for (size_t i = 0; i < array_size(items) && i + 3 < count; i++)
-		put_item_of(file, "guest_diskstat", "disk", words[2], items[i], words[i + 3]);
+	if (count > 3)
+		put_items(file, "guest_diskstat", "disk", words[2],
+			  "reads merged sectors_read time_reading writes writes_merged sectors_written time_writing "
+			  "in_progress time_in_progress weighted_time_in_progress discards discards_merged "
+			  "sectors_discarded time_discarding flushes time_flushing",
+			  words + 3, count - 3);
 }
 
 void metrics_item_name(const char *name, char *item, size_t size)
@@ -225,7 +230,7 @@ static void put_memory(FILE *file, char **words, size_t count)
 	metrics_item_name(words[0], item, sizeof(item));
 	snprintf(value, sizeof(value), "%" PRIu64,
 		 (uint64_t)strtoull(words[1], NULL, 10) * (count > 2 && strcmp(words[2], "kB") == 0 ? KIBIBYTE : 1));
-	put_item(file, "guest_meminfo", item, value);
+	put_item(file, "guest_meminfo", "", "", item, value);
 }
 
 static const struct {

@@ -126,7 +126,7 @@ void oom_look(struct oom_watch *watch)
 	if (kills <= known)
 		return;
 	watch->kills = kills;
-	log_warning("%llu OOM kills in container %s", (unsigned long long)(kills - known), watch->id);
+	log_warning("OOM kills in container %s: %llu", watch->id, (unsigned long long)(kills - known));
 	add(watch->events, watch->id, kills - known);
 }
 

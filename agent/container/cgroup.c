@@ -86,8 +86,8 @@ static void find_guest_disks(struct cgroup_tree *tree)
 {
 	struct stat stat;
 	char path[64], text[32];
-	char *minor;
-	unsigned long major;
+	char *rest;
+	unsigned long number;
 
 	if (lstat("/", &stat) < 0 || major(stat.st_dev) == 0)
 		return;
@@ -95,9 +95,9 @@ static void find_guest_disks(struct cgroup_tree *tree)
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/../dev", major(stat.st_dev), minor(stat.st_dev));
 	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) <= 0)
 		return;
-	major = strtoul(text, &minor, 10);
-	if (*minor == ':')
-		tree->guest_disks[1] = makedev(major, strtoul(minor + 1, NULL, 10));
+	number = strtoul(text, &rest, 10);
+	if (*rest == ':')
+		tree->guest_disks[1] = makedev(number, strtoul(rest + 1, NULL, 10));
 }
 
 int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)

@@ -109,7 +109,6 @@ measured()
 	(($(stat_of cpu_stats.throttling_data.throttled_periods) > 0))
 	(($(stat_of cpu_stats.throttling_data.periods) >= $(stat_of cpu_stats.throttling_data.throttled_periods)))
 	(($(stat_of cpu_stats.throttling_data.throttled_time) > 1000000))
-	(($(stat_of cpu_stats.cpu_usage.usage_in_usermode) > 0))
 	remove
 }
 

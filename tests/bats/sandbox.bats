@@ -3,7 +3,12 @@
 
 load helpers
 
-setup() { agent_start --no-sandbox; }
+setup()
+{
+	# Longer than the one test that waits for a device's absence has patience.
+	VM_APPEND=agent.hotplug_timeout=60
+	agent_start --no-sandbox
+}
 teardown() { agent_stop; }
 
 # Each test has an agent of its own.

@@ -82,6 +82,35 @@ blob()
 	remove
 }
 
+@test "a connection that is dropped in the middle of reads takes no byte along" {
+	resident
+	execute --detach --stdin -- cat
+	local name="\"container_id\": \"$id\", \"exec_id\": \"e1\""
+	for i in {1..20}; do
+		# Three reads are open when it goes; what comes then is for the next one.
+		agentctl script >/dev/null <<-END || true
+			&one ReadStdout {$name, "len": 100}
+			&two ReadStdout {$name, "len": 1}
+			&three ReadStdout {$name, "len": 100}
+			check Health.Check {}
+			close
+		END
+		agentctl WriteStdin "{$name, \"data\": \"$(echo "line $i" | base64)\"}" >/dev/null
+		agentctl ReadStdout "{$name, \"len\": 100}" | jq -r .data | base64 -d
+	done >"$BATS_TEST_TMPDIR/read"
+	cmp "$BATS_TEST_TMPDIR/read" <(seq -f 'line %g' 20)
+	remove
+}
+
+@test "a stream that a connection carries isn't read by calls" {
+	resident
+	execute --io connections -- sh -c 'echo up; sleep 1000' >"$BATS_TEST_TMPDIR/out" 3>&- &
+	timeout 20 grep -qm 1 up <(tail -n +1 -F "$BATS_TEST_TMPDIR/out" 2>/dev/null)
+	fails 1 "INTERNAL: cannot get stream reader" agentctl ReadStdout "{\"container_id\": \"$id\", \"exec_id\": \"e1\", \"len\": 1}"
+	remove
+	wait $! || true
+}
+
 @test "a stream of nobody is an error" {
 	fails 1 INVALID_ARGUMENT agentctl ReadStdout '{"container_id": "nobody", "len": 1}'
 	resident
