@@ -92,6 +92,57 @@ stat_of()
 	remove
 }
 
+# measured RESOURCES: a resident container with these; its id is $id.
+measured()
+{
+	id=r$BATS_TEST_NUMBER
+	# shellcheck disable=SC2046
+	agentctl run --id "$id" $(root_options) --print -- sleep 1000000 |
+		jq -c ".OCI.Linux.Resources = $1" >"$BATS_TEST_TMPDIR/request"
+	agentctl run --request "$BATS_TEST_TMPDIR/request" --detach
+}
+
+@test "throttling is counted, in nanoseconds" {
+	measured '{CPU: {Quota: 2000, Period: 100000}}'
+	[[ $(stat_of cpu_stats.throttling_data.throttled_time) -ge 0 ]]
+	execute -- sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); done'
+	(($(stat_of cpu_stats.throttling_data.throttled_periods) > 0))
+	(($(stat_of cpu_stats.throttling_data.periods) >= $(stat_of cpu_stats.throttling_data.throttled_periods)))
+	(($(stat_of cpu_stats.throttling_data.throttled_time) > 1000000))
+	(($(stat_of cpu_stats.cpu_usage.usage_in_usermode) > 0))
+	remove
+}
+
+@test "a limit that was met is counted; the map has the kernel's own figures" {
+	measured '{Memory: {Limit: 16777216}}'
+	run execute -- tail /dev/zero
+	[[ $status -eq 137 ]]
+	(($(stat_of memory_stats.usage.failcnt) > 0))
+	(($(stat_of memory_stats.usage.max_usage) > 12 << 20))
+	(($(stat_of memory_stats.stats.pgfault) > 0))
+	(($(stat_of memory_stats.kernel_usage.usage) > 0))
+	[[ $(agentctl StatsContainer "{\"container_id\": \"$id\"}" | jq .cgroup_stats.memory_stats.use_hierarchy) == \
+		$([[ $place == vm ]] && echo false || echo true) ]]
+	remove
+}
+
+@test "what a container reads from a disk is counted, by device" {
+	[[ $place == vm ]] || skip "its root is no disk here"
+	measured '{}'
+	# The number of the first virtio disk is one of the dynamic ones.
+	[[ $(agentctl StatsContainer "{\"container_id\": \"$id\"}" | jq -r '.cgroup_stats.blkio_stats.io_service_bytes_recursive[]
+		| select(.op == "read" and (.value | tonumber) > 0) | "\(.major):\(.minor)"') == 25[0-9]:0 ]]
+	remove
+}
+
+@test "huge pages are counted by their size" {
+	[[ $place == vm ]] || skip "this machine doesn't count them by cgroups"
+	measured '{}'
+	[[ $(agentctl StatsContainer "{\"container_id\": \"$id\"}" | jq -c '.cgroup_stats.hugetlb_stats["2MB"]') == \
+		'{"usage":"0","max_usage":"0","failcnt":"0"}' ]]
+	remove
+}
+
 @test "StatsContainer of a container that there isn't" {
 	fails 1 INVALID_ARGUMENT agentctl StatsContainer '{"container_id": "nobody"}'
 }

@@ -45,7 +45,7 @@ value()
 	[[ $(value 'kata_guest_cpu_time{cpu="0",item="user"}') -ge 0 ]]
 	(($(value 'kata_guest_cpu_time{cpu="total",item="idle"}') > 0))
 	[[ $(value 'kata_guest_netdev_stat{interface="lo",item="recv_bytes"}') -ge 0 ]]
-	[[ $(value 'kata_guest_vm_stat{item="pgfault"}') -gt 0 ]]
+	[[ $(value 'kata_guest_vm_stat{item="nr_free_pages"}') -gt 0 ]]
 	[[ $(value 'kata_guest_load{item="load15"}') ]]
 	[[ $(value 'kata_guest_tasks{item="max"}') -gt 1 ]]
 }

@@ -53,7 +53,8 @@ with()
 	is 1 container -- sh -c 'echo $$'
 	run edited '.sandbox_pidns = true' -- sh -c 'ps; test $$ != 1'
 	[[ $status -eq 0 && $output == *"sleep 1000"* ]]
-	agentctl CreateContainer "$(request -- true | jq -c '.container_id = "second"')"
+	# shellcheck disable=SC2046
+	agentctl CreateContainer "$(agentctl run --id second $(root_options) --print -- true)"
 	id=$first
 	remove
 	fails 125 "INTERNAL: Sandbox does not have sandbox_pidns" edited '.sandbox_pidns = true' -- true

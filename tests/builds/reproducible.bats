@@ -18,7 +18,8 @@ setup_file()
 		local cache=${XDG_CACHE_HOME:-$HOME/.cache}/nacre
 		export XDG_CACHE_HOME=$BATS_FILE_TMPDIR/cache
 		mkdir -p "$XDG_CACHE_HOME/nacre"
-		ln -s "$cache/source" "$cache/apt" "$XDG_CACHE_HOME/nacre/"
+		cp -a --reflink=auto "$cache/source" "$XDG_CACHE_HOME/nacre/"
+		ln -s "$cache/apt" "$XDG_CACHE_HOME/nacre/"
 	fi
 	(umask 077 && cd "$OTHER" && TZ=Asia/Tokyo TMPDIR=$BATS_FILE_TMPDIR make -j"$(nproc)" programs images \
 		${NACRE_TEST_FULL:+kernel} >"$BATS_FILE_TMPDIR/log" 2>&1 3>&-) || { tail -n 30 "$BATS_FILE_TMPDIR/log"; false; }

@@ -164,8 +164,8 @@ static void invoke_waits_for_the_answer(void **state)
 	health.methods = one_method;
 	assert_true(ttrpc_client_invoke(client, &grpc__health__descriptor, "Version", &request.base, 0, &response, &code,
 					&error) < 0);
-	assert_int_equal(code, TTRPC_UNIMPLEMENTED);
-	assert_non_null(strstr(error.text, "Version method"));
+	assert_int_equal(code, TTRPC_NOT_FOUND);
+	assert_non_null(strstr(error.text, "/grpc.Health/Version is not supported"));
 	ttrpc_client_free(client);
 }
 
@@ -396,6 +396,28 @@ static void send_much(int fd, size_t length)
 	}
 }
 
+static void an_oversized_response_is_refused_instead(void **state)
+{
+	Grpc__VersionCheckResponse response = GRPC__VERSION_CHECK_RESPONSE__INIT;
+	struct ttrpc_client *client = ttrpc_client_new(&loop, dial());
+	char *text = malloc(TTRPC_BODY_MAX + 1);
+
+	(void)state;
+	memset(text, 'x', TTRPC_BODY_MAX);
+	text[TTRPC_BODY_MAX] = '\0';
+	response.agent_version = text;
+	call(client, "Version", 0, &answers[0]);
+	until(kept);
+	ttrpc_call_reply(kept, &response.base);
+	call(client, "Check", 0, &answers[1]);
+	until(answers[1].count);
+	assert_int_equal(answers[0].code, TTRPC_INVALID_ARGUMENT);
+	assert_string_equal(answers[0].message, "the response is larger than 4 MiB");
+	assert_int_equal(answers[1].code, TTRPC_OK);
+	free(text);
+	ttrpc_client_free(client);
+}
+
 static void an_oversized_frame_is_drained_and_refused(void **state)
 {
 	static const uint32_t lengths[] = {TTRPC_BODY_MAX + 1, 3 * TTRPC_BODY_MAX};
@@ -523,6 +545,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(wrong_requests_are_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_frame_byte_by_byte_is_a_frame, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_cut_frame_ends_its_connection_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_oversized_response_is_refused_instead, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_oversized_frame_is_drained_and_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_largest_frame_is_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_request_s_deadline_is_kept_by_the_server, set_up, tear_down),
