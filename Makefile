@@ -382,7 +382,7 @@ test-full: ## all tests, with what takes too long for each change repeated as of
 # cppcheck takes what cleanup attributes free for leaks, members of a compound literal for variables, and addresses in
 # initializers for reads (gcc warns of those that are).
 lint: ## shellcheck and cppcheck
-	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* packaging/* tests/deb/* .ci/run)
+	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* packaging/* tests/deb/* tests/interop/run .ci/run)
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. lib init agent proxy runtime
 

@@ -98,7 +98,8 @@ func sendFile(client *client, path, to string, entry fs.DirEntry) error {
 // container `watcher`, which has the guest's own /proc, with the right to look into it, and its /run and cgroups below
 // /guest.
 
-const watcherEdit = `.OCI.Mounts |= map(if .destination == "/proc" then .type = "bind" | .source = "/proc" | .options = ["bind"] else . end)
+const watcherEdit = `.OCI.Mounts |= map(if .destination == "/proc" then
+		.type = "bind" | .source = "/proc" | .options = ["bind"] else . end)
 	| .OCI.Mounts += [
 		{destination: "/guest/run", type: "bind", source: "/run", options: ["rbind", "rslave"]},
 		{destination: "/guest/sys/fs/cgroup", type: "bind", source: "/sys/fs/cgroup", options: ["rbind", "ro"]}]
