@@ -23,7 +23,7 @@
 #define SECONDS_MAX INT32_MAX
 #define FILE_SIZE_MAX 65536
 
-static const char prefix[] = "agent.";
+#define PREFIX "agent."
 
 /* Values ------------------------------------------------------------------------------------------------------- */
 
@@ -222,7 +222,7 @@ static void *field_of(struct agent_config *config, const struct setting *setting
 
 static const char *key_of(const struct setting *setting)
 {
-	return setting->key ? setting->key : setting->parameter + sizeof(prefix) - 1;
+	return setting->key ? setting->key : setting->parameter + sizeof(PREFIX) - 1;
 }
 
 /* The kernel's command line ------------------------------------------------------------------------------------ */

@@ -147,3 +147,30 @@ lines_until() { "${log[@]}" "$1" </dev/null; }
 	fails 125 "/dev/vdz" edited '.storages += [{driver: "mmioblk", source: "/dev/vdz", fstype: "ext4", mount_point: "/run/none"}]' \
 		-- true
 }
+
+@test "an abstract socket is an address as well; tcp is refused" {
+	[[ $place == local ]] || skip "an agent's options are for a process here"
+	local address=unix://@nacre-tests-$$ agent status=0
+	guarded nacre-agent --listen "$address" >/dev/null 2>&1 3>&- &
+	agent=$!
+	agentctl --address "$address" --timeout 60s wait-ready || status=$?
+	kill "$agent"
+	wait "$agent" || status=$?
+	[[ $status -eq 0 ]]
+	fails 1 "tcp:// isn't served" guarded nacre-agent --listen tcp://127.0.0.1:1
+}
+
+# The last one: it takes the sandbox along.
+@test "the agent dies and is started again: the reader of its log stays connected" {
+	"${log[@]}" </dev/null >"$BATS_TEST_TMPDIR/log" 3>&- &
+	local reader=$!
+	failure before
+	timeout 60 grep -qm 1 "container before" <(tail -n +1 -f "$BATS_TEST_TMPDIR/log")
+	# A shell's parent is what copies, and the parent of that is the agent.
+	# shellcheck disable=SC2016
+	printf 'kill -9 $(cut -d " " -f 4 /proc/$PPID/stat)\n' >"$BATS_TEST_TMPDIR/typed"
+	"${console[@]}" <"$BATS_TEST_TMPDIR/typed" >/dev/null
+	timeout 60 grep -qm 1 "listening on" <(tail -n +1 -f "$BATS_TEST_TMPDIR/log" | sed -u '1,/container before/d')
+	is '{"status":"SERVING"}' agentctl Health.Check
+	kill "$reader"
+}
