@@ -90,7 +90,7 @@ held()
 # minding SCRIPT: a detached exec which says, by a line to /tmp/minds, that its trap is set; its id is $minder.
 minding()
 {
-	execute -- mkfifo /tmp/minds
+	execute -- sh -c 'rm -f /tmp/minds; mkfifo /tmp/minds'
 	execute --detach -- sh -c "$1"
 	minder=e$executed
 	execute -- cat /tmp/minds
