@@ -50,7 +50,8 @@ static void release_pid_namespace(struct sandbox *sandbox)
 	rmdir(SHARED_PROCFS);
 }
 
-static void container_free(struct container *container)
+/* Takes it out of the sandbox. */
+static void leave(struct container *container)
 {
 	struct container **link = &container->sandbox->containers;
 
@@ -59,6 +60,10 @@ static void container_free(struct container *container)
 	*link = container->next;
 	if (container->owns_pid_namespace)
 		release_pid_namespace(container->sandbox);
+}
+
+static void container_free(struct container *container)
+{
 	container->init = NULL;
 	while (container->processes)
 		process_free(container->processes);
@@ -76,6 +81,8 @@ static void finish_when_quiet(struct container *container)
 	for (struct process *process = container->processes; process; process = process->next)
 		if (process_alive(process))
 			return;
+	/* Before the answer: whoever gets it finds nothing of the container any more. */
+	leave(container);
 	container->removed(container, NULL);
 	container_free(container);
 }
