@@ -48,7 +48,8 @@ static void release_pid_namespace(struct sandbox *sandbox)
 	sandbox->had_container = sandbox->containers != NULL;
 }
 
-static void container_free(struct container *container)
+/* Takes it out of the sandbox. */
+static void leave(struct container *container)
 {
 	struct container **link = &container->sandbox->containers;
 
@@ -57,6 +58,10 @@ static void container_free(struct container *container)
 	*link = container->next;
 	if (container->owns_pid_namespace)
 		release_pid_namespace(container->sandbox);
+}
+
+static void container_free(struct container *container)
+{
 	container->init = NULL;
 	while (container->processes)
 		process_free(container->processes);
@@ -80,6 +85,8 @@ static void finish_when_quiet(struct container *container)
 		umount2(SHARED_PROCFS, MNT_DETACH);
 		rmdir(SHARED_PROCFS);
 	}
+	/* Before the answer: whoever gets it finds nothing of the container any more. */
+	leave(container);
 	container->removed(container, NULL);
 	container_free(container);
 }
