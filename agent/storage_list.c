@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/storage/made.h"
 #include "agent/storage/options.h"
 #include "lib/cleanup.h"
 
@@ -254,29 +255,40 @@ void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, si
 
 /* Jobs --------------------------------------------------------------------------------------------------------- */
 
-/* Unmounts those that we have mounted, the last one first. */
-static void undo(const struct storage_list *list, const bool *ours, size_t count)
+/* What this job has made of a storage: the mount, and what of its mount point wasn't there. */
+struct step {
+	bool mounted;
+	size_t kept;
+};
+
+/* Takes back what we have made, the last one first. */
+static void undo(const struct storage_list *list, const struct step *steps, size_t count)
 {
-	while (count-- > 0)
-		if (ours[count])
-			storage_remove(&list->requests[count], NULL);
+	while (count-- > 0) {
+		if (!steps[count].mounted)
+			continue;
+		storage_remove(&list->requests[count], NULL);
+		made_remove(list->requests[count].mount_point, steps[count].kept);
+	}
 }
 
 int storage_list_mount(const void *argument, struct job_result *result)
 {
 	const struct storage_list *list = argument;
-	cleanup_free bool *ours = calloc(list->count + 1, sizeof(*ours));
+	cleanup_free struct step *steps = calloc(list->count + 1, sizeof(*steps));
 
-	if (!ours)
+	if (!steps)
 		return error_errno(&result->error, ENOMEM, "mount storages");
 	for (size_t i = 0; i < list->count; i++) {
-		int status = storage_mount(&list->requests[i], &result->error);
+		int status;
 
+		steps[i].kept = made_existing(list->requests[i].mount_point);
+		status = storage_mount(&list->requests[i], &result->error);
 		if (status < 0) {
-			undo(list, ours, i);
+			undo(list, steps, i);
 			return error_wrap(&result->error, "storage %s", list->requests[i].mount_point);
 		}
-		ours[i] = status == 0;
+		steps[i].mounted = status == 0;
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 #define OVERLAY_READ_WRITE "io.katacontainers.fs-opt.overlay-rw"
 #define OVERLAY_CREATE_DIRECTORY "io.katacontainers.volume.overlayfs.create_directory"
 #define CONTAINER_DIRECTORY "/run/kata-containers"
+#define FOLDERS_MAX 16
 
 /* Adds the folders of a writable overlay to its options. */
 static int add_upper(struct mount_options *options, const char *upper, const char *work, struct error *error)
@@ -27,48 +28,66 @@ static int add_upper(struct mount_options *options, const char *upper, const cha
 
 /* The folders that an overlay asks for, beside its mount point. */
 struct overlay_folders {
-	char paths[3][PATH_MAX]; /* upper and work, in the container's own; what driver options name; "": none */
-	size_t kept[3];		 /* how much of each was there before */
+	char upper[PATH_MAX], work[PATH_MAX]; /* in the container's own */
+	const char *paths[FOLDERS_MAX];	      /* these, and what driver options name */
+	size_t kept[FOLDERS_MAX];	      /* how much of each was there before */
+	size_t count, made;
 };
 
+/* The last one first, as one may be in another. */
 static void remove_folders(const struct overlay_folders *folders)
 {
-	for (size_t i = 0; i < array_size(folders->paths); i++)
-		made_remove(folders->paths[i], folders->kept[i]);
+	for (size_t i = folders->made; i > 0; i--)
+		made_remove(folders->paths[i - 1], folders->kept[i - 1]);
 }
 
 static int make_folders(struct overlay_folders *folders, struct error *error)
 {
 	int status = 0;
 
-	for (size_t i = 0; i < array_size(folders->paths); i++)
-		folders->kept[i] = made_existing(folders->paths[i]);
-	for (size_t i = 0; i < array_size(folders->paths) && status == 0; i++)
-		if (*folders->paths[i])
-			status = mount_make_directory(folders->paths[i], error);
+	while (folders->made < folders->count && status == 0) {
+		size_t next = folders->made++;
+
+		folders->kept[next] = made_existing(folders->paths[next]);
+		status = mount_make_directory(folders->paths[next], error);
+	}
 	return status;
+}
+
+/* Those that driver options name, as often as they do. */
+static int take_named(struct overlay_folders *folders, const struct storage_request *request, struct error *error)
+{
+	for (size_t i = 0; i < request->driver_option_count; i++) {
+		const char *word = request->driver_options[i];
+
+		if (strncmp(word, OVERLAY_CREATE_DIRECTORY "=", strlen(OVERLAY_CREATE_DIRECTORY "=")) != 0)
+			continue;
+		if (folders->count == FOLDERS_MAX)
+			return error_set(error, EINVAL, "more than %d folders for an overlay", FOLDERS_MAX);
+		folders->paths[folders->count++] = word + strlen(OVERLAY_CREATE_DIRECTORY "=");
+	}
+	return 0;
 }
 
 int driver_overlay(const struct storage_request *request, struct error *error)
 {
-	const char *directory = options_find(request->driver_options, request->driver_option_count,
-					     OVERLAY_CREATE_DIRECTORY);
 	struct storage_request overlay = *request;
 	struct overlay_folders folders = {0};
 	struct mount_options options;
 	int status = options_parse(&options, request->options, request->option_count, error);
 
-	if (status == 0 && directory &&
-	    snprintf(folders.paths[2], PATH_MAX, "%s", directory) >= PATH_MAX)
-		status = error_set(error, ENAMETOOLONG, OVERLAY_CREATE_DIRECTORY "=%.80s...", directory);
 	if (status == 0 && options_have(request->options, request->option_count, OVERLAY_READ_WRITE)) {
 		if (*request->container_id == '\0')
 			return error_set(error, EINVAL, "No container id in rw overlay");
-		snprintf(folders.paths[0], PATH_MAX, CONTAINER_DIRECTORY "/%s/upper", request->container_id);
-		snprintf(folders.paths[1], PATH_MAX, CONTAINER_DIRECTORY "/%s/work", request->container_id);
-		status = add_upper(&options, folders.paths[0], folders.paths[1], error);
+		snprintf(folders.upper, PATH_MAX, CONTAINER_DIRECTORY "/%s/upper", request->container_id);
+		snprintf(folders.work, PATH_MAX, CONTAINER_DIRECTORY "/%s/work", request->container_id);
+		folders.paths[folders.count++] = folders.upper;
+		folders.paths[folders.count++] = folders.work;
+		status = add_upper(&options, folders.upper, folders.work, error);
 		overlay.fstype = "overlay";
 	}
+	if (status == 0)
+		status = take_named(&folders, request, error);
 	if (status < 0)
 		return status;
 	status = make_folders(&folders, error);
