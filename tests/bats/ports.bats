@@ -170,7 +170,8 @@ lines_until() { "${log[@]}" "$1" </dev/null; }
 	# shellcheck disable=SC2016
 	printf 'kill -9 $(cut -d " " -f 4 /proc/$PPID/stat)\n' >"$BATS_TEST_TMPDIR/typed"
 	"${console[@]}" <"$BATS_TEST_TMPDIR/typed" >/dev/null
-	timeout 60 grep -qm 1 "listening on" <(tail -n +1 -f "$BATS_TEST_TMPDIR/log" | sed -u '1,/container before/d')
+	# tail ends with its reader alone.
+	timeout 60 awk '/container before/ {died = 1} died && /listening on/ {exit}' <(tail -n +1 -f "$BATS_TEST_TMPDIR/log")
 	is '{"status":"SERVING"}' agentctl Health.Check
 	kill "$reader"
 }
