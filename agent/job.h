@@ -24,15 +24,18 @@ struct job_result {
 
 struct job {
 	struct loop *loop;
-	pid_t pid; /* 0 while none is running */
+	pid_t pid;    /* 0 while none is running */
+	pid_t killed; /* the one before, which may not have ended yet; 0: there was none */
 	int report;
 	struct loop_source source;
 	struct loop_timer deadline;
+	uint64_t timeout;
 	void (*done)(struct job *job, struct job_result *result);
 	const char *what; /* for messages: "mount storages" */
 };
 
-/* Runs `work(argument, result)` in a child. It returns 0 or -errno with result->error filled; descriptors that it puts
+/* Runs `work(argument, result)` in a child. `job` is all zeros before its first use; one that was used, and killed, has an
+ * end first: the child waits for that before it works, and its time begins then. It returns 0 or -errno with result->error filled; descriptors that it puts
  * into result->fds are passed on. `done` is called once from the loop, with descriptors that are its own to close. A
  * child that dies or is late is an error of the job. `timeout` is in nanoseconds. 0, or -errno with
  * `error` filled and nothing started. */
@@ -40,7 +43,8 @@ int job_start(struct job *job, struct loop *loop, const char *what, uint64_t tim
 	      int (*work)(const void *argument, struct job_result *result), const void *argument,
 	      void (*done)(struct job *job, struct job_result *result), struct error *error);
 
-/* Kills a job that runs; `done` isn't called. */
+/* Kills a job that runs; `done` isn't called. It may end later, where it is in an I/O that nothing interrupts; nothing here
+ * waits for that. */
 void job_cancel(struct job *job);
 
 #endif

@@ -90,15 +90,16 @@ void rpc_run_job_then(struct ttrpc_call *call, const char *what, uint64_t timeou
 {
 	struct rpc_job *job = arena_alloc(&call->arena, sizeof(*job));
 	struct error error;
-	int status = job ? job_start(&job->job, call->server->loop, what, timeout, work, argument, job_done, &error) :
-			   error_errno(&error, ENOMEM, "%s", what);
+	int status = job ? 0 : error_errno(&error, ENOMEM, "%s", what);
 
+	if (status == 0) {
+		*job = (struct rpc_job){.call = call, .answer = answer};
+		status = job_start(&job->job, call->server->loop, what, timeout, work, argument, job_done, &error);
+	}
 	if (status < 0) {
 		rpc_fail(call, &error);
 		return;
 	}
-	job->call = call;
-	job->answer = answer;
 	call->handler_data = job;
 	call->cancelled = call_cancelled;
 }

@@ -47,16 +47,22 @@ plug() { vmm "{\"execute\": \"device_add\", \"arguments\": {\"id\": \"$1\", \"dr
 # unplug ID: until the guest has let go of it.
 unplug() { vmm "{\"execute\": \"device_del\", \"arguments\": {\"id\": \"$1\"}}" DEVICE_DELETED; }
 
+# mounting DRIVER SOURCE FSTYPE OPTIONS: the filter which gives a container that storage, below its /data.
+mounting()
+{
+	jq -rn --arg d "$1" --arg s "$2" --arg f "$3" --argjson o "$4" \
+		'{driver: $d, source: $s, fstype: $f, options: $o, mount_point: "/run/nacre/deep/point"} | ".storages += [\(.)]
+		| .OCI.Mounts += [{destination: \"/data\", type: \"bind\", source: \"/run/nacre/deep\", options: [\"rbind\"]}]"'
+}
+
 # mounted DRIVER SOURCE FSTYPE OPTIONS -- COMMAND...: a container with this storage at /data/point.
 mounted()
 {
-	local storage
+	local filter
 
-	storage=$(jq -cn --arg d "$1" --arg s "$2" --arg f "$3" --argjson o "$4" \
-		'{driver: $d, source: $s, fstype: $f, options: $o, mount_point: "/run/nacre/deep/point"}')
+	filter=$(mounting "${@:1:4}")
 	shift 4
-	edited ".storages += [$storage] | .OCI.Mounts += [{destination: \"/data\", type: \"bind\", source: \"/run/nacre/deep\",
-		options: [\"rbind\"]}]" "$@"
+	edited "$filter" "$@"
 }
 
 # given TYPE WHERE -- COMMAND...: a container with this device at /dev/data, which the host has as 8:16.
@@ -203,6 +209,17 @@ limit() { vmm "{\"execute\": \"qom-set\", \"arguments\": {\"path\": \"/objects/s
 	limit ''
 	wait $job
 	is $'checked\nchecked\nchecked\nchecked\nchecked\nanother ran\nfrom slow\nmounted' cat "$log"
+}
+
+@test "a caller that gives such a mount up is answered, and no Check waits for the rest of it" {
+	# Half a minute for the first block, which nothing interrupts.
+	limit '"iops-total": 1, "iops-size": 128'
+	is "1 type 2 DEADLINE_EXCEEDED: timeout" agentctl raw <<-END
+		call 1 2000000000 CreateContainer $(request -- true | jq -c "$(mounting scsi 5:0 ext4 '["ro"]')")
+		read
+	END
+	is '{"status":"SERVING"}' agentctl --timeout 15s Health.Check
+	limit ''
 }
 
 # passed TYPE OPTIONS FILTER -- COMMAND...: a container with the device behind port13, which is group 77 on the host and has
