@@ -1,7 +1,6 @@
 /* By writing to files of sysfs. */
 #include "agent/online.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/loop.h"
+#include "lib/match.h"
 
 #define CPUS "/sys/devices/system/cpu"
 #define MEMORY "/sys/devices/system/memory"
@@ -22,39 +22,29 @@
 #define TRIES 100
 #define TRY_INTERVAL (50 * LOOP_MILLISECOND)
 
-static void close_directory(DIR **directory)
+/* What is brought online, as long as `more` says so (NULL: all of it). */
+struct bringing {
+	bool (*more)(const void *wanted);
+	const void *wanted;
+	struct error *error;
+	int status; /* the last failure */
+};
+
+/* A file `online` that is off. The first processor has none. */
+static int bring(const char *path, void *data)
 {
-	if (*directory)
-		closedir(*directory);
-}
+	struct bringing *bringing = data;
+	char text[8];
+	int written;
 
-/* Writes "1" to the file `online` of every NAME123 of the folder that is off, as long as `more` says so (NULL: of all).
- * 0, or the last failure, after which the rest has been tried. */
-static int online_each(const char *folder, const char *name, bool (*more)(const void *wanted), const void *wanted,
-		       struct error *error)
-{
-	DIR *directory __attribute__((cleanup(close_directory))) = opendir(folder);
-	size_t length = strlen(name);
-	struct dirent *entry;
-	int status = 0;
-
-	while (directory && (entry = readdir(directory))) {
-		char path[64], text[8];
-		int written;
-
-		if (strncmp(entry->d_name, name, length) != 0 || entry->d_name[length] < '0' || entry->d_name[length] > '9' ||
-		    snprintf(path, sizeof(path), "%.20s/online", entry->d_name) >= (int)sizeof(path))
-			continue;
-		/* The first processor has no such file. */
-		if (fd_read_file(dirfd(directory), path, text, sizeof(text), NULL) < 0 || strcmp(text, "0") != 0)
-			continue;
-		if (more && !more(wanted))
-			break;
-		written = fd_write_file(dirfd(directory), path, "1", error);
-		if (written < 0)
-			status = written;
-	}
-	return status;
+	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) < 0 || strcmp(text, "0") != 0)
+		return 0;
+	if (bringing->more && !bringing->more(bringing->wanted))
+		return 1;
+	written = fd_write_file(AT_FDCWD, path, "1", bringing->error);
+	if (written < 0)
+		bringing->status = written;
+	return 0;
 }
 
 int online_cpu_list(char list[ONLINE_CPUS_SIZE], struct error *error)
@@ -97,11 +87,12 @@ int online_cpus(uint32_t count, struct error *error)
 {
 	static const struct timespec interval = {.tv_nsec = TRY_INTERVAL};
 	struct error last = {0};
+	struct bringing bringing = {.more = too_few, .wanted = &count, .error = &last};
 
 	for (int i = 0; i < TRIES && too_few(&count); i++) {
 		if (i > 0)
 			nanosleep(&interval, NULL);
-		online_each(CPUS, "cpu", too_few, &count, &last);
+		match_each(CPUS "/cpu*/online", bring, &bringing);
 	}
 	if (!too_few(&count))
 		return 0;
@@ -111,7 +102,10 @@ int online_cpus(uint32_t count, struct error *error)
 
 int online_memory(struct error *error)
 {
-	return online_each(MEMORY, "memory", NULL, NULL, error);
+	struct bringing bringing = {.error = error};
+
+	match_each(MEMORY "/memory*/online", bring, &bringing);
+	return bringing.status;
 }
 
 void online_memory_as_it_comes(void)

@@ -30,11 +30,9 @@ static _Noreturn void execute(char *const arguments[], int input, int output, in
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
-	/* Whoever gives its caller up gives this up as well. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setpgid(0, 0);
 	/* A job that is cancelled takes it along. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);

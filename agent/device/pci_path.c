@@ -2,7 +2,6 @@
  * which bus that is. Names in sysfs are the kernel's; of the path that was asked for only numbers get there. */
 #include "agent/device/pci_path.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -82,25 +81,20 @@ int pci_path_parse(struct pci_path *path, const char *text, struct error *error)
 	return 0;
 }
 
-static void close_directory(DIR **directory)
+static int take_name(const char *path, void *name)
 {
-	if (*directory)
-		closedir(*directory);
+	snprintf(name, PCI_NAME_SIZE, "%s", strrchr(path, '/') + 1);
+	return 1;
 }
 
 /* The first name in a folder which starts with `prefix`. 0 or -ENOENT. */
 static int first_name(const char *folder, const char *prefix, char name[PCI_NAME_SIZE])
 {
-	DIR *directory __attribute__((cleanup(close_directory))) = opendir(folder);
-	struct dirent *entry;
+	char pattern[PATH_MAX];
 
-	while (directory && (entry = readdir(directory))) {
-		if (*entry->d_name == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
-			continue;
-		snprintf(name, PCI_NAME_SIZE, "%s", entry->d_name);
-		return 0;
-	}
-	return -ENOENT;
+	if (snprintf(pattern, sizeof(pattern), "%s/%s*", folder, prefix) >= (int)sizeof(pattern))
+		return -ENOENT;
+	return match_each(pattern, take_name, name) == 1 ? 0 : -ENOENT;
 }
 
 /* Adds "/NAME" to a path. 0 or -ENOENT. */
