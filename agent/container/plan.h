@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "agent/container/cgroup.h"
+#include "agent/container/hooks.h"
 #include "lib/arena.h"
 #include "lib/error.h"
 #include "oci.pb-c.h"
@@ -156,6 +157,7 @@ struct plan {
 	size_t readonly_count;
 	const struct plan_mapping *uid_mappings, *gid_mappings;
 	size_t uid_mapping_count, gid_mapping_count;
+	struct hooks hooks;
 	const struct cgroup_limits *limits; /* applied before the process is in the cgroup */
 	const char *procfs;   /* joined pid namespace: where the agent has mounted its procfs */
 	bool procfs_exported; /* new pid namespace: its procfs is passed to the agent */
@@ -172,6 +174,7 @@ struct plan_parameters {
 	bool procfs_exported;	     /* this container's pid namespace will be shared: LAUNCH_PROCESS brings procfs */
 	const struct cgroup *cgroup; /* the container's, not made yet */
 	const struct boot_limits *limits;
+	struct hooks_parameters hooks; /* beside the spec's */
 };
 
 /* What an exec joins. */
