@@ -214,7 +214,7 @@ build/guarded: tests/guarded.c
 
 agent: $(B)/nacre-agent ## build/nacre-agent alone
 programs: $(B)/nacre-agent $(B)/nacre-proxy $(B)/nacre build/guarded ## agent, proxy, nacre
-nacre-box: $(B)/nacre-box ## the container code as an OCI runtime, for tests (docs/nacre-box.8)
+nacre-box: $(B)/nacre-box ## the container code as an OCI runtime, for tests
 all: programs kernel image ## programs, kernel and image (the default)
 
 # ---- Kernel and image --------------------------------------------------------------------------------------------
