@@ -171,6 +171,7 @@ static int execute(const struct execution *execution, const struct plan *plan, i
 		exit_status = wait_for(launch.pid);
 	}
 	launch_destroy(&launch);
+	wait_for(launch.helper_pid);
 	return exit_status;
 }
 

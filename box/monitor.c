@@ -186,6 +186,17 @@ static int take_event(struct monitor *monitor, const struct plan *plan, const st
 	return status;
 }
 
+/* One that others are in is theirs: undoing this creation would end them. */
+static int check_cgroup(const struct monitor *monitor, struct error *error)
+{
+	size_t count = 0;
+	int status = cgroup_processes(&monitor->container.cgroup, NULL, &count, error);
+
+	if (status == 0 && count > 0)
+		return error_set(error, EBUSY, "cgroup %s is in use", monitor->container.cgroup.path);
+	return status;
+}
+
 static int launch_container(struct monitor *monitor, const struct monitor_options *options, struct error *error)
 {
 	const struct launch_options streams = {.stdio = {0, 1, 2}, .own_child = true};
@@ -196,6 +207,8 @@ static int launch_container(struct monitor *monitor, const struct monitor_option
 		status = error_set(error, EINVAL, "a terminal needs --console-socket");
 	if (status == 0 && !plan.process.terminal && options->console >= 0)
 		status = error_set(error, EINVAL, "--console-socket is for a process with a terminal");
+	if (status == 0)
+		status = check_cgroup(monitor, error);
 	if (status == 0)
 		status = launch_start(&monitor->launch, &plan, &streams, error);
 	if (status < 0)
