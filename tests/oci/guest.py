@@ -30,8 +30,8 @@ await_line(b"READY")
 end = b"END_OF_THE_SCRIPT"
 connection.sendall(
     b"cat >/tmp/$$.s <<'%s'\n%s\n%s\n" % (end, script, end)
-    + b"sh /tmp/$$.s </dev/null >/tmp/$$.o 2>/tmp/$$.e\n"
-    + b"echo; echo STATUS $? $(wc -c </tmp/$$.o) $(wc -c </tmp/$$.e); cat /tmp/$$.o /tmp/$$.e; rm /tmp/$$.?; echo; exit\n"
+    + b"sh /tmp/$$.s </dev/null >/tmp/$$.o 2>/tmp/$$.e; status=$?\n"
+    + b"echo; echo STATUS $status $(wc -c </tmp/$$.o) $(wc -c </tmp/$$.e); cat /tmp/$$.o /tmp/$$.e; rm /tmp/$$.?; echo; exit\n"
 )
 status, output, errors = (int(word) for word in await_line(b"STATUS").split()[1:])
 sys.stdout.buffer.write(stream.read(output))

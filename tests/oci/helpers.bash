@@ -10,13 +10,13 @@ place_start()
 {
 	export BOX_CGROUP=nacre-oci-$$ AGENT_DIR=$BATS_FILE_TMPDIR oci
 	if [[ $place == vm ]]; then
-		oci=/oci
+		oci=/run/oci
 		"$top/rootfs/build-image" --parts "$build" --variant "${BOX_VARIANT:-microvm}" --kind cpio --add "$build/nacre-box:/bin/nacre-box:755" \
 			-o "$AGENT_DIR/box.cpio" >/dev/null
 		VM_IMAGE=$AGENT_DIR/box.cpio VM_APPEND="agent.debug_console agent.debug_console_vport=1026 ${VM_APPEND:-}" vm_start
 		export AGENT_ADDRESS
 		agentctl --timeout 60s wait-ready
-		in_place 'mkdir /oci /oci/disk && mount -t erofs -o ro /dev/vda /oci/disk && cp -a /oci/disk /oci/root'
+		in_place 'mkdir /run/oci /run/oci/disk && mount -t erofs -o ro /dev/vda /run/oci/disk && cp -a /run/oci/disk /run/oci/root'
 	else
 		# Whatever is mounted or run there goes with its first process.
 		oci=$BATS_FILE_TMPDIR
@@ -95,5 +95,5 @@ until_status()
 left()
 {
 	in_place "ls $oci/state 2>/dev/null; grep ' $oci/state' /proc/self/mountinfo
-		find /sys/fs/cgroup -type d -path '*/$BOX_CGROUP/*'; true"
+		find /sys/fs/cgroup -type d | grep '/$BOX_CGROUP/'; true"
 }
