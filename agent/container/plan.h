@@ -23,6 +23,7 @@
 
 #include "agent/container/cgroup.h"
 #include "agent/container/hooks.h"
+#include "agent/container/plan_extras.h"
 #include "lib/arena.h"
 #include "lib/error.h"
 #include "oci.pb-c.h"
@@ -74,10 +75,6 @@ struct plan_sysctl {
 struct plan_limit {
 	int resource; /* RLIMIT_* */
 	struct rlimit value;
-};
-
-struct plan_mapping {
-	uint32_t inside, outside, count;
 };
 
 /* One kind of namespace. */
@@ -175,6 +172,7 @@ struct plan_parameters {
 	const struct cgroup *cgroup; /* the container's, not made yet */
 	const struct boot_limits *limits;
 	struct hooks_parameters hooks; /* beside the spec's */
+	const struct plan_extras *extras; /* what the protocol has no room for; NULL: nothing */
 };
 
 /* What an exec joins. */
@@ -184,6 +182,8 @@ struct plan_exec_parameters {
 	const struct cgroup *cgroup;
 	const struct boot_limits *limits;
 	const char *tool; /* the name of the guest's program to execute; NULL: the container's own */
+	const struct plan_extras *extras; /* the container's; NULL: none */
+	const struct plan_process_extras *process_extras; /* the exec's own; NULL: none */
 };
 
 /* Plans a container. `*plan` is overwritten. */
