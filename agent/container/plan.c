@@ -243,7 +243,7 @@ static int plan_resources(struct plan *plan, const Grpc__Linux *linux, struct er
 	limits = plan_array(plan->arena, 1, sizeof(*limits), error);
 	if (!limits)
 		return -ENOMEM;
-	status = cgroup_limits_plan(limits, plan->arena, plan->cgroup->tree, linux->resources, error);
+	status = cgroup_limits_plan(limits, plan->arena, plan->cgroup->tree, linux->resources, NULL, error);
 	plan->limits = limits;
 	return status;
 }
