@@ -16,6 +16,7 @@
 #include "box/console.h"
 #include "box/container.h"
 #include "box/delete.h"
+#include "box/descriptors.h"
 #include "box/monitor.h"
 #include "lib/cleanup.h"
 #include "lib/path.h"
@@ -90,7 +91,11 @@ static int create(const struct creation *creation, int console, const char *id, 
 		  struct error *error)
 {
 	char pid_file[PATH_MAX];
-	const struct monitor_options options = {.pid_file = creation->pid_file ? pid_file : NULL, .console = console};
+	const struct monitor_options options = {
+		.pid_file = creation->pid_file ? pid_file : NULL,
+		.preserved_fds = (unsigned)creation->preserve_fds,
+		.console = console,
+	};
 	int status = state_name(state, id, error);
 
 	*failure_status = BOX_FAILED;
@@ -135,7 +140,8 @@ int command_create(int argc, const char *argv[])
 	const char **arguments = box_line_read(&context, argc, argv, table, "[OPTION...] ID", 1, &status);
 
 	if (arguments) {
-		if (creation.console_socket)
+		status = check_descriptors(creation.preserve_fds, &error);
+		if (status == 0 && creation.console_socket)
 			status = console = console_connect(creation.console_socket, &error);
 		if (status >= 0)
 			status = create(&creation, console, arguments[0], &state, &failure_status, &error);
@@ -257,9 +263,10 @@ int command_run(int argc, const char *argv[])
 	const char **arguments = box_line_read(&context, argc, argv, table, "[OPTION...] ID", 1, &status);
 
 	if (arguments) {
-		if (creation.console_socket)
+		status = check_descriptors(creation.preserve_fds, &error);
+		if (status == 0 && creation.console_socket)
 			status = ends[1] = console_connect(creation.console_socket, &error);
-		else if (!creation.detach && wants_terminal(creation.bundle))
+		else if (status == 0 && !creation.detach && wants_terminal(creation.bundle))
 			status = console_pair(ends, &error);
 		status = status < 0 ? box_fail(&error) : run(&creation, ends[1], ends[0], arguments[0]);
 	}

@@ -12,6 +12,8 @@
 #include "box/box.h"
 #include "box/console.h"
 #include "box/container.h"
+#include "box/descriptors.h"
+#include "box/extras.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "oci/config.h"
@@ -75,7 +77,8 @@ static int make_process(const struct execution *execution, struct box_container 
 	return execution->user ? parse_user(execution->user, user, error) : 0;
 }
 
-static int read_process(const char *path, struct box_container *container, Grpc__Process **process, struct error *error)
+static int read_process(const char *path, struct box_container *container, Grpc__Process **process,
+			struct plan_process_extras *extras, struct error *error)
 {
 	cleanup_free char *text = NULL;
 	json_t *document = NULL;
@@ -85,7 +88,9 @@ static int read_process(const char *path, struct box_container *container, Grpc_
 		status = config_parse(text, &document, error);
 	if (status == 0)
 		status = config_read_process(document, &container->arena, process, error);
-	json_decref(document);
+	if (status == 0)
+		status = extras_read_process(extras, document, &container->arena, error);
+	/* The extras' texts are the document's: it goes with the process. */
 	return status < 0 ? error_wrap(error, "--process") : 0;
 }
 
@@ -201,15 +206,19 @@ static int prepare(const struct execution *execution, const struct state *state,
 		   struct box_container *container, int init, Grpc__Process **process, struct plan *plan,
 		   struct error *error)
 {
+	struct plan_process_extras extras = container->extras.process;
 	const struct plan_exec_parameters parameters = {
 		.id = state->id,
 		.init_pidfd = init,
 		.cgroup = &container->cgroup,
 		.limits = &container->limits,
+		.extras = &container->extras,
+		.process_extras = &extras,
 	};
-	int status = execution->process ? read_process(execution->process, container, process, error) :
+	int status = execution->process ? read_process(execution->process, container, process, &extras, error) :
 					  make_process(execution, container, arguments, process, error);
 
+	extras.preserved_fds = (unsigned)execution->preserve_fds;
 	return status < 0 ? status : plan_exec(plan, &container->arena, *process, container->spec, &parameters, error);
 }
 
@@ -224,6 +233,8 @@ static int exec_in(const struct execution *execution, const char **arguments)
 	struct plan plan;
 	int status = state_read(&state, arguments[0], &error);
 
+	if (status == 0)
+		status = check_descriptors(execution->preserve_fds, &error);
 	if (status == 0)
 		status = init = state_open_process(&state, &error);
 	if (status >= 0 && state.status == STATE_PAUSED)

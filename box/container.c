@@ -9,6 +9,7 @@
 
 #include "agent/container/bundle.h"
 #include "box/box.h"
+#include "box/extras.h"
 #include "lib/cleanup.h"
 #include "lib/path.h"
 #include "oci/config.h"
@@ -77,6 +78,8 @@ int box_container_load(struct box_container *container, const struct state *stat
 	if (status == 0)
 		status = check_version(container->spec, error);
 	if (status == 0)
+		status = extras_read(&container->extras, container->document, &container->arena, error);
+	if (status == 0)
 		status = make_absolute(container, state, error);
 	if (status == 0)
 		status = cgroup_tree_find(&container->tree, error);
@@ -109,6 +112,7 @@ int box_container_plan(struct box_container *container, const struct state *stat
 		.cgroup = &container->cgroup,
 		.limits = &container->limits,
 		.hooks = hooks_parameters(state),
+		.extras = &container->extras,
 	};
 
 	return plan_container(plan, &container->arena, container->spec, &parameters, error);

@@ -12,6 +12,7 @@ struct box_container {
 	char *text;	    /* config.json */
 	json_t *document;
 	Grpc__Spec *spec;
+	struct plan_extras extras;
 	struct cgroup_tree tree;
 	struct cgroup cgroup;
 	struct boot_limits limits;

@@ -201,7 +201,10 @@ static int launch_container(struct monitor *monitor, const struct monitor_option
 {
 	const struct launch_options streams = {.stdio = {0, 1, 2}, .own_child = true};
 	struct plan plan;
-	int event, status = box_container_plan(&monitor->container, monitor->state, &plan, error);
+	int event, status;
+
+	monitor->container.extras.process.preserved_fds = options->preserved_fds;
+	status = box_container_plan(&monitor->container, monitor->state, &plan, error);
 
 	if (status == 0 && plan.process.terminal && options->console < 0)
 		status = error_set(error, EINVAL, "a terminal needs --console-socket");
@@ -408,12 +411,15 @@ static void serve_all(struct monitor *monitor)
 	}
 }
 
-static void leave_streams(void)
+/* The container's own: whoever reads from them is to see their end. */
+static void leave_streams(unsigned preserved_fds)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		dup2(null, fd);
+	for (unsigned i = 0; i < preserved_fds; i++)
+		close(3 + (int)i);
 	fd_close(&null);
 }
 
@@ -428,7 +434,7 @@ static _Noreturn void monitor_main(struct state *state, const struct monitor_opt
 	close(result);
 	if (status < 0)
 		_exit(1);
-	leave_streams();
+	leave_streams(options->preserved_fds);
 	serve_all(&monitor);
 	_exit(0);
 }

@@ -14,6 +14,7 @@
 /* Of a creation. */
 struct monitor_options {
 	const char *pid_file; /* absolute; or NULL */
+	unsigned preserved_fds; /* of the caller's, from 3, for the container's process */
 	int console;	      /* a connected socket, over which the terminal's master goes; -1 */
 };
 

@@ -69,7 +69,7 @@ Poststop 0 0" told
 }
 
 @test "those of the guest see its namespaces, createContainer the container's, before its root is the root" {
-	local look='echo $OF $(hostname) $(test -d /run/kata-containers/*/rootfs/proc/self && echo mounted) >>/run/told'
+	local look='echo $OF $(cat /proc/sys/kernel/hostname) $(test -d /run/kata-containers/*/rootfs/proc/self && echo mounted) >>/run/told'
 	is here hooked '.OCI.Hostname = "inner" | .OCI.Linux.Namespaces |= map(select(.Type != "uts")) + [{Type: "uts"}]' \
 		"$(hook CreateRuntime "$look")" "$(hook CreateContainer "$look; mount -t tmpfs tmpfs /run/kata-containers/c$BATS_TEST_NUMBER/rootfs/tmp; : >/run/kata-containers/c$BATS_TEST_NUMBER/rootfs/tmp/here")" \
 		-- ls /tmp
