@@ -71,6 +71,21 @@ vm_start()
 	echo $! >"$AGENT_DIR/agent.pid"
 }
 
+# agent_image AGENT VARIANT OUTPUT [LINE...]: an initramfs with that agent as PID 1, and with more lines of the list of its
+# files.
+agent_image()
+{
+	local agent variant=$2 output=$3
+
+	agent=$(realpath -e "$1")
+	shift 3
+	{
+		sed "s|^file /init .*|file /init 0755 $agent|" "$top/rootfs/image.list"
+		((!$#)) || printf '%s\n' "$@"
+	} >"$output.list"
+	"$top/rootfs/build-image" --parts "$build" --variant "$variant" --list "$output.list" --set "rootfs=$top/rootfs" -o "$output"
+}
+
 # qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once that event has
 # come of it.
 qmp()
