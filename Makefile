@@ -388,9 +388,8 @@ FUZZ_CC ?= clang
 FUZZ_CFLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -Wall -Wextra -Werror
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
-FUZZ_SHARED := $(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c))
-FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SHARED) \
-	$(filter-out lib/start.c %/main.c $(LEFT_OUT),$(call sources,lib init agent proxy)) agent/main.c) \
+FUZZ_SHARED := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out lib/start.c %/main.c $(LEFT_OUT),$(call sources,lib init agent proxy)) agent/main.c) \
 	$(patsubst $(GEN)/%.c,build/fuzz/obj/gen/%.o,$(GEN_SOURCES))
 
 define compile_fuzz
@@ -408,9 +407,11 @@ build/fuzz/obj/gen/%.o: $(GEN)/%.c | $(GEN_HEADERS)
 build/fuzz/libnacre.a: $(FUZZ_OBJECTS)
 	$(archive)
 
-$(FUZZ_TARGETS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.o build/fuzz/libnacre.a
+# libFuzzer only asks for LLVMFuzzerInitialize() where it is there already: in an archive it would be left out, and with it what
+# keeps the real code from changing the machine. So guard.o isn't in one, and a target without it isn't linked.
+$(FUZZ_TARGETS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.o $(FUZZ_SHARED) build/fuzz/libnacre.a
 	@echo "  LINK     $@"
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(TEST_LIBS)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -Wl,--require-defined=LLVMFuzzerInitialize -o $@ $^ $(TEST_LIBS)
 
 fuzz-targets: $(FUZZ_TARGETS) ## the fuzz targets, in build/fuzz
 

@@ -1,13 +1,20 @@
 /* What a fuzz target may do to the machine that it runs on: nothing. The code under test is the real one, so a system call
  * that changes anything outside of the process is refused to it (EPERM). New files can be written, which is how libFuzzer
- * keeps its corpus and what crashes; processes can be made (LeakSanitizer has one), but nothing executed or killed by them.
+ * keeps its corpus and what crashes; processes can be made (LeakSanitizer has one), but nothing executed or killed by them. Behind
+ * the filter there is the place that tests/fuzz/run puts a target in; without both it doesn't start.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "lib/cleanup.h"
 #define LOG_SUBSYSTEM "fuzz"
@@ -25,8 +32,7 @@ static const int refused[] = {
 	SCMP_SYS(linkat), SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(chown),
 	SCMP_SYS(lchown), SCMP_SYS(fchownat), SCMP_SYS(truncate), SCMP_SYS(setxattr), SCMP_SYS(lsetxattr),
 	/* Processes. */
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(kill), SCMP_SYS(pidfd_send_signal), SCMP_SYS(setns),
-	SCMP_SYS(unshare),
+	SCMP_SYS(execveat), SCMP_SYS(kill), SCMP_SYS(pidfd_send_signal), SCMP_SYS(setns), SCMP_SYS(unshare),
 	/* The machine. */
 	SCMP_SYS(reboot), SCMP_SYS(kexec_load), SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(settimeofday),
 	SCMP_SYS(clock_settime), SCMP_SYS(adjtimex), SCMP_SYS(clock_adjtime), SCMP_SYS(init_module),
@@ -50,6 +56,29 @@ static int refuse_writing(scmp_filter_ctx filter)
 	return status;
 }
 
+/* Harmless in themselves, and refused by the filter alone: what is asked for doesn't exist. */
+static void check_filter(void)
+{
+	const struct timespec now = {0};
+
+	/* That one can't be set: EINVAL, by the kernel. */
+	promise(clock_settime(CLOCK_MONOTONIC, &now) < 0 && errno == EPERM);
+	promise(kill(getpid(), 0) < 0 && errno == EPERM);
+	promise(umount2("", -1) < 0 && errno == EPERM);
+	promise(open("/dev/null", O_RDWR) < 0 && errno == EPERM);
+	promise(socket(AF_VSOCK, SOCK_STREAM, 0) < 0 && errno == EAFNOSUPPORT);
+}
+
+/* tests/fuzz/run starts a target without capabilities and as the first process of a pid namespace, so that nothing comes of it
+ * where the filter has a hole. */
+static void check_place(void)
+{
+	if (getpid() == 1 && prctl(PR_CAPBSET_READ, CAP_SYS_TIME) == 0 && prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) == 0)
+		return;
+	fprintf(stderr, "This is run by tests/fuzz/run only, which keeps it from harming the machine.\n");
+	exit(1);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -57,15 +86,20 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
+	check_place();
 	promise(filter);
 	/* Made as always, and read by nobody. */
 	log_open(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_JSON, LOG_TRACE, "fuzz");
 	status = refuse_writing(filter);
 	status |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
 				   SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+	/* A merge of corpora starts itself again, with this filter upon it. */
+	if (!getenv("FUZZ_MERGE"))
+		status |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(execve), 0);
 	for (size_t i = 0; i < array_size(refused); i++)
 		status |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
 	promise(status == 0 && seccomp_load(filter) == 0);
 	seccomp_release(filter);
+	check_filter();
 	return 0;
 }
