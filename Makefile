@@ -413,7 +413,11 @@ $(FUZZ_TARGETS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.o $(FUZZ_SHARED)
 	@echo "  LINK     $@"
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -Wl,--require-defined=LLVMFuzzerInitialize -o $@ $^ $(TEST_LIBS)
 
-fuzz-targets: $(FUZZ_TARGETS) ## the fuzz targets, in build/fuzz
+build/fuzz/seeds/calls/life-0: tests/fuzz/make-seeds build/agentctl.desc
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/fuzz/make-seeds build/agentctl.desc $(@D)
+
+fuzz-targets: $(FUZZ_TARGETS) build/fuzz/seeds/calls/life-0 ## the fuzz targets, in build/fuzz
 
 MINUTES ?= 60
 fuzz: fuzz-targets build/guarded ## all fuzz targets for MINUTES= together, or one: FUZZ=NAME

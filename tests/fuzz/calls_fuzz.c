@@ -36,7 +36,7 @@
 /* A job or a helper, as the agent believes. */
 struct worker {
 	int end; /* -1: free */
-	bool launch;
+	bool launch, mute;
 	pid_t pid, workload;
 	unsigned reports; /* of a launch, so far */
 	int stdio[3];
@@ -80,8 +80,20 @@ static void keep_file(struct worker *worker, const void *data, size_t size)
 	worker->files[worker->file_count++] = fuzz_file(data, size, path);
 }
 
+/* Jobs that hand nothing back but their status. */
+static bool is_mute(const char *what)
+{
+	static const char *const mute[] = {"mount storages", "share mounts", "change a container", "remove a container",
+					   "undo the sandbox"};
+
+	for (size_t i = 0; i < array_size(mute); i++)
+		if (strcmp(mute[i], what) == 0)
+			return true;
+	return false;
+}
+
 /* In the place of fork(2), for job.c. */
-static pid_t play_job(int (*work)(const void *argument, struct job_result *result), const void *argument, int end)
+static pid_t play_job(const char *what, int (*work)(const void *argument, struct job_result *result), const void *argument, int end)
 {
 	struct worker *worker = add_worker(fcntl(end, F_DUPFD_CLOEXEC, 0), false);
 
@@ -89,6 +101,7 @@ static pid_t play_job(int (*work)(const void *argument, struct job_result *resul
 		errno = EAGAIN;
 		return -1;
 	}
+	worker->mute = is_mute(what);
 	if (work == sandbox_setup_run) {
 		keep_file(worker, "", 0);
 		keep_file(worker, "", 0);
@@ -124,7 +137,7 @@ static pid_t play_helper(const struct launch_options *options, int *pidfd)
 	return worker->pid;
 }
 
-#define fork() play_job(work, argument, ends[1])
+#define fork() play_job(what, work, argument, ends[1])
 #include "agent/job.c"
 #undef fork
 
@@ -343,7 +356,7 @@ static void job_says_anything(struct worker *worker, struct fuzz_input *input)
 
 	if (error.number)
 		error_errno(&error, error.number, "as the input has it");
-	else if (worker->file_count < JOB_FDS_MAX)
+	else if (!worker->mute && worker->file_count < JOB_FDS_MAX)
 		keep_file(worker, answer ? answer : (const uint8_t *)"", length);
 	finish_job(worker, &error);
 }
@@ -461,13 +474,18 @@ static void end_processes(void)
 static void destroy_all(void)
 {
 	step_disconnect();
+	/* A stop that fails ends the machine with what is left in it; here that is to go, too. */
+	if (agent.sandbox.stopping)
+		agent.sandbox.destroying = agent.sandbox.stopping = false;
 	for (int i = 0; i < LAST_STEPS && (agent.sandbox.containers || agent.sandbox.job.pid > 0); i++) {
 		call(&grpc__agent_service__descriptor, "DestroySandbox", NULL, 0);
 		turn();
 		step_succeed();
 		end_processes();
 		turn();
-		step_time();
+		/* What waits for time alone; what has reported isn't late. */
+		if (i % 4 == 3)
+			step_time();
 	}
 	promise(!agent.sandbox.containers);
 	promise(agent.sandbox.job.pid == 0);
@@ -517,7 +535,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ttrpc_server_destroy(&agent.server);
 	free_rest();
 	loop_destroy(&agent.loop);
-	promise(fuzz_count_fds() == before);
+	fuzz_check_fds(before);
 	return 0;
 }
 

@@ -105,3 +105,20 @@ unsigned fuzz_count_fds(void)
 		count += !(fds[fd].revents & POLLNVAL);
 	return count;
 }
+
+void fuzz_check_fds(unsigned before)
+{
+	char path[32], target[128];
+
+	if (fuzz_count_fds() == before)
+		return;
+	for (int fd = 0; fd < FDS_MAX; fd++) {
+		ssize_t length;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		length = readlink(path, target, sizeof(target));
+		if (length > 0)
+			fprintf(stderr, "%d: %.*s\n", fd, (int)length, target);
+	}
+	promise(!"the same number of descriptors as before");
+}

@@ -43,7 +43,8 @@ int fuzz_file(const void *data, size_t size, char path[FUZZ_PATH_SIZE]);
 /* Lets a loop do what is ready now, and doesn't wait. */
 void fuzz_step(struct loop *loop);
 
-/* How many descriptors this process has open: for the promise that none was leaked. */
+/* How many descriptors this process has open, and the promise that it has as many again. */
 unsigned fuzz_count_fds(void);
+void fuzz_check_fds(unsigned before);
 
 #endif
