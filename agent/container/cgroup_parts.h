@@ -4,6 +4,9 @@
 
 #include "agent/container/cgroup.h"
 
+/* cgroup.c: what a file like /proc/self/mountinfo says is mounted; the guest's disks aren't in it. 0 or -errno. */
+int cgroup_tree_read(struct cgroup_tree *tree, const char *mountinfo, struct error *error);
+
 /* cgroup.c: whether the tree's hierarchy number `index` has the controller (v2: always, it may be off there). */
 bool cgroup_hierarchy_has(const struct cgroup_tree *tree, size_t index, const char *controller);
 
