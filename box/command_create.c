@@ -52,7 +52,7 @@ static int make_folder(const struct state *state, struct error *error)
 {
 	if (mkdir(box_settings.root, 0711) < 0 && errno != EEXIST)
 		return error_errno(error, errno, "make %s", box_settings.root);
-	if (mkdir(state->folder, 0700) < 0)
+	if (mkdir(state->folder, 0711) < 0)
 		return errno == EEXIST ? error_set(error, EEXIST, "container %s exists already", state->id) :
 					 error_errno(error, errno, "make %s", state->folder);
 	return 0;

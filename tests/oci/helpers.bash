@@ -21,6 +21,8 @@ place_start()
 		# Whatever is mounted or run there goes with its first process.
 		oci=$BATS_FILE_TMPDIR
 		cp -a "$build/rootfs-busybox" "$oci/root"
+		# Users of user namespaces have to get there.
+		chmod 711 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/file" "$oci"
 		guarded unshare --mount --propagation private --pid --fork --mount-proc --kill-child --uts --ipc \
 			sh -c 'while :; do sleep 1000 & wait; done' >/dev/null 2>&1 3>&- &
 		echo $! >"$BATS_FILE_TMPDIR/place.pid"
@@ -36,7 +38,9 @@ place_stop()
 		return
 	fi
 	in_place "for id in \$(nacre-box --root $oci/state list -q); do nacre-box --root $oci/state delete -f \$id; done"
-	kill "$(cat "$BATS_FILE_TMPDIR/place.pid")" 2>/dev/null || true
+	# It blocks SIGTERM; what it has made dies with it.
+	kill -KILL "$(cat "$BATS_FILE_TMPDIR/place.pid")" 2>/dev/null || true
+	timeout 20 tail --pid="$(cat "$BATS_FILE_TMPDIR/place.pid")" -f /dev/null
 	find /sys/fs/cgroup -depth -type d -path "*/$BOX_CGROUP*" -exec rmdir {} + 2>/dev/null || true
 }
 
