@@ -248,17 +248,22 @@ BUSYBOXES := $(foreach name,image container full,$(B)/busybox-$(name))
 $(BUSYBOXES): $(B)/busybox-%: scripts/build-busybox rootfs/busybox-%.config $(SYSROOT_STAMP)
 	$(Q)scripts/build-busybox $(ARCH) rootfs/busybox-$*.config $@
 
-TOOLS := $(addprefix $(B)/tools/,mke2fs e2fsck resize2fs xtables-legacy-multi)
+TOOLS := $(addprefix $(B)/tools/,mke2fs e2fsck resize2fs xtables-legacy-multi cdi-yaml)
 $(B)/tools/mke2fs $(B)/tools/e2fsck $(B)/tools/resize2fs &: scripts/build-tool $(SYSROOT_STAMP)
 	$(Q)scripts/build-tool $(ARCH) e2fsprogs $(@D)
 
 $(B)/tools/xtables-legacy-multi: scripts/build-tool $(SYSROOT_STAMP)
 	$(Q)scripts/build-tool $(ARCH) iptables $(@D)
 
+$(B)/tools/cdi-yaml: scripts/build-tool rootfs/cdi-yaml/cdi-yaml.c $(SYSROOT_STAMP)
+	$(Q)scripts/build-tool $(ARCH) libyaml $(@D)
+
 tools: $(TOOLS) ## what the full image has besides, build/tools
 
 $(BUSYBOXES:%=%.sources.json) $(TOOLS:%=%.sources.json): %.sources.json: % scripts/describe-sources
-	$(Q)scripts/describe-sources $@ --sources $*.sources
+	$(Q)scripts/describe-sources $@ $(OWN) --sources $*.sources
+
+$(B)/tools/cdi-yaml.sources.json: OWN := --nacre
 
 $(B)/nacre-agent.sources.json: $(B)/nacre-agent scripts/describe-sources
 	$(Q)scripts/describe-sources $@ --nacre --map $<.map $(SYSROOT)
@@ -445,7 +450,8 @@ test-full: ## all tests, with what takes too long for each change repeated as of
 lint: ## shellcheck and cppcheck
 	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* packaging/* tests/deb/* tests/interop/run .ci/run)
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. lib init agent proxy runtime oci box
+		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. \
+		lib init agent proxy runtime oci box rootfs/cdi-yaml
 
 # ---- The rest ----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,11 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "lib/loop.h"
+
+/* Where the guest has what loads its kernel's modules, and how long one may take. */
+#define MODPROBE "/sbin/modprobe"
+#define MODPROBE_TIMEOUT (30 * LOOP_SECOND)
 
 /* Runs arguments[0], an absolute path, with no signal blocked, /dev/null as stdin, and what it prints taken for the error's
  * text, in one line. 0; -ETIMEDOUT after `timeout` nanoseconds, killed together with what it has started; -EIO where it
