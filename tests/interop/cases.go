@@ -28,6 +28,7 @@ type testCase struct {
 	Keep  bool     `yaml:"keep"`   // its containers stay
 	Watch bool     `yaml:"watch"`  // from here on the guest's state can be compared
 	Left  string   `yaml:"leaves"` // why the guest isn't as it was afterwards
+	Peer  string   `yaml:"peer"`   // what the Kata agent does in its place, for which it fails
 	Steps []step   `yaml:"steps"`
 }
 

@@ -86,3 +86,67 @@ func TestDifference(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// nobody is an agent that can't be reached: every step but those of this machine fails.
+func nobody() *conformance {
+	return &conformance{
+		settings: &settings{address: "unix:///no/such/agent"}, variables: variables{}, results: newResults(),
+	}
+}
+
+func TestWhatCasesSayOfTheKataAgent(t *testing.T) {
+	failing := []step{{Call: "Health.Check", Answer: object{}}}
+	for _, test := range []struct {
+		peer  bool
+		says  string
+		steps []step
+		count count
+	}{
+		{false, "", nil, count{Passed: 1}},
+		{false, "does otherwise", nil, count{Passed: 1}},
+		{false, "does otherwise", failing, count{Failed: 1}},
+		{true, "", failing, count{Failed: 1}},
+		{true, "does otherwise", failing, count{Differs: 1}},
+		{true, "does otherwise", nil, count{Failed: 1}}, // it is said to fail
+	} {
+		conformance := nobody()
+		conformance.peer = test.peer
+		testCase := &testCase{Name: "c", Peer: test.says, Steps: test.steps}
+		if err := conformance.runCase(&suite{Section: "s"}, testCase); err != nil {
+			t.Error(err)
+		}
+		if *conformance.results.section("s") != test.count {
+			t.Errorf("%+v: %+v", test, conformance.results.section("s"))
+		}
+	}
+}
+
+func TestAnAgentThatServesNoMoreIsStartedAgain(t *testing.T) {
+	marker := filepath.Join(t.TempDir(), "started")
+	program := filepath.Join(t.TempDir(), "renew")
+	os.WriteFile(program, []byte("#!/bin/sh\n: >"+marker+"\n"), 0o700)
+
+	conformance := nobody()
+	conformance.root, conformance.watching, conformance.variables = "/root", true, variables{"guest": "/guest", "pid": "1"}
+	if err := conformance.renewed(); err != nil || conformance.results.Renewed != 0 {
+		t.Errorf("without a program: %v", err)
+	}
+	conformance.renew = program
+	if err := conformance.renewed(); err != nil || conformance.results.Renewed != 1 {
+		t.Errorf("with one: %v", err)
+	}
+	if _, err := os.Stat(marker); err != nil {
+		t.Error(err)
+	}
+	if conformance.root != "" || conformance.watching || conformance.variables["pid"] != "" {
+		t.Errorf("something of the last agent is taken for the new one's: %+v", conformance)
+	}
+	conformance.kept = []*testCase{{Name: "kept", Steps: []step{{Call: "Health.Check", Answer: object{}}}}}
+	if err := conformance.renewed(); err == nil || !strings.Contains(err.Error(), "kept, again") {
+		t.Errorf("a kept case that fails: %v", err)
+	}
+	conformance.renew = "/bin/false"
+	if err := conformance.renewed(); err == nil {
+		t.Error("a program that fails is no error")
+	}
+}

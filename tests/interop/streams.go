@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -53,6 +54,15 @@ func prepareStreams(client *client, options *processOptions, request *dynamicpb.
 		request.Set(request.Descriptor().Fields().ByName(protoreflect.Name(wanted.field)), protoreflect.ValueOfUint32(port))
 	}
 	return streams, nil
+}
+
+// limit is for all that goes over the connections.
+func (streams *streams) limit(limit time.Duration) {
+	for _, conn := range []*net.UnixConn{streams.in, streams.out, streams.err} {
+		if conn != nil {
+			conn.SetDeadline(time.Now().Add(limit))
+		}
+	}
 }
 
 // readByCalls copies a stream until it ends, which is an empty answer.
