@@ -121,18 +121,26 @@ manage() { host curl -sf --unix-socket "/run/vc/sbs/$1/shim-monitor.sock" "${@:3
 	fails 1 'exec: "/nowhere": no such file or directory' execute work -- /nowhere
 	is "up" cat "$BATS_TEST_TMPDIR/work"
 	ended TERM 3 work
-	answered work ExecProcess ReadStdout ReadStderr SignalProcess DestroySandbox
+	answered work ReadStdout ReadStderr SignalProcess DestroySandbox
 }
 
 much() { execute work -- head -c 3000000 /dev/zero | md5sum; }
 
-# ended SIGNAL STATUS NAME: what `began` started ends with this status after that signal.
+# ended SIGNAL STATUS NAME [SANDBOX]: what `began` started ends with this status after that signal. The shim tells of an exit
+# before it is done with the container; where ctr is quicker, it fails to delete it, and that has to be done again.
 ended()
 {
-	local status=0
+	local status=0 output=$BATS_TEST_TMPDIR/$3 calls=$NACRE_KATA_LOGS/${4:-$3}.calls
 
 	host ctr task kill --signal "$1" "$3"
 	wait "$began" || status=$?
+	if grep -q "failed to delete task: Container not ready or stopped" "$output"; then
+		timeout 60 grep -qm 1 "\"RemoveContainer\",\"request\":{\"container_id\":\"$3\"" <(tail -n +1 -f "$calls")
+		status=$(jq -r 'select(.method == "WaitProcess" and .request.container_id == $id and .status == "OK") | .answer.status' \
+			--arg id "$3" "$calls")
+		host ctr task rm "$3" || true # its status is the container's
+		host ctr container rm "$3"
+	fi
 	[[ $status -eq $2 ]] || { echo "$3 ended with $status"; return 1; }
 }
 
@@ -195,11 +203,13 @@ limit() { shim "$1" Update "{\"resources\": $(any LinuxResources "$2")}"; }
 	answered work WriteStdin CloseStdin
 }
 
-@test "other limits while it runs, with more processors and memory plugged in for them" {
-	began --cpus 1 --memory-limit 100000000 --mount type=cgroup,src=cgroup,dst=/sys/fs/cgroup,options=ro work
-	is $'100000 100000\n99999744\n2' execute work -- sh -c 'cd /sys/fs/cgroup; cat cpu.max memory.max; nproc'
-	limit work '{"cpu": {"quota": 200000, "period": 100000}, "memory": {"limit": 300000000}}'
-	is $'200000 100000\n299999232\n3' execute work -- sh -c 'cd /sys/fs/cgroup; cat cpu.max memory.max; nproc'
+@test "other limits while it runs, with a processor plugged in for them" {
+	local look='cd /sys/fs/cgroup; cat cpu.max memory.max; nproc'
+
+	began --memory-limit 100000000 --mount type=cgroup,src=cgroup,dst=/sys/fs/cgroup,options=ro work
+	is $'max 100000\n99999744\n1' execute work -- sh -c "$look"
+	limit work '{"cpu": {"quota": 100000, "period": 100000}, "memory": {"limit": 300000000}}'
+	is $'100000 100000\n299999232\n2' execute work -- sh -c "$look"
 	ended KILL 137 work
 	answered work UpdateContainer OnlineCPUMem
 }
@@ -240,9 +250,9 @@ network()
 	echo second >"$KATA_DIR/kubernetes.io~configmap/volume/key"
 	execute one -- timeout 30 sh -c 'until grep -q second /config/key; do sleep 0.5; done'
 	is 1 execute one -- sh -c 'ps | grep -c " sleep 1000$"'
-	ended TERM 3 two
+	ended TERM 3 two pod
 	is "shared" execute one -- cat /volume/file
-	began=$one ended KILL 137 one
+	began=$one ended KILL 137 one pod
 	began=$sandbox ended TERM 3 pod
 	answered pod UpdateInterface UpdateRoutes AddARPNeighbors CreateContainer RemoveContainer DestroySandbox
 }
@@ -261,8 +271,8 @@ network()
 
 @test "a container that may use no more memory than it has: the runtime hears of its end" {
 	host timeout 100 ctr events >"$BATS_TEST_TMPDIR/events" 3>&- &
-	began --memory-limit 30000000 work
-	fails 137 "" execute work -- sh -c 'x=$(head -c 60000000 /dev/zero | tr "\0" x)'
+	began --memory-limit 20000000 work
+	fails 137 "" execute work -- sh -c 'x=$(head -c 30000000 /dev/zero | tr "\0" x)'
 	timeout 30 grep -qm 1 /tasks/oom <(tail -n +1 -f "$BATS_TEST_TMPDIR/events")
 	ended KILL 137 work
 }
@@ -292,8 +302,10 @@ network()
 @test "nothing is left, and every call was answered" {
 	is "" host sh -c 'ls /run/vc/vm /run/vc/sbs /run/kata-containers/shared/sandboxes'
 	is "" host sh -c 'ps -o args | grep -E "[q]emu|[v]irtiofsd|[s]him-kata"'
-	# Those that wait for what doesn't happen end with the sandbox.
-	is "" jq -rc 'select(.status != "OK" and .method != "GetOOMEvent") | [.method, .status, .message]' "$NACRE_KATA_LOGS"/*.calls
-	echo "# calls of the runtime, all answered:" >&3
+	# What isn't OK is a command that isn't there, the runtime's second wait, and what ends with the sandbox.
+	is "" jq -rc 'select(.status == "OK" or .method == "GetOOMEvent" or
+		(.method == "WaitProcess" and .message == "process not found: its exit has been told already") or
+		((.message // "") | contains("\"/nowhere\": no such file")) | not) | [.method, .status, .message]' "$NACRE_KATA_LOGS"/*.calls
+	echo "# calls of the runtime:" >&3
 	jq -r .method "$NACRE_KATA_LOGS"/*.calls | sort | uniq -c | sed 's/^/# /' >&3
 }
