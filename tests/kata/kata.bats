@@ -43,6 +43,18 @@ teardown_file()
 	timeout 20 tail --pid="$(cat "$KATA_DIR/unshare.pid")" -f /dev/null
 }
 
+# What a test that failed has left isn't the next one's concern.
+teardown()
+{
+	local name
+
+	[[ ! ${BATS_TEST_COMPLETED:-} ]] || return 0
+	for name in $(host ctr container ls -q); do
+		host timeout -k 5 20 ctr task rm --force "$name" || true
+		host ctr container rm "$name" || true
+	done
+}
+
 # host COMMAND...: where containerd is.
 host() { nsenter --mount --net --pid --target "$(cat "$KATA_DIR/containerd.pid")" -- "$@"; }
 
@@ -136,7 +148,7 @@ ended()
 	wait "$began" || status=$?
 	if grep -q "failed to delete task: Container not ready or stopped" "$output"; then
 		timeout 60 grep -qm 1 "\"RemoveContainer\",\"request\":{\"container_id\":\"$3\"" <(tail -n +1 -f "$calls")
-		status=$(jq -r 'select(.method == "WaitProcess" and .request.container_id == $id and .status == "OK") | .answer.status' \
+		status=$(jq -r 'select(.method == "WaitProcess" and .request.exec_id == $id and .status == "OK") | .answer.status' \
 			--arg id "$3" "$calls")
 		host ctr task rm "$3" || true # its status is the container's
 		host ctr container rm "$3"
@@ -188,7 +200,7 @@ limit() { shim "$1" Update "{\"resources\": $(any LinuxResources "$2")}"; }
 	began work
 	mkfifo "$pipe".{in,out}
 	shim work Exec "{\"exec_id\": \"sum\", \"stdin\": \"$pipe.in\", \"stdout\": \"$pipe.out\", \"spec\": $(any Process '{
-		"args": ["md5sum"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}')}"
+		"args": ["md5sum"], "cwd": "/", "env": ["PATH=/usr/bin:/bin"], "user": {"uid": 0, "gid": 0}}')}"
 	head -c 3000000 /dev/zero >"$pipe.in" 3>&- &
 	writer=$!
 	cat "$pipe.out" >"$BATS_TEST_TMPDIR/sum" 3>&- &
