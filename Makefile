@@ -442,6 +442,10 @@ check: ## the quick tests (all of them: scripts/test)
 interop: programs kernel images rootfs test-programs ## the behaviour that is wanted: AGENT=unix://PATH, PEER_AGENT=FILE or ours
 	$(Q)build/guarded tests/interop/run
 
+# Not among scripts/test's suites, as a Kata runtime can't be had from the package registries.
+kata-test: programs kernel kata-image rootfs test-programs ## a Kata runtime, KATA_SHIM=FILE, below containerd: docs/kata.md
+	$(Q)build/guarded bats --formatter tap tests/kata
+
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
 

@@ -73,15 +73,13 @@ static void share_pid_namespace(struct container *container)
 	}
 }
 
-/* From before the container runs until it is removed. Not for the one that holds the sandbox, as nobody asks for its
- * memory (behaviour.md 3, StartContainer). */
+/* From before the container runs until it is removed. Also of the one that holds the sandbox: without a pod, as for Docker,
+ * it is the only one. */
 static void watch_memory(struct container *container)
 {
 	struct sandbox *sandbox = container->sandbox;
 	struct error error;
 
-	if (sandbox->request && strcmp(container->id, sandbox->request->sandbox_id) == 0)
-		return;
 	if (oom_watch(&container->oom, &sandbox->oom_events, &sandbox->agent->loop, &container->cgroup, container->id,
 		      &error) < 0)
 		log_info("no OOM events of container %s: %s", container->id, error.text);
