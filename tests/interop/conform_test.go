@@ -127,26 +127,42 @@ func TestAnAgentThatServesNoMoreIsStartedAgain(t *testing.T) {
 	os.WriteFile(program, []byte("#!/bin/sh\n: >"+marker+"\n"), 0o700)
 
 	conformance := nobody()
+	conformance.given = variables{"guest": "yes"}
 	conformance.root, conformance.watching, conformance.variables = "/root", true, variables{"guest": "/guest", "pid": "1"}
-	if err := conformance.renewed(); err != nil || conformance.results.Renewed != 0 {
-		t.Errorf("without a program: %v", err)
-	}
-	conformance.renew = program
-	if err := conformance.renewed(); err != nil || conformance.results.Renewed != 1 {
-		t.Errorf("with one: %v", err)
+	fails := &testCase{Name: "c", Steps: []step{{Call: "Health.Check", Answer: object{}}}}
+	breaks := &testCase{Name: "c", Breaks: "it is broken"}
+	for _, test := range []struct {
+		renew    string
+		peer     bool
+		testCase *testCase
+		renewed  int
+	}{
+		{"", true, fails, 0},
+		{"", true, breaks, 0},
+		{program, false, breaks, 0},
+		{program, false, fails, 1},
+		{program, true, breaks, 2},
+	} {
+		conformance.renew, conformance.peer = test.renew, test.peer
+		if err := conformance.runCase(&suite{Section: "s"}, test.testCase); err != nil {
+			t.Error(err)
+		}
+		if conformance.results.Renewed != test.renewed {
+			t.Errorf("%+v: %d", test, conformance.results.Renewed)
+		}
 	}
 	if _, err := os.Stat(marker); err != nil {
 		t.Error(err)
 	}
-	if conformance.root != "" || conformance.watching || conformance.variables["pid"] != "" {
+	if conformance.root != "" || conformance.watching || conformance.variables["pid"] != "" || conformance.variables["guest"] != "yes" {
 		t.Errorf("something of the last agent is taken for the new one's: %+v", conformance)
 	}
 	conformance.kept = []*testCase{{Name: "kept", Steps: []step{{Call: "Health.Check", Answer: object{}}}}}
-	if err := conformance.renewed(); err == nil || !strings.Contains(err.Error(), "kept, again") {
+	if err := conformance.startAgain("so"); err == nil || !strings.Contains(err.Error(), "kept, again") {
 		t.Errorf("a kept case that fails: %v", err)
 	}
 	conformance.renew = "/bin/false"
-	if err := conformance.renewed(); err == nil {
+	if err := conformance.startAgain("so"); err == nil {
 		t.Error("a program that fails is no error")
 	}
 }

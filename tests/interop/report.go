@@ -34,6 +34,7 @@ type results struct {
 	Reasons  map[string]int  // of skips
 	Awaited  map[string]bool // methods with cases for what ours doesn't do yet
 	Compared int             // cases after which the guest was as before
+	Leaves   int             // cases after which it wasn't, which counts for nobody else's agent
 	Renewed  int             // times that the agent had to be started again
 }
 
@@ -113,6 +114,7 @@ func (results *results) merge(other *results) {
 		results.Awaited[name] = true
 	}
 	results.Compared += other.Compared
+	results.Leaves += other.Leaves
 	results.Renewed += other.Renewed
 }
 
@@ -143,6 +145,9 @@ func (results *results) print(output io.Writer, methods []string) []string {
 	}
 	line("all", total)
 	fmt.Fprintf(output, "# after %d of them mounts, cgroups, open files and /run were compared with before\n", results.Compared)
+	if results.Leaves > 0 {
+		fmt.Fprintf(output, "# after %d of these something was left behind\n", results.Leaves)
+	}
 	if results.Renewed > 0 {
 		fmt.Fprintf(output, "# the agent had to be started again %d times\n", results.Renewed)
 	}

@@ -224,6 +224,7 @@ func (performance *performance) finish(streams *streams, process *processStep) (
 		input = *process.Stdin
 	}
 	streams.stdin, streams.stdout, streams.stderr = strings.NewReader(input), &stdout, &stderr
+	streams.waitLast = true
 	status, err := streams.finish(identify(streams.options.id, streams.options.execID))
 	return object{"status": status, "stdout": stdout.String(), "stderr": stderr.String()}, err
 }

@@ -23,6 +23,8 @@ type streams struct {
 
 	in, out, err *net.UnixConn // nil by calls
 
+	waitLast bool // WaitProcess follows the end of streams by calls, as in the Go runtime; otherwise it is open meanwhile
+
 	// Our ends of them.
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -126,8 +128,8 @@ func (streams *streams) write(who string) {
 	}
 }
 
-// finish carries the streams until they end, and returns the exit status. WaitProcess is open meanwhile: an agent that
-// lets an exit overtake the output would be found out.
+// finish carries the streams until they end, and returns the exit status. Where WaitProcess is open meanwhile, an agent that
+// lets an exit overtake the output is found out.
 func (streams *streams) finish(who string) (int, error) {
 	var group sync.WaitGroup
 	var outErr, errErr error
@@ -144,6 +146,9 @@ func (streams *streams) finish(who string) (int, error) {
 			defer group.Done()
 			errErr = streams.read(streams.err, "ReadStderr", who, streams.stderr)
 		}()
+	}
+	if streams.waitLast && !streams.options.byConn {
+		group.Wait()
 	}
 	response, err := streams.client.call("WaitProcess", who)
 	if err != nil {
