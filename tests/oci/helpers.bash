@@ -26,6 +26,7 @@ place_start()
 		guarded unshare --mount --propagation private --pid --fork --mount-proc --kill-child --uts --ipc \
 			sh -c 'while :; do sleep 1000 & wait; done' >/dev/null 2>&1 3>&- &
 		echo $! >"$BATS_FILE_TMPDIR/place.pid"
+		# shellcheck disable=SC2016
 		timeout 20 sh -c 'until grep -q . "$1"; do :; done' - "/proc/$!/task/$!/children" 2>/dev/null
 	fi
 }
