@@ -60,7 +60,7 @@ int command_resume(int argc, const char *argv[])
 static int signal_all(const struct state *state, int number, struct error *error)
 {
 	struct cgroup_tree tree;
-	struct cgroup cgroup;
+	struct cgroup cgroup = {0};
 	int status = cgroup_tree_find(&tree, error);
 
 	if (status == 0)

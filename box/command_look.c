@@ -106,8 +106,9 @@ int command_list(int argc, const char *argv[])
 		if (format && strcmp(format, "json") == 0) {
 			status = print_json(json_incref(list));
 		} else if (quiet) {
-			json_array_foreach(list, index, entry)
+			json_array_foreach(list, index, entry) {
 				puts(json_string_value(json_object_get(entry, "id")));
+			}
 		} else {
 			print_table(list);
 		}
@@ -125,7 +126,7 @@ static int print_processes(const char *id, bool as_json, struct error *error)
 	static pid_t pids[PIDS_MAX];
 	struct state state = {0};
 	struct cgroup_tree tree;
-	struct cgroup cgroup;
+	struct cgroup cgroup = {0};
 	size_t count = PIDS_MAX;
 	json_t *list = json_array();
 	int status = state_read(&state, id, error);

@@ -204,7 +204,7 @@ int hooks_run_start(const struct hooks *hooks, struct error *error)
 
 void hooks_run_each(const struct hooks *hooks, enum hook_kind kind, pid_t pid, hooks_failed *failed)
 {
-	struct error error;
+	struct error error = {0};
 
 	run_kind(hooks, kind, pid, &error, failed);
 }

@@ -13,7 +13,7 @@ place_start()
 		oci=/run/oci
 		"$top/rootfs/build-image" --parts "$build" --variant "${BOX_VARIANT:-microvm}" --kind cpio --add "$build/nacre-box:/bin/nacre-box:755" \
 			-o "$AGENT_DIR/box.cpio" >/dev/null
-		VM_IMAGE=$AGENT_DIR/box.cpio VM_APPEND="agent.debug_console agent.debug_console_vport=1026 ${VM_APPEND:-}" vm_start
+		VM_IMAGE=$AGENT_DIR/box.cpio VM_APPEND="agent.debug_console agent.debug_console_vport=1026 ${VM_APPEND:-}" vm_start "${VM_ARGUMENTS[@]}"
 		export AGENT_ADDRESS
 		agentctl --timeout 60s wait-ready
 		in_place 'mkdir /run/oci /run/oci/disk && mount -t erofs -o ro /dev/vda /run/oci/disk && cp -a /run/oci/disk /run/oci/root'
@@ -26,6 +26,7 @@ place_start()
 		guarded unshare --mount --propagation private --pid --fork --mount-proc --kill-child --uts --ipc \
 			sh -c 'while :; do sleep 1000 & wait; done' >/dev/null 2>&1 3>&- &
 		echo $! >"$BATS_FILE_TMPDIR/place.pid"
+		# shellcheck disable=SC2016
 		timeout 20 sh -c 'until grep -q . "$1"; do :; done' - "/proc/$!/task/$!/children" 2>/dev/null
 	fi
 }

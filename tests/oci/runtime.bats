@@ -202,6 +202,14 @@ teardown_file() { place_stop; }
 	is '[]' box list --format json
 }
 
+@test "a seccomp profile that is older than close_range refuses nothing that is needed to get to the program" {
+	is "0
+1
+2
+3" boxed '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["close_range"], action: "SCMP_ACT_ERRNO"}]}' \
+		ls /proc/self/fd
+}
+
 @test "a monitor that is killed leaves a container that can be killed and deleted" {
 	bundle
 	box create --bundle "$bundle" --pid-file "$bundle/pid" "$id"
