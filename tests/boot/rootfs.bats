@@ -260,3 +260,23 @@ bundle()
 	run -125 --separate-stderr run_nacre --share virtiofs "$GOOD/layout"
 	[[ $stderr == *"is no directory but an OCI image layout"* ]]
 }
+
+@test "of merged images those are kept that were used last, and those that are in use" {
+	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache NACRE_CACHE_IMAGES=2
+	images=$XDG_CACHE_HOME/nacre/images
+	run_nacre --user root --entrypoint true "$GOOD/layout"
+	local first
+	first=$(ls "$images")
+	run_nacre --entrypoint true "$GOOD/many:one"
+	run_nacre --user root --entrypoint true "$GOOD/layout"
+	is 2 eval 'ls "$images" | wc -l'
+	run_nacre --entrypoint true "$GOOD/many:two"
+	is 2 eval 'ls "$images" | wc -l'
+	[[ -d $images/$first ]]
+	nacre run -d --name "$name" --user root --entrypoint sleep "$GOOD/layout" -- 1000000
+	NACRE_CACHE_IMAGES=1 nacre run --rm --name "$name-2" --entrypoint true "$GOOD/many:one"
+	[[ -d $images/$first && $(ls "$images" | wc -l) -eq 2 ]]
+	nacre rm -f "$name"
+	NACRE_CACHE_IMAGES=1 nacre run --rm --name "$name-3" --entrypoint true "$GOOD/many:two"
+	[[ ! -d $images/$first && $(ls "$images" | wc -l) -eq 1 ]]
+}
