@@ -280,3 +280,14 @@ bundle()
 	NACRE_CACHE_IMAGES=1 nacre run --rm --name "$name-3" --entrypoint true "$GOOD/many:two"
 	[[ ! -d $images/$first && $(ls "$images" | wc -l) -eq 1 ]]
 }
+
+@test "layers that unpack to more than they may, also where it is holes" {
+	fails 125 "more than 1 MiB (--unpacked-max): layer " run_nacre --unpacked-max 1m "$GOOD/docker.tar"
+	truncate -s 100G "$BATS_TEST_TMPDIR/holes"
+	tar -C "$BATS_TEST_TMPDIR" --sparse -cf "$BATS_TEST_TMPDIR/holes.tar" holes
+	refused "$BATS_TEST_TMPDIR/holes.tar" "holes.tar: holes: too large"
+	# Zeros, which are in no file, and in a few kilobytes of gzip.
+	{ tar -C "$BATS_TEST_DIRNAME" -c rootfs.bats; head -c 8M /dev/zero; } | gzip >"$BATS_TEST_TMPDIR/zeros.tar.gz"
+	fails 125 "unpacks to too much" run_nacre --unpacked-max 4m "$BATS_TEST_TMPDIR/zeros.tar.gz"
+	run_nacre --unpacked-max 64m --user root --entrypoint true "$GOOD/docker.tar"
+}
