@@ -142,7 +142,7 @@ int composition_open(struct composition *composition, const struct run_options *
 	*composition = (struct composition){.options = options};
 	arena_init(&composition->arena, ARENA_FORK, BUNDLE_ARENA);
 	memset(composition->packed, 0xff, sizeof(composition->packed));
-	status = source_open(source, options->root, error);
+	status = source_open(source, options->root, options->unpacked_most, error);
 	if (status == 0 && source->compressor && !options->kernel && !getenv("NACRE_KERNEL"))
 		status = error_set(error, EINVAL, "%s: a squashfs by %s, and nacre's kernels read gzip and lz4 only (--kernel "
 				   "names another)", source->given, source->compressor);

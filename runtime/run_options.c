@@ -12,7 +12,7 @@
 /* What popt fills; checked and turned into numbers afterwards. */
 struct raw_options {
 	int interactive, terminal, read_only, remove, detached, verbose, help;
-	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io, *machine;
+	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io, *machine, *unpacked;
 	char *entrypoint, *share, *network;
 	const char **environment, **environment_files, **volumes, **published;
 	poptContext context;
@@ -76,6 +76,8 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 		 "what the container reaches (default: none; published with --publish)", "none|published|user"},
 		{"memory", 'm', POPT_ARG_STRING, &raw->memory, 0, "the VM's memory (default: 256M)", "SIZE"},
 		{"cpus", 0, POPT_ARG_STRING, &raw->cpus, 0, "the VM's processors (default: 1)", "N"},
+		{"unpacked-max", 0, POPT_ARG_STRING, &raw->unpacked, 0, "of an image's layers together (default: 64G)",
+		 "SIZE"},
 		{"read-only", 0, POPT_ARG_NONE, &raw->read_only, 0, "a root file system that can't be written", NULL},
 		{"rm", 0, POPT_ARG_NONE, &raw->remove, 0, "keep nothing of the container afterwards", NULL},
 		{"machine", 0, POPT_ARG_STRING, &raw->machine, 0, "what the VM is like (default: microvm)", "microvm|q35"},
@@ -188,6 +190,8 @@ static int check(struct run_options *options, const struct raw_options *raw, str
 		status = take_machine(options, raw->machine, error);
 	if (status == 0)
 		status = take_memory(options, raw->memory, error);
+	if (status == 0 && raw->unpacked && quantity_parse_memory(raw->unpacked, &options->unpacked_most, error) < 0)
+		status = error_wrap(error, "--unpacked-max");
 	if (status == 0 && raw->cpus)
 		status = quantity_parse_count("--cpus", raw->cpus, 1, CPUS_MOST, &options->cpus, error);
 	if (status == 0 && raw->timeout)
@@ -234,6 +238,7 @@ static void take_raw(struct run_options *options, struct raw_options *raw)
 		.kernel = raw->kernel,
 		.image = raw->image,
 		.memory = MEMORY_DEFAULT,
+		.unpacked_most = UNPACKED_DEFAULT,
 		.cpus = 1,
 		.timeout = TIMEOUT_DEFAULT,
 		.parser = raw,
@@ -260,7 +265,7 @@ static void free_raw(struct raw_options *raw)
 {
 	char *const strings[] = {raw->keys,   raw->name, raw->directory, raw->user,  raw->kernel,  raw->image,
 				 raw->memory, raw->cpus, raw->timeout,	 raw->accel, raw->io,	   raw->machine,
-				 raw->entrypoint, raw->share, raw->network};
+				 raw->entrypoint, raw->share, raw->network, raw->unpacked};
 	const char **const lists[] = {raw->environment, raw->environment_files, raw->volumes, raw->published};
 
 	for (size_t i = 0; i < array_size(strings); i++)

@@ -15,6 +15,7 @@
 #include "runtime/volume.h"
 
 #define MEMORY_DEFAULT (256 * MEBIBYTE)
+#define UNPACKED_DEFAULT (65536 * MEBIBYTE)
 #define MEMORY_LEAST (40 * MEBIBYTE) /* below it the kernel or the agent doesn't start */
 #define CPUS_MOST 64
 #define TIMEOUT_DEFAULT 60
@@ -45,6 +46,7 @@ struct run_options {
 	struct publish published[PUBLISH_MOST];
 	size_t published_count;
 	uint64_t memory; /* bytes, whole MiB */
+	uint64_t unpacked_most; /* bytes of an image's layers */
 	unsigned cpus;
 	unsigned timeout; /* seconds until the guest must be ready */
 	enum accel accel;

@@ -63,12 +63,12 @@ static int find_kind(struct source *source, const struct source_kind *const *kin
 					  "squashfs or ext4 image", source->given);
 }
 
-int source_open(struct source *source, const char *rootfs, struct error *error)
+int source_open(struct source *source, const char *rootfs, uint64_t unpacked_most, struct error *error)
 {
 	struct stat stat;
 	int status;
 
-	*source = (struct source){.given = rootfs, .fd = -1, .root = -1, .folder = -1};
+	*source = (struct source){.given = rootfs, .unpacked_most = unpacked_most, .fd = -1, .root = -1, .folder = -1};
 	arena_init(&source->arena, ARENA_FORK, ARENA_LIMIT);
 	status = split_name(source, error);
 	if (status == 0)

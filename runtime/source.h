@@ -50,6 +50,7 @@ struct source {
 	struct blob_store store;
 	struct layer *layers;
 	unsigned layer_count;
+	uint64_t unpacked_most; /* bytes that they may have together, uncompressed */
 	bool plain;		/* one tar, which isn't a layer */
 	struct digest identity; /* of the configuration, and so of all; unknown for a plain tar */
 	struct image_config config;
@@ -59,8 +60,8 @@ struct source {
 	char *bundle; /* config.json */
 };
 
-/* Finds out what `rootfs` is. 0 or -errno; source_close() in any case. */
-int source_open(struct source *source, const char *rootfs, struct error *error);
+/* Finds out what `rootfs` is. Layers may have `unpacked_most` bytes. 0 or -errno; source_close() in any case. */
+int source_open(struct source *source, const char *rootfs, uint64_t unpacked_most, struct error *error);
 void source_close(struct source *source);
 
 /* What source_open() found out, for people: "directory", "OCI image layout", ... */

@@ -83,6 +83,7 @@ static int build(const struct source *source, struct error *error)
 		.layers = source->layers,
 		.layer_count = source->layer_count,
 		.whiteouts = !source->plain,
+		.unpacked_most = source->unpacked_most,
 		.directory = source->config.directory,
 	};
 	cleanup_close int copies = openat(source->folder, "etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,5 +1,5 @@
-/* Merged images that are kept: ${XDG_CACHE_HOME:-~/.cache}/nacre/images/DIGEST/. Any of them may be deleted at any time:
- * that costs the next run the time to merge it again, and nothing else.
+/* Merged images that are kept: ${XDG_CACHE_HOME:-~/.cache}/nacre/images/DIGEST/, the last $NACRE_CACHE_IMAGES (20) that were
+ * used. Any of them may be deleted at any time: that costs the next run the time to merge it again, and nothing else.
  */
 #ifndef NACRE_RUNTIME_SOURCE_CACHE_H
 #define NACRE_RUNTIME_SOURCE_CACHE_H

@@ -34,6 +34,13 @@ static la_ssize_t read_content(struct archive *archive, void *data, const void *
 		archive_set_error(archive, EBADMSG, "%s", archive_error_string(reader->filter));
 		return ARCHIVE_FATAL;
 	}
+	if (reader->room && length > *reader->room) {
+		error_set(&reader->error, EFBIG, "%s unpacks to too much", reader->layer.blob.path);
+		archive_set_error(archive, EFBIG, "%s", reader->error.text);
+		return ARCHIVE_FATAL;
+	}
+	if (reader->room)
+		*reader->room -= length;
 	digest_add(&reader->state, *piece, length);
 	return (la_ssize_t)length;
 }
@@ -62,12 +69,12 @@ static int open_filter(struct layer_reader *reader, struct error *error)
 	return 0;
 }
 
-int layer_open(struct layer_reader *reader, const struct blob_store *store, const struct layer *layer,
+int layer_open(struct layer_reader *reader, const struct blob_store *store, const struct layer *layer, uint64_t *room,
 	       struct error *error)
 {
 	int status;
 
-	*reader = (struct layer_reader){.layer = *layer};
+	*reader = (struct layer_reader){.layer = *layer, .room = room};
 	digest_start(&reader->state, &layer->content);
 	status = blob_open(&reader->blob, store, &layer->blob, error);
 	if (status == 0)

@@ -17,11 +17,13 @@ struct layer_reader {
 	struct archive *filter; /* bytes of the tar come out */
 	struct archive *tar;
 	struct digest_state state;
+	uint64_t *room;	    /* how much content there may still be; or NULL */
 	struct error error; /* of what libarchive calls back */
 };
 
-/* Opens it. 0 or -errno; layer_close() in any case. */
-int layer_open(struct layer_reader *reader, const struct blob_store *store, const struct layer *layer,
+/* Opens it. What is read of its content is taken from *room, and what is larger is -EFBIG; NULL: as large as it is. 0 or
+ * -errno; layer_close() in any case. */
+int layer_open(struct layer_reader *reader, const struct blob_store *store, const struct layer *layer, uint64_t *room,
 	       struct error *error);
 
 /* The next entry, until the call after: 1; 0 at the end, where blob and content have the digests that they should; or

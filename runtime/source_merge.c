@@ -14,6 +14,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "runtime/quantity.h"
 
 #define PIECE_SIZE (256u << 10)
 #define ATTRIBUTES_MOST 256
@@ -82,7 +83,12 @@ static int take_meta(struct archive_entry *entry, struct tree_attribute attribut
 	return take_attributes(entry, attributes, meta, error);
 }
 
-static int add_entry(struct tree *tree, unsigned layer, uint64_t ordinal, struct archive_entry *entry,
+/* What the layers may still have. A file with holes in it has next to no content. */
+struct room {
+	uint64_t content, files;
+};
+
+static int add_entry(struct tree *tree, unsigned layer, uint64_t ordinal, struct archive_entry *entry, struct room *room,
 		     struct error *error)
 {
 	struct tree_attribute attributes[ATTRIBUTES_MOST];
@@ -95,20 +101,24 @@ static int add_entry(struct tree *tree, unsigned layer, uint64_t ordinal, struct
 	status = take_meta(entry, attributes, &meta, error);
 	if (status < 0)
 		return error_wrap(error, "%.120s", path);
+	if (meta.size > room->files)
+		return error_set(error, EFBIG, "%.120s: too large", path);
+	room->files -= meta.size;
 	return tree_add(tree, layer, ordinal, path, &meta, archive_entry_hardlink(entry), error);
 }
 
-static int read_layer(const struct merge *merge, struct tree *tree, unsigned number, struct error *error)
+static int read_layer(const struct merge *merge, struct tree *tree, unsigned number, struct room *room,
+		      struct error *error)
 {
 	struct layer_reader reader;
 	struct archive_entry *entry;
-	int status = layer_open(&reader, merge->store, &merge->layers[number], error);
+	int status = layer_open(&reader, merge->store, &merge->layers[number], &room->content, error);
 
 	for (uint64_t ordinal = 0; status == 0; ordinal++) {
 		status = layer_next(&reader, &entry, error);
 		if (status <= 0)
 			break;
-		status = add_entry(tree, number, ordinal, entry, error);
+		status = add_entry(tree, number, ordinal, entry, room, error);
 		if (status < 0)
 			error_wrap(error, "layer %s", merge->layers[number].blob.path);
 	}
@@ -118,10 +128,13 @@ static int read_layer(const struct merge *merge, struct tree *tree, unsigned num
 
 int merge_read(const struct merge *merge, struct tree *tree, struct error *error)
 {
+	struct room room = {.content = merge->unpacked_most, .files = merge->unpacked_most};
 	int status = tree_init(tree, merge->layer_count, merge->whiteouts, error);
 
 	for (unsigned i = 0; i < merge->layer_count && status == 0; i++)
-		status = read_layer(merge, tree, i, error);
+		status = read_layer(merge, tree, i, &room, error);
+	if (status == -EFBIG)
+		return error_wrap(error, "more than %" PRIu64 " MiB (--unpacked-max)", merge->unpacked_most / MEBIBYTE);
 	if (status == 0 && merge->directory)
 		status = tree_make_directory(tree, merge->directory, error);
 	return status;
@@ -248,7 +261,7 @@ static int write_layer(const struct merge *merge, struct writer *writer, const s
 	const struct tree_inode *inode = next_living(tree->layers[number].first);
 	struct layer_reader reader;
 	struct archive_entry *entry;
-	int status = inode ? layer_open(&reader, merge->store, &merge->layers[number], error) : 0;
+	int status = inode ? layer_open(&reader, merge->store, &merge->layers[number], NULL, error) : 0;
 
 	if (!inode)
 		return 0;

@@ -14,10 +14,11 @@ struct merge {
 	const struct layer *layers; /* lowest first */
 	unsigned layer_count;
 	bool whiteouts;		/* their markers are heeded (layers), or are files (a plain tar) */
+	uint64_t unpacked_most; /* bytes: of the layers' content together, and of all files in them */
 	const char *directory;	/* to make, where it is missing: the image's working directory; or NULL */
 };
 
-/* Reads all layers into `tree`, which the caller has freed in any case. 0 or -errno. */
+/* Reads all layers into `tree`, which the caller has freed in any case. 0, or -errno: -EFBIG for more than unpacked_most. */
 int merge_read(const struct merge *merge, struct tree *tree, struct error *error);
 
 /* Writes the tree to `output` as a pax archive without an entry for the root. `copies` is a directory: its files

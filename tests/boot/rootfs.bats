@@ -260,3 +260,34 @@ bundle()
 	run -125 --separate-stderr run_nacre --share virtiofs "$GOOD/layout"
 	[[ $stderr == *"is no directory but an OCI image layout"* ]]
 }
+
+@test "of merged images those are kept that were used last, and those that are in use" {
+	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache NACRE_CACHE_IMAGES=2
+	images=$XDG_CACHE_HOME/nacre/images
+	run_nacre --user root --entrypoint true "$GOOD/layout"
+	local first
+	first=$(ls "$images")
+	run_nacre --entrypoint true "$GOOD/many:one"
+	run_nacre --user root --entrypoint true "$GOOD/layout"
+	is 2 eval 'ls "$images" | wc -l'
+	run_nacre --entrypoint true "$GOOD/many:two"
+	is 2 eval 'ls "$images" | wc -l'
+	[[ -d $images/$first ]]
+	nacre run -d --name "$name" --user root --entrypoint sleep "$GOOD/layout" -- 1000000
+	NACRE_CACHE_IMAGES=1 nacre run --rm --name "$name-2" --entrypoint true "$GOOD/many:one"
+	[[ -d $images/$first && $(ls "$images" | wc -l) -eq 2 ]]
+	nacre rm -f "$name"
+	NACRE_CACHE_IMAGES=1 nacre run --rm --name "$name-3" --entrypoint true "$GOOD/many:two"
+	[[ ! -d $images/$first && $(ls "$images" | wc -l) -eq 1 ]]
+}
+
+@test "layers that unpack to more than they may, also where it is holes" {
+	fails 125 "more than 1 MiB (--unpacked-max): layer " run_nacre --unpacked-max 1m "$GOOD/docker.tar"
+	truncate -s 100G "$BATS_TEST_TMPDIR/holes"
+	tar -C "$BATS_TEST_TMPDIR" --sparse -cf "$BATS_TEST_TMPDIR/holes.tar" holes
+	refused "$BATS_TEST_TMPDIR/holes.tar" "holes.tar: holes: too large"
+	# Zeros, which are in no file, and in a few kilobytes of gzip.
+	{ tar -C "$BATS_TEST_DIRNAME" -c rootfs.bats; head -c 8M /dev/zero; } | gzip >"$BATS_TEST_TMPDIR/zeros.tar.gz"
+	fails 125 "unpacks to too much" run_nacre --unpacked-max 4m "$BATS_TEST_TMPDIR/zeros.tar.gz"
+	run_nacre --unpacked-max 64m --user root --entrypoint true "$GOOD/docker.tar"
+}

@@ -160,7 +160,8 @@ static void refused(void **state)
 		{"--memory=16M", "too small"}, {"--memory=x", "no amount"},    {"--cpus=0", "--cpus"},
 		{"--accel=xen", "--accel"},    {"--io=pipes", "--io"},	       {"--timeout=0", "--timeout"},
 		{"--name=x", "no name"},       {"--workdir=tmp", "absolute"},  {"--env==x", "no name"},
-		{"--frob", "--frob"},	       {"-Z", "-Z"},		       {"--machine=pc", "--machine"},
+		{"--frob", "--frob"},	       {"-Z", "-Z"},		       {"--unpacked-max=x", "--unpacked-max"},
+				       {"--machine=pc", "--machine"},
 	};
 	struct run_options options;
 	struct error error;
