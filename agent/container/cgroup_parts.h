@@ -13,6 +13,10 @@ bool cgroup_hierarchy_has(const struct cgroup_tree *tree, size_t index, const ch
 /* cgroup.c: the cgroup's directory in a hierarchy (O_PATH), or -errno. */
 int cgroup_open_in(const struct cgroup *cgroup, size_t index);
 
+/* cgroup_create.c: v2: hands every controller that `parent` has on to its children, one by one, so that one which can't be
+ * doesn't keep the others back; whether a limit can then be set is seen when it is written. */
+int cgroup_enable_controllers(int parent, struct error *error);
+
 /* cgroup_limits.c: limits being collected. */
 struct cgroup_collector {
 	struct arena *arena;
