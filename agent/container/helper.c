@@ -160,15 +160,15 @@ static int split(struct helper *helper, bool new_namespace)
 		fail(helper);
 	}
 	if (pid > 0) {
-		close(helper->pair[1]);
+		fd_close(&helper->pair[1]);
 		hand_over(helper, pid, pidfd, new_namespace);
 	}
-	close(helper->pair[0]);
+	fd_close(&helper->pair[0]);
 	if (helper->plan.procfs_exported && new_namespace)
 		status = export_procfs(helper);
 	shutdown(helper->pair[1], SHUT_WR);
 	wait_for_other(helper->pair[1]);
-	close(helper->pair[1]);
+	fd_close(&helper->pair[1]);
 	return status;
 }
 
@@ -179,9 +179,10 @@ static _Noreturn void run_in_new_namespace(struct helper *helper)
 	process_execute(helper);
 }
 
+/* Whoever is in that pid namespace and may trace has the new process's descriptors from its first instruction on. */
 static _Noreturn void run_in_joined_namespace(struct helper *helper)
 {
-	if (build(helper) < 0)
+	if (build(helper) < 0 || process_close_others(helper) < 0)
 		fail(helper);
 	split(helper, false);
 	process_execute(helper);

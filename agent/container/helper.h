@@ -90,6 +90,11 @@ int terminal_open(struct helper *helper, bool console);
 /* process.c */
 int process_raise_limits(struct helper *helper); /* while the guest's own capabilities are there */
 int process_become(struct helper *helper);	 /* user, capabilities, directory, look-up of the executable, seccomp */
+
+/* Nothing of the helper's is left but its sockets and a tool's file, which execve closes: everything else leads to the
+ * guest. */
+int process_close_others(struct helper *helper);
+
 _Noreturn void process_execute(struct helper *helper);
 
 /* executable.c: finds the command and looks at it as the kernel will; fills helper->executable and failure_class. */

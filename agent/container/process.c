@@ -195,10 +195,9 @@ static int own_session(struct helper *helper)
 	return 0;
 }
 
-/* Nothing of the helper's is left but the socket and a tool's file, which execve closes. */
-static int close_everything(struct helper *helper)
+int process_close_others(struct helper *helper)
 {
-	int kept[] = {helper->report, helper->tool};
+	int kept[] = {helper->report, helper->tool, helper->pair[0], helper->pair[1]};
 
 	for (int i = 0; i < (int)array_size(kept); i++)
 		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
@@ -234,7 +233,7 @@ _Noreturn void process_execute(struct helper *helper)
 	if (status == 0)
 		status = set_limits(helper);
 	if (status == 0)
-		status = close_everything(helper);
+		status = process_close_others(helper);
 	if (status == 0)
 		status = helper_report(helper, LAUNCH_READY, 0, NULL, 0);
 	if (status < 0)
