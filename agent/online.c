@@ -118,17 +118,17 @@ void online_memory_as_it_comes(void)
 		fd_write_file(AT_FDCWD, MEMORY "/auto_online_blocks", "online", NULL);
 }
 
-int online_probe_memory(const uint64_t *addresses, size_t count, struct error *error)
+int online_probe_memory(const char *file, const uint64_t *addresses, size_t count, struct error *error)
 {
 	int status = 0;
 
-	if (count > 0 && access(MEMORY "/probe", F_OK) < 0)
-		return error_set(error, ENODEV, "this kernel can't be told about memory: it has no " MEMORY "/probe");
+	if (count > 0 && access(file, F_OK) < 0)
+		return error_set(error, ENODEV, "this kernel can't be told about memory: it has no %s", file);
 	for (size_t i = 0; i < count && status == 0; i++) {
 		char text[32];
 
 		snprintf(text, sizeof(text), "0x%" PRIX64, addresses[i]);
-		status = fd_write_file(AT_FDCWD, MEMORY "/probe", text, error);
+		status = fd_write_file(AT_FDCWD, file, text, error);
 		if (status < 0)
 			error_wrap(error, "memory at %s", text);
 	}

@@ -23,7 +23,11 @@ int online_memory(struct error *error);
 /* Has the kernel do so with each that comes from now on, where it doesn't yet. */
 void online_memory_as_it_comes(void);
 
-/* Tells the kernel about memory at these addresses, on machines where nobody announces it. 0 or -errno. */
-int online_probe_memory(const uint64_t *addresses, size_t count, struct error *error);
+/* Where a kernel is told about memory that nobody announces: it has the file by CONFIG_ARCH_MEMORY_PROBE. */
+#define ONLINE_MEMORY_PROBE "/sys/devices/system/memory/probe"
+
+/* Tells the kernel about memory at these addresses, by that file. 0, or -errno at the first one that it refuses; -ENODEV where
+ * there is no such file. */
+int online_probe_memory(const char *file, const uint64_t *addresses, size_t count, struct error *error);
 
 #endif

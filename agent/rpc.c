@@ -68,9 +68,9 @@ static const struct ttrpc_method guest_methods[] = {
 	{0},
 };
 
-static const struct ttrpc_service agent_service = {&grpc__agent_service__descriptor, agent_methods};
-static const struct ttrpc_service health_service = {&grpc__health__descriptor, health_methods};
-static const struct ttrpc_service guest_service = {&nacre__guest__descriptor, guest_methods};
+static const struct ttrpc_service agent_service = {.descriptor = &grpc__agent_service__descriptor, .methods = agent_methods};
+static const struct ttrpc_service health_service = {.descriptor = &grpc__health__descriptor, .methods = health_methods};
+static const struct ttrpc_service guest_service = {.descriptor = &nacre__guest__descriptor, .methods = guest_methods, .any_bytes = true};
 
 const struct ttrpc_service *const rpc_services[] = {&agent_service, &health_service, &guest_service, NULL};
 

@@ -11,6 +11,7 @@
 
 #include "agent.pb-c.h"
 #include "agent/agent.h"
+#include "agent/online.h"
 #include "agent/rpc.h"
 #include "agent/storage/storage.h"
 #include "lib/cleanup.h"
@@ -26,7 +27,6 @@ static const char *const extra_features[] = {
 };
 
 #define MEMORY_BLOCK_SIZE "/sys/devices/system/memory/block_size_bytes"
-#define MEMORY_PROBE "/sys/devices/system/memory/probe"
 
 /* The size of a block of hotplugged memory; 0 where the kernel knows none, which a runtime takes as "no hotplug". */
 static int read_memory_block_size(uint64_t *size, struct error *error)
@@ -58,7 +58,7 @@ void rpc_get_guest_details(struct ttrpc_call *call)
 		rpc_fail(call, &error);
 		return;
 	}
-	response.support_mem_hotplug_probe = request->mem_hotplug_probe && access(MEMORY_PROBE, F_OK) == 0;
+	response.support_mem_hotplug_probe = request->mem_hotplug_probe && access(ONLINE_MEMORY_PROBE, F_OK) == 0;
 	details.version = (char *)NACRE_VERSION;
 	details.init_daemon = agent->config.init;
 	details.storage_handlers = (char **)storage_driver_names;

@@ -108,7 +108,7 @@ static int probe(const void *argument, struct job_result *result)
 {
 	const struct addresses *addresses = argument;
 
-	return online_probe_memory(addresses->list, addresses->count, &result->error);
+	return online_probe_memory(ONLINE_MEMORY_PROBE, addresses->list, addresses->count, &result->error);
 }
 
 void rpc_mem_hotplug_by_probe(struct ttrpc_call *call)

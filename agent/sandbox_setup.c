@@ -20,8 +20,6 @@
 #define SANDBOX_DIRECTORY KATA_DIRECTORY "/sandbox"
 #define RESOLV_CONF SANDBOX_DIRECTORY "/resolv.conf"
 #define GUEST_RESOLV_CONF "/etc/resolv.conf"
-#define MODPROBE "/sbin/modprobe"
-#define MODULE_TIMEOUT (30 * LOOP_SECOND)
 
 /* Planning ----------------------------------------------------------------------------------------------------- */
 
@@ -101,7 +99,7 @@ static int make_directories(struct error *error)
 
 static int load_module(char **arguments, struct error *error)
 {
-	int status = run_program(arguments, MODULE_TIMEOUT, error);
+	int status = run_program(arguments, MODPROBE_TIMEOUT, error);
 
 	return status < 0 ? error_wrap(error, "load the kernel module %s", arguments[2]) : 0;
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/storage/made.h"
 #include "agent/storage/options.h"
 #include "lib/cleanup.h"
 
@@ -204,7 +203,7 @@ int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, st
 		    !storage_uses_last(uses, key, uses_in_list(storages, count, key)))
 			continue;
 		status = append(list, arena, container_id, storages, count, i - 1, 0);
-		storage_uses_set_going(uses, key, true);
+		storage_uses_go(uses, key);
 	}
 	if (status < 0)
 		storage_list_stay(uses, storages, count);
@@ -237,7 +236,7 @@ void storage_list_stay(struct storage_uses *uses, Grpc__Storage **storages, size
 		const char *key = key_of(storages, count, i);
 
 		if (key)
-			storage_uses_set_going(uses, key, false);
+			storage_uses_stay(uses, key);
 	}
 }
 
@@ -258,18 +257,15 @@ void storage_list_forget(struct storage_uses *uses, Grpc__Storage **storages, si
 /* What this job has made of a storage: the mount, and what of its mount point wasn't there. */
 struct step {
 	bool mounted;
-	size_t kept;
+	size_t found;
 };
 
 /* Takes back what we have made, the last one first. */
 static void undo(const struct storage_list *list, const struct step *steps, size_t count)
 {
-	while (count-- > 0) {
-		if (!steps[count].mounted)
-			continue;
-		storage_remove(&list->requests[count], NULL);
-		made_remove(list->requests[count].mount_point, steps[count].kept);
-	}
+	while (count-- > 0)
+		if (steps[count].mounted)
+			storage_undo(&list->requests[count], steps[count].found);
 }
 
 int storage_list_mount(const void *argument, struct job_result *result)
@@ -280,10 +276,8 @@ int storage_list_mount(const void *argument, struct job_result *result)
 	if (!steps)
 		return error_errno(&result->error, ENOMEM, "mount storages");
 	for (size_t i = 0; i < list->count; i++) {
-		int status;
+		int status = storage_mount(&list->requests[i], &steps[i].found, &result->error);
 
-		steps[i].kept = made_existing(list->requests[i].mount_point);
-		status = storage_mount(&list->requests[i], &result->error);
 		if (status < 0) {
 			undo(list, steps, i);
 			return error_wrap(&result->error, "storage %s", list->requests[i].mount_point);

@@ -27,7 +27,8 @@ int storage_list_plan(struct storage_list *list, struct arena *arena, struct sto
 		      struct error *error);
 
 /* Copies those whose last use is about to go, last one first; nobody can come to use them from now on. Counts nothing: that is
- * storage_list_forget(), once they have been unmounted, or storage_list_stay() where they haven't. What outlives the containers is left out, unless all of it is to be undone: `undo`. */
+ * storage_list_forget(), once they have been unmounted, or storage_list_stay() where that has failed. What outlives the
+ * containers is left out, unless all of it is to be undone: `undo`. */
 int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, struct storage_uses *uses,
 			      const char *container_id, Grpc__Storage **storages, size_t count, bool undo,
 			      struct error *error);
@@ -36,6 +37,7 @@ int storage_list_plan_unmount(struct storage_list *list, struct arena *arena, st
 int storage_list_plan_kept(struct storage_list *list, struct arena *arena, const struct storage_uses *uses,
 			   struct error *error);
 
+/* They are used again, and mounted again where they aren't any more. */
 void storage_list_stay(struct storage_uses *uses, Grpc__Storage **storages, size_t count);
 
 /* Takes the uses back. `undo`: as above. */

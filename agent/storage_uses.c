@@ -22,7 +22,7 @@ int storage_uses_add(struct storage_uses *uses, const char *mount_point)
 		return -EBUSY;
 	if (use) {
 		use->count++;
-		return 0;
+		return use->unsure;
 	}
 	use = calloc(1, sizeof(*use));
 	if (use)
@@ -45,12 +45,23 @@ void storage_uses_keep(struct storage_uses *uses, const char *mount_point)
 		use->kept = true;
 }
 
-void storage_uses_set_going(struct storage_uses *uses, const char *mount_point, bool going)
+void storage_uses_go(struct storage_uses *uses, const char *mount_point)
 {
 	struct storage_use *use = *find(uses, mount_point);
 
 	if (use)
-		use->going = going;
+		use->going = true;
+}
+
+/* It stays unsure for as long as anybody uses it: whoever mounts it for himself may fail, too. */
+void storage_uses_stay(struct storage_uses *uses, const char *mount_point)
+{
+	struct storage_use *use = *find(uses, mount_point);
+
+	if (use && use->going) {
+		use->going = false;
+		use->unsure = true;
+	}
 }
 
 bool storage_uses_last(struct storage_uses *uses, const char *mount_point, unsigned own)

@@ -8,18 +8,14 @@
 #include "lib/error.h"
 #include "lib/fd.h"
 #include "lib/log.h"
-#include "lib/loop.h"
 #include "lib/run_program.h"
-
-#define MODPROBE "/sbin/modprobe"
-#define LOADING (30 * LOOP_SECOND)
 
 static void load(char *name)
 {
 	char *arguments[] = {(char *)MODPROBE, (char *)"--", name, NULL};
 	struct error error;
 
-	if (run_program(arguments, LOADING, &error) < 0)
+	if (run_program(arguments, MODPROBE_TIMEOUT, &error) < 0)
 		log_warning("load the module %s: %s", name, error.text);
 }
 

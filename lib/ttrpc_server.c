@@ -21,6 +21,8 @@
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/message_text.h"
+#include "lib/utf8.h"
 #include "ttrpc.pb-c.h"
 
 #define READ_SIZE 65536u
@@ -257,13 +259,15 @@ bool ttrpc_call_reply(struct ttrpc_call *call, const ProtobufCMessage *response)
 void ttrpc_call_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *format, ...)
 {
 	struct ttrpc_connection *connection = call->connection;
-	char text[MESSAGE_SIZE];
+	char text[MESSAGE_SIZE], sent[UTF8_COPY_SIZE(MESSAGE_SIZE)];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	send_status(connection, call->stream, code, text);
+	/* What was cut may have been in the middle of a character, and names of files are anything. */
+	utf8_copy(sent, text, strlen(text));
+	send_status(connection, call->stream, code, sent);
 	call_free(call);
 	flush(connection);
 }
@@ -324,6 +328,11 @@ static const struct ttrpc_method *resolve(struct ttrpc_call *call, const Ttrpc__
 				method->name, exhausted ? "needs too much memory" : "can't be decoded");
 		return NULL;
 	}
+	if (!service->any_bytes && !message_text_valid(call->request)) {
+		ttrpc_call_fail(call, TTRPC_UNKNOWN, "%s: the request can't be decoded: a string in it isn't UTF-8",
+				method->name);
+		return NULL;
+	}
 	return method;
 }
 
@@ -350,6 +359,10 @@ static void handle_request(struct ttrpc_connection *connection, const struct ttr
 
 		ttrpc_call_fail(call, exhausted ? TTRPC_RESOURCE_EXHAUSTED : TTRPC_INVALID_ARGUMENT,
 				exhausted ? "out of memory" : "the request can't be decoded");
+		return;
+	}
+	if (!message_text_valid(&request->base)) {
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request can't be decoded: a string in it isn't UTF-8");
 		return;
 	}
 	method = resolve(call, request);

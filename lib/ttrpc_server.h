@@ -47,6 +47,7 @@ struct ttrpc_method {
 struct ttrpc_service {
 	const ProtobufCServiceDescriptor *descriptor;
 	const struct ttrpc_method *methods; /* ends with a NULL name */
+	bool any_bytes; /* its strings may be names of files, and so anything; others have to be UTF-8, as proto3 says */
 };
 
 struct ttrpc_server {

@@ -27,6 +27,21 @@ static size_t character(const uint8_t *bytes, size_t length)
 	return 0;
 }
 
+bool utf8_valid(const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t size = character((const uint8_t *)text, left);
+
+		if (size == 0)
+			return false;
+		text += size;
+		left -= size;
+	}
+	return true;
+}
+
 void utf8_copy(char *to, const void *bytes, size_t length)
 {
 	const uint8_t *from = bytes, *end = from + length;

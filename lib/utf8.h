@@ -2,7 +2,11 @@
 #ifndef NACRE_LIB_UTF8_H
 #define NACRE_LIB_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Whether a text is UTF-8. */
+bool utf8_valid(const char *text);
 
 /* Room that utf8_copy() needs for `length` bytes. */
 #define UTF8_COPY_SIZE(length) (3 * (size_t)(length) + 1)

@@ -72,10 +72,13 @@ int machine_start(struct machine *machine, struct loop *loop, const char *proxy,
 
 	*machine = (struct machine){.loop = loop, .directory = options->directory};
 	machine->source.fd = -1;
-	unlinkat(options->directory->fd, VMM_CONSOLE, 0);
-	status = spawn(machine, proxy, options, error);
-	if (status < 0)
+	status = console_log_open(&machine->console, loop, options->directory->fd, error);
+	if (status == 0)
+		status = spawn(machine, proxy, options, error);
+	if (status < 0) {
+		console_log_close(&machine->console);
 		return error_wrap(error, "start the VM");
+	}
 	snprintf(number, sizeof(number), "%d\n", (int)machine->proxy.pid);
 	status = run_directory_write(options->directory, "proxy.pid", number, error);
 	if (status == 0)
@@ -89,14 +92,14 @@ bool machine_console_used(const struct machine *machine)
 {
 	struct stat stat;
 
-	return fstatat(machine->directory->fd, VMM_CONSOLE, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_size > 0;
+	return fstatat(machine->directory->fd, CONSOLE_LOG, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_size > 0;
 }
 
 void machine_console_line(const struct machine *machine, char *text, size_t size)
 {
-	run_directory_last_line(machine->directory, VMM_CONSOLE, "Kernel panic", text, size);
+	run_directory_last_line(machine->directory, CONSOLE_LOG, "Kernel panic", text, size);
 	if (!*text)
-		run_directory_last_line(machine->directory, VMM_CONSOLE, NULL, text, size);
+		run_directory_last_line(machine->directory, CONSOLE_LOG, NULL, text, size);
 }
 
 int machine_explain_end(const struct machine *machine, struct error *error)
@@ -116,4 +119,5 @@ void machine_stop(struct machine *machine)
 		return;
 	loop_remove(machine->loop, &machine->source);
 	child_kill(&machine->proxy);
+	console_log_close(&machine->console);
 }

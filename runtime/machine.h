@@ -4,6 +4,7 @@
 
 #include "lib/loop.h"
 #include "runtime/child.h"
+#include "runtime/console_log.h"
 #include "runtime/vmm.h"
 
 #define MACHINE_LOG "vmm.log" /* what proxy and VMM say */
@@ -13,6 +14,7 @@ struct machine {
 	const struct run_directory *directory;
 	struct child proxy;
 	struct loop_source source;
+	struct console_log console;
 	bool ended; /* by itself; `status` is the proxy's exit status then */
 	int status;
 };

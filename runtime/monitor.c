@@ -15,8 +15,8 @@
 
 /* What stays in the run directory of a container that has ended. */
 static const char *const kept[] = {
-	STATUS_CONFIG_FILE, STATUS_FILE,    OUTPUT_LOG,		OUTPUT_LOG_OLD, VMM_CONSOLE,
-	MACHINE_LOG,	    RUN_DIRECTORY_KEEP, RUN_DIRECTORY_LOCK, NULL,
+	STATUS_CONFIG_FILE, STATUS_FILE,    OUTPUT_LOG,		OUTPUT_LOG_OLD, CONSOLE_LOG,
+	CONSOLE_LOG_OLD,    MACHINE_LOG,    RUN_DIRECTORY_KEEP, RUN_DIRECTORY_LOCK, NULL,
 };
 
 static void signalled(struct signals *signals, int number)

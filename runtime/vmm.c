@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "runtime/console_log.h"
 
 #define ARGUMENTS_MAX 256
 #define FORWARDS_SIZE (PUBLISH_MOST * 64)
@@ -192,7 +193,7 @@ static void add_devices(struct arguments *arguments, const struct vmm_options *o
 	add_share(arguments, options);
 	add_network(arguments, options);
 	add(arguments, "-chardev");
-	add(arguments, "file,id=console,path=%s", quoted(arguments, options->directory, VMM_CONSOLE));
+	add(arguments, "file,id=console,append=on,path=%s", quoted(arguments, options->directory, CONSOLE_LOG));
 	add(arguments, "-device");
 	add(arguments, "%s,max_ports=1", options->type->serial);
 	add(arguments, "-device");

@@ -14,7 +14,6 @@
 
 #define VMM_DISKS_MOST 12
 #define VMM_VHOST_SOCKET "vhost.sock"
-#define VMM_CONSOLE "console.log"
 #define VMM_GUEST_CID 3 /* seen by the guest alone: each VM has its own vsock device */
 
 struct vmm_options {

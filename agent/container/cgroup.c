@@ -100,14 +100,14 @@ static void find_guest_disks(struct cgroup_tree *tree)
 		tree->guest_disks[1] = makedev(number, strtoul(rest + 1, NULL, 10));
 }
 
-int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)
+int cgroup_tree_read(struct cgroup_tree *tree, const char *mountinfo, struct error *error)
 {
-	__attribute__((cleanup(close_file))) FILE *file = fopen("/proc/self/mountinfo", "re");
+	__attribute__((cleanup(close_file))) FILE *file = fopen(mountinfo, "re");
 	cleanup_free char *line = NULL;
 	size_t size = 0;
 
 	if (!file)
-		return error_errno(error, errno, "open /proc/self/mountinfo");
+		return error_errno(error, errno, "open %s", mountinfo);
 	memset(tree, 0, sizeof(*tree));
 	while (getline(&line, &size, file) > 0) {
 		struct mount_line mount;
@@ -123,8 +123,16 @@ int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)
 		if (strcmp(mount.type, "cgroup") == 0 && strncmp(mount.point, TOP "/", sizeof(TOP)) == 0)
 			add_hierarchy(tree, &mount);
 	}
-	find_guest_disks(tree);
 	return tree->hierarchy_count > 0 ? 0 : error_set(error, ENOENT, "no cgroups are mounted on " TOP);
+}
+
+int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)
+{
+	int status = cgroup_tree_read(tree, "/proc/self/mountinfo", error);
+
+	if (status == 0)
+		find_guest_disks(tree);
+	return status;
 }
 
 static bool is_component(const char *text, size_t length)

@@ -20,6 +20,8 @@
 #include "lib/error.h"
 #include "oci.pb-c.h"
 
+struct plan_resource_extras;
+
 #define CGROUP_HIERARCHIES_MAX 16
 #define CGROUP_CONTROLLERS_SIZE 64
 #define CGROUP_PATH_SIZE 1024
@@ -69,6 +71,7 @@ struct cgroup_limits {
 	const struct device_rule *rules; /* everything else is denied */
 	size_t rule_count;
 	bool devices_given; /* the resources had device rules */
+	int64_t memory_checked; /* bytes that must not be in use already when running limits are changed; 0: nobody asks */
 };
 
 /* Finds out what is mounted, from /proc/self/mountinfo. With cgroup2 on /sys/fs/cgroup it is unified; a hybrid layout
@@ -80,11 +83,12 @@ int cgroup_tree_find(struct cgroup_tree *tree, struct error *error);
 int cgroup_init(struct cgroup *cgroup, const struct cgroup_tree *tree, const char *cgroups_path, const char *id,
 		struct error *error);
 
-/* Turns resources (NULL: the defaults only) into limits, which live in `arena`.
- * The default devices are always allowed. In this protocol 0 means unset; -1 is no limit, where there can be one.
- * 0, -EINVAL, -ENOMEM. */
+/* Turns resources (NULL: the defaults only) into limits, which live in `arena`; `extras` has what the protocol doesn't
+ * carry, or is NULL. The default devices are always allowed. In this protocol 0 means unset; -1 is no limit, where there
+ * can be one. 0, -EINVAL, -ENOMEM. */
 int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const struct cgroup_tree *tree,
-		       const Grpc__LinuxResources *resources, struct error *error);
+		       const Grpc__LinuxResources *resources, const struct plan_resource_extras *extras,
+		       struct error *error);
 
 /* Makes the cgroup in every hierarchy, with its parents, and enables the controllers on the way. An existing empty
  * one is taken over; one with processes in it is -EBUSY. The helper calls this one. */

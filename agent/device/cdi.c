@@ -1,11 +1,12 @@
 /* Names to devices, and devices to changes of the spec. The files are made in the guest, by udev or a driver's tools, which may
- * be at it while a container is made: so they are read until every class is known. JSON alone. */
+ * be at it while a container is made: so they are read until every class is known. Those in YAML are made JSON by a program. */
 #include "agent/device/cdi.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "lib/fd.h"
 #include "lib/loop.h"
 #include "lib/match.h"
+#include "lib/run_program.h"
 
 #define ANNOTATION "cdi.k8s.io/"
 #define VARIABLE "VISIBLE_CDI_DEVICES="
@@ -22,6 +24,9 @@
 #define DEVICES_MAX 64
 #define FILES_MAX 64
 #define FILE_SIZE_MAX (1 << 20)
+#define CONVERTER "/usr/bin/cdi-yaml" /* rootfs/cdi-yaml */
+#define CONVERTER_TIMEOUT (5 * LOOP_SECOND)
+#define CONVERTED_SIZE_MAX (8 << 20)
 #define FILES_MEMORY (64u << 20)
 
 struct name {
@@ -37,7 +42,7 @@ struct cdi {
 	struct arena files_arena;
 	const struct json *files[FILES_MAX];
 	size_t file_count;
-	const char *broken;		 /* a file that isn't JSON; NULL */
+	struct error broken; /* why the first of those that can't be used can't */
 	const struct json *edits[FILES_MAX + DEVICES_MAX];
 	size_t edit_count;
 };
@@ -112,38 +117,80 @@ static int add_list(struct cdi *cdi, const char *list, struct error *error)
 
 /* Files -------------------------------------------------------------------------------------------------------- */
 
-static const struct json *read_file(const char *path, struct arena *arena)
+/* A file's JSON; NULL with `error` filled. */
+static const struct json *parse_file(int fd, const char *path, off_t limit, struct arena *arena, struct error *error)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	const struct json *file = NULL;
 	struct stat status;
 	char *text;
 
-	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > FILE_SIZE_MAX)
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > limit) {
+		error_set(error, EINVAL, "%.128s is too large, or no file", path);
 		return NULL;
+	}
 	text = arena_alloc(arena, (size_t)status.st_size + 1);
-	if (!text || fd_read_all(fd, text, (size_t)status.st_size) < 0)
+	if (text && lseek(fd, 0, SEEK_SET) == 0 && fd_read_all(fd, text, (size_t)status.st_size) >= 0)
+		file = json_parse(text, arena);
+	if (!file)
+		error_set(error, EINVAL, "%.128s isn't JSON", path);
+	return file;
+}
+
+static const struct json *convert_file(int fd, const char *path, struct arena *arena, struct error *error)
+{
+	char *arguments[] = {(char *)CONVERTER, NULL};
+	cleanup_close int converted = memfd_create("cdi", MFD_CLOEXEC);
+
+	if (converted < 0)
+		error_errno(error, errno, "make room for %.128s", path);
+	else if (run_program_on(arguments, fd, converted, CONVERTER_TIMEOUT, error) < 0)
+		error_wrap(error, "%.128s", path);
+	else
+		return parse_file(converted, path, CONVERTED_SIZE_MAX, arena, error);
+	return NULL;
+}
+
+static const struct json *read_file(const char *path, struct arena *arena, struct error *error)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0) {
+		error_errno(error, errno, "open %.128s", path);
 		return NULL;
-	return json_parse(text, arena);
+	}
+	/* It may have programs run with the agent's rights. */
+	if (fstat(fd, &status) < 0 || status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH))) {
+		error_set(error, EPERM, "%.128s can be written by others than root", path);
+		return NULL;
+	}
+	if (strcmp(strrchr(path, '.'), ".yaml") == 0)
+		return convert_file(fd, path, arena, error);
+	return parse_file(fd, path, FILE_SIZE_MAX, arena, error);
 }
 
 static int add_file(const char *path, void *data)
 {
 	struct cdi *cdi = data;
-	const struct json *file = read_file(path, &cdi->files_arena);
+	struct error error;
+	const struct json *file = read_file(path, &cdi->files_arena, &error);
 
 	if (file)
 		cdi->files[cdi->file_count++] = file;
-	else if (!cdi->broken)
-		cdi->broken = arena_strdup(&cdi->files_arena, path);
+	else if (!cdi->broken.number)
+		cdi->broken = error;
 	return cdi->file_count == FILES_MAX;
 }
 
 static void read_files(struct cdi *cdi, const char *directory)
 {
+	static const char *const types[] = {"json", "yaml"};
 	char pattern[PATH_MAX];
 
-	snprintf(pattern, sizeof(pattern), "%s/*.json", directory);
-	match_each(pattern, add_file, cdi);
+	for (size_t i = 0; i < array_size(types) && cdi->file_count < FILES_MAX; i++) {
+		snprintf(pattern, sizeof(pattern), "%s/*.%s", directory, types[i]);
+		match_each(pattern, add_file, cdi);
+	}
 }
 
 /* The device of that name in a file's list; NULL where it has none. */
@@ -193,8 +240,8 @@ static int resolve_name(struct cdi *cdi, const struct name *name, struct error *
 	}
 	if (known)
 		return error_set(error, EINVAL, "there is no CDI device %.80s=%.80s in this guest", name->kind, name->device);
-	return error_set(error, EAGAIN, "no file has the CDI device %.80s=%.80s%s%.128s%s", name->kind, name->device,
-			 cdi->broken ? " (" : "", cdi->broken ? cdi->broken : "", cdi->broken ? " isn't JSON)" : "");
+	return error_set(error, EAGAIN, "no file has the CDI device %.80s=%.80s%s%s%s", name->kind, name->device,
+			 cdi->broken.number ? " (" : "", cdi->broken.text, cdi->broken.number ? ")" : "");
 }
 
 static int resolve_all(struct cdi *cdi, const char *directory, struct error *error)
@@ -202,7 +249,7 @@ static int resolve_all(struct cdi *cdi, const char *directory, struct error *err
 	int status = 0;
 
 	cdi->file_count = cdi->edit_count = 0;
-	cdi->broken = NULL;
+	cdi->broken = (struct error){0};
 	arena_init(&cdi->files_arena, ARENA_FORK, FILES_MEMORY);
 	read_files(cdi, directory);
 	for (size_t i = 0; i < cdi->count && status == 0; i++)

@@ -69,7 +69,7 @@ static int add(struct listing *listing, int directory, const char *name)
 		return 0;
 	}
 	if (listing->count >= ENTRIES_MAX)
-		return -E2BIG;
+		return -EFBIG;
 	more = reallocarray(listing->entries, listing->count + 1, sizeof(entry));
 	if (!more)
 		return -ENOMEM;
@@ -141,16 +141,28 @@ static bool same_time(const struct timespec *left, const struct timespec *right)
 	return left->tv_sec == right->tv_sec && left->tv_nsec == right->tv_nsec;
 }
 
-/* Over what is there, which is cut only then: what is read meanwhile is never empty. */
-static int copy_content(int from, int to)
+/* -EFBIG where there isn't room for so much. */
+static int take_room(uint64_t *room, uint64_t bytes)
+{
+	if (bytes > *room)
+		return -EFBIG;
+	*room -= bytes;
+	return 0;
+}
+
+/* Over what is there, which is cut only then: what is read meanwhile is never empty. The file may have grown since it was
+ * looked at. */
+static int copy_content(int from, int to, uint64_t *room)
 {
 	static char buffer[65536];
 	off_t length = 0;
 	ssize_t count;
 
 	while ((count = read(from, buffer, sizeof(buffer))) > 0) {
-		int status = fd_write_all(to, buffer, (size_t)count);
+		int status = take_room(room, (uint64_t)count);
 
+		if (status == 0)
+			status = fd_write_all(to, buffer, (size_t)count);
 		if (status < 0)
 			return status;
 		length += count;
@@ -158,10 +170,10 @@ static int copy_content(int from, int to)
 	return count < 0 || ftruncate(to, length) < 0 ? -errno : 0;
 }
 
-static int copy_file(int from, int to, const struct stat *wanted)
+static int copy_file(int from, int to, const struct stat *wanted, uint64_t *room)
 {
 	const struct timespec times[2] = {wanted->st_atim, wanted->st_mtim};
-	int status = copy_content(from, to);
+	int status = copy_content(from, to, room);
 
 	if (status == 0)
 		status = take_over(to, wanted);
@@ -184,7 +196,7 @@ static int make_room(int directory, const char *name, mode_t type, struct stat *
 	return path_remove_tree(directory, name, NULL);
 }
 
-static int mirror_file(int source, int target, const char *from_name, const char *to_name)
+static int mirror_file(int source, int target, const char *from_name, const char *to_name, uint64_t *room)
 {
 	cleanup_close int from = -1, to = -1;
 	struct stat wanted, present;
@@ -197,21 +209,23 @@ static int mirror_file(int source, int target, const char *from_name, const char
 		return status;
 	if (present.st_size == wanted.st_size && same_time(&present.st_mtim, &wanted.st_mtim) &&
 	    present.st_uid == wanted.st_uid && present.st_gid == wanted.st_gid && present.st_mode == wanted.st_mode)
-		return 0;
+		return take_room(room, (uint64_t)wanted.st_size);
 	from = openat(source, from_name, O_RDONLY | O_NONBLOCK | (source == AT_FDCWD ? 0 : O_NOFOLLOW) | O_CLOEXEC);
 	if (from < 0 || fstat(from, &wanted) < 0)
 		return -errno;
 	if (!S_ISREG(wanted.st_mode))
 		return -ENOENT; /* not any more */
+	if ((uint64_t)wanted.st_size > *room)
+		return -EFBIG;
 	to = openat(target, to_name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	return to < 0 ? -errno : copy_file(from, to, &wanted);
+	return to < 0 ? -errno : copy_file(from, to, &wanted, room);
 }
 
 /* Directories ---------------------------------------------------------------------------------------------------- */
 
-static int mirror_directory(int source, int target, int depth);
+static int mirror_directory(int source, int target, int depth, uint64_t *room);
 
-static int mirror_subdirectory(int source, int target, const char *from_name, const char *name, int depth)
+static int mirror_subdirectory(int source, int target, const char *from_name, const char *name, int depth, uint64_t *room)
 {
 	/* Only the top may be a symlink: it has a path of its own. */
 	int follow = source == AT_FDCWD ? 0 : O_NOFOLLOW;
@@ -229,7 +243,7 @@ static int mirror_subdirectory(int source, int target, const char *from_name, co
 	to = openat(target, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return -errno;
-	settled = mirror_directory(from, to, depth + 1);
+	settled = mirror_directory(from, to, depth + 1, room);
 	status = settled < 0 ? settled : take_over(to, &wanted);
 	return status < 0 ? status : settled;
 }
@@ -302,7 +316,7 @@ static int remove_others(int target, const struct listing *wanted)
 }
 
 /* Everything but the links. 1 where something has gone meanwhile. */
-static int mirror_contents(int source, int target, const struct listing *listing, int depth)
+static int mirror_contents(int source, int target, const struct listing *listing, int depth, uint64_t *room)
 {
 	int result = 0;
 
@@ -311,9 +325,9 @@ static int mirror_contents(int source, int target, const struct listing *listing
 		int status = 0;
 
 		if (entry->type == S_IFDIR)
-			status = mirror_subdirectory(source, target, entry->name, entry->name, depth);
+			status = mirror_subdirectory(source, target, entry->name, entry->name, depth, room);
 		else if (entry->type == S_IFREG)
-			status = mirror_file(source, target, entry->name, entry->name);
+			status = mirror_file(source, target, entry->name, entry->name, room);
 		if (status < 0 && status != -ENOENT && status != -ENOTDIR && status != -ELOOP)
 			return status;
 		if (status != 0)
@@ -322,13 +336,13 @@ static int mirror_contents(int source, int target, const struct listing *listing
 	return result;
 }
 
-static int mirror_directory(int source, int target, int depth)
+static int mirror_directory(int source, int target, int depth, uint64_t *room)
 {
 	cleanup_listing struct listing before = {0}, after = {0};
-	int status = depth > DEPTH_MAX ? -ELOOP : list(&before, source);
+	int status = depth > DEPTH_MAX ? -EFBIG : list(&before, source);
 
 	if (status == 0)
-		status = mirror_contents(source, target, &before, depth);
+		status = mirror_contents(source, target, &before, depth, room);
 	/* Links are exchanged only in a directory that has stood still, so that they lead to what has been copied. */
 	if (status == 0)
 		status = list(&after, source);
@@ -344,38 +358,17 @@ static int mirror_directory(int source, int target, int depth)
 
 int mirror(const char *source, const char *target, struct error *error)
 {
+	uint64_t room = MIRROR_SIZE_MAX;
 	struct stat status;
 	int result;
 
 	if (stat(source, &status) < 0)
 		result = -errno;
 	else if (S_ISDIR(status.st_mode))
-		result = mirror_subdirectory(AT_FDCWD, AT_FDCWD, source, target, -1);
+		result = mirror_subdirectory(AT_FDCWD, AT_FDCWD, source, target, -1, &room);
 	else
-		result = mirror_file(AT_FDCWD, AT_FDCWD, source, target);
+		result = mirror_file(AT_FDCWD, AT_FDCWD, source, target, &room);
 	return result < 0 ? error_errno(error, -result, "copy %.200s to %.200s", source, target) : result;
-}
-
-static uint64_t size_below(int directory, uint64_t limit, int depth)
-{
-	cleanup_listing struct listing listing = {0};
-	uint64_t size = 0;
-	struct stat status;
-
-	if (depth > DEPTH_MAX || list(&listing, directory) < 0)
-		return limit + 1;
-	for (size_t i = 0; i < listing.count && size <= limit; i++) {
-		const struct entry *entry = &listing.entries[i];
-		cleanup_close int below = -1;
-
-		if (entry->type == S_IFREG && fstatat(directory, entry->name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-			size += (uint64_t)status.st_size;
-		if (entry->type == S_IFDIR)
-			below = openat(directory, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (below >= 0)
-			size += size_below(below, limit, depth + 1);
-	}
-	return size;
 }
 
 bool mirror_is_empty(int directory)
@@ -383,14 +376,4 @@ bool mirror_is_empty(int directory)
 	cleanup_listing struct listing listing = {0};
 
 	return list(&listing, directory) == 0 && listing.count == 0;
-}
-
-uint64_t mirror_size(const char *path, uint64_t limit)
-{
-	cleanup_close int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat status;
-
-	if (directory >= 0)
-		return size_below(directory, limit, 0);
-	return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
 }

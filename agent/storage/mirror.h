@@ -10,19 +10,18 @@
 #define NACRE_AGENT_STORAGE_MIRROR_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "lib/error.h"
 
+/* The bytes of regular files that a copy has at most: what is larger is no configuration. */
+#define MIRROR_SIZE_MAX (16u << 20)
+
 /* Makes `target` like `source`: a directory, made if it is missing, or a regular file. Neither other mounts nor symlinks in
- * `target` are followed. 0; 1 where the source has been changed meanwhile, so that not all of it is taken over yet; -errno.
- * Blocks. */
+ * `target` are followed. 0; 1 where the source has been changed meanwhile, so that not all of it is taken over yet; -EFBIG where it is larger than
+ * MIRROR_SIZE_MAX, with a part of it taken over, or grows beyond that while it is copied; -errno. Blocks. */
 int mirror(const char *source, const char *target, struct error *error);
 
 /* Whether there is no copy in a directory (O_PATH will do). */
 bool mirror_is_empty(int directory);
-
-/* The bytes of the regular files in `path`; it stops at more than `limit`. */
-uint64_t mirror_size(const char *path, uint64_t limit);
 
 #endif

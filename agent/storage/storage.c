@@ -70,17 +70,24 @@ static size_t find_driver(const char *name)
 	return i;
 }
 
-int storage_mount(const struct storage_request *request, struct error *error)
+int storage_mount(const struct storage_request *request, size_t *found, struct error *error)
 {
-	size_t kept = made_existing(request->mount_point), driver = find_driver(request->driver);
+	size_t driver = find_driver(request->driver);
 	int status;
 
+	*found = made_existing(request->mount_point);
 	if (driver == array_size(drivers))
 		return error_set(error, EIO, "Failed to find the storage handler %.80s", request->driver);
 	status = drivers[driver].mount(request, error);
 	if (status < 0)
-		made_remove(request->mount_point, kept);
+		made_remove(request->mount_point, *found);
 	return status;
+}
+
+void storage_undo(const struct storage_request *request, size_t found)
+{
+	storage_remove(request, NULL);
+	made_remove(request->mount_point, found);
 }
 
 int storage_remove(const struct storage_request *request, struct error *error)

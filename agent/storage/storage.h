@@ -38,9 +38,13 @@ struct storage_request {
 	bool fs_group_on_root_mismatch; /* only where the root's group or mode isn't right yet */
 };
 
-/* Mounts one. 0; 1 where a file system of that type is mounted there already, which is left as it is, but for a remount;
- * -errno: EINVAL for what can't be, ETIMEDOUT for a device that didn't come. */
-int storage_mount(const struct storage_request *request, struct error *error);
+/* Mounts one. *found is how much of its mount point's path was there before (made.h). 0; 1 where a file system of that type
+ * is mounted there already, which is left as it is, but for a remount; -errno: EINVAL for what can't be, ETIMEDOUT for a
+ * device that didn't come. */
+int storage_mount(const struct storage_request *request, size_t *found, struct error *error);
+
+/* Takes back all that a storage_mount() which returned 0 has made, the folders of the mount point, too. */
+void storage_undo(const struct storage_request *request, size_t found);
 
 /* Unmounts what is at `mount_point`, as often as it is mounted there, and removes the folder if it is empty, the
  * file if something was bound to an empty one. Nothing mounted, or no such folder, is 0. */

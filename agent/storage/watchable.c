@@ -18,8 +18,6 @@
 #include "lib/path.h"
 
 #define SHARED "/run/kata-containers/shared/containers/"
-/* What is larger is no configuration, and is bound: its changes are seen, and nobody is told of them. */
-#define SIZE_MAX_COPIED (16u << 20)
 
 /* "[/run/user/UID]/run/kata-containers/shared/containers/[passthrough/]watchable/NAME": *folder is the part before the last
  * slash. */
@@ -93,15 +91,19 @@ static void drop_memory(const char *folder)
 	umount2(folder, UMOUNT_NOFOLLOW);
 }
 
+/* What is too large for a copy is bound: its changes are seen, and nobody is told of them. */
 static int fill(const struct storage_request *request, struct error *error)
 {
 	struct mount_options options = {.flags = MS_BIND};
-	int status;
+	struct error failure;
+	int status = mirror(request->source, request->mount_point, &failure);
 
-	if (mirror_size(request->source, SIZE_MAX_COPIED) > SIZE_MAX_COPIED)
-		return mount_source(request, request->source, &options, error);
-	status = mirror(request->source, request->mount_point, error);
-	return status < 0 ? status : 0; /* the watcher goes on with what is being changed right now */
+	if (status >= 0)
+		return 0; /* the watcher goes on with what is being changed right now */
+	if (status != -EFBIG)
+		return error_set(error, failure.number, "%s", failure.text);
+	status = path_remove_tree(AT_FDCWD, request->mount_point, error);
+	return status < 0 ? status : mount_source(request, request->source, &options, error);
 }
 
 int driver_watchable(const struct storage_request *request, struct error *error)

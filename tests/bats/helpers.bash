@@ -8,7 +8,8 @@ bats_require_minimum_version 1.5.0
 place=${NACRE_TEST_PLACE:-local}
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 build=$top/build
-PATH=$build:$PATH
+# NACRE_TEST_PROGRAMS is a folder with others in the place of our programs: those that `make sanitize` makes.
+PATH=${NACRE_TEST_PROGRAMS:+$NACRE_TEST_PROGRAMS:}$build:$PATH
 
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
@@ -27,7 +28,7 @@ agent_start()
 		export NACRE_TEST_CGROUP=nacre-tests-$$
 		# shellcheck disable=SC2016,SC2086
 		guarded unshare ${AGENT_NAMESPACES:-} --mount --propagation private sh -c \
-			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$@"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			'mount -t tmpfs tmpfs /run && exec nacre-agent --listen "$@"' sh "$AGENT_ADDRESS" \
 			${AGENT_CONFIG:+--config "$AGENT_CONFIG"} \
 			>"$AGENT_DIR/agent.log" 2>&1 3>&- &
 		echo $! >"$AGENT_DIR/agent.pid"
@@ -75,6 +76,21 @@ vm_start()
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \
 		-device "virtio-blk-$bus,drive=root" "$@" >"$AGENT_DIR/proxy.log" 2>&1 3>&- &
 	echo $! >"$AGENT_DIR/agent.pid"
+}
+
+# agent_image AGENT VARIANT OUTPUT [LINE...]: an initramfs with that agent as PID 1, and with more lines of the list of its
+# files.
+agent_image()
+{
+	local agent variant=$2 output=$3
+
+	agent=$(realpath -e "$1")
+	shift 3
+	{
+		sed "s|^file /init .*|file /init 0755 $agent|" "$top/rootfs/image.list"
+		((!$#)) || printf '%s\n' "$@"
+	} >"$output.list"
+	"$top/rootfs/build-image" --parts "$build" --variant "$variant" --list "$output.list" --set "rootfs=$top/rootfs" -o "$output"
 }
 
 # qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once that event has

@@ -220,19 +220,39 @@ with()
 	unchanged
 }
 
+# lasting ID STORAGE: a resident container which has it, and /run/nacre/deep as its /data.
+lasting()
+{
+	id=$1
+	request -- sleep 1000000 | sed "s/\<c$BATS_TEST_NUMBER\>/$id/g" | jq -c ".storages += [$2] | .OCI.Mounts +=
+		[{destination: \"/data\", type: \"bind\", source: \"/run/nacre/deep\", options: [\"rbind\"]}]" \
+		>"$BATS_TEST_TMPDIR/$id"
+	agentctl run --request "$BATS_TEST_TMPDIR/$id" --detach
+}
+
 @test "what two containers use is there until the second one has gone" {
 	local storage
 	storage=$(storage virtio-fs /etc bind '[]')
-	id=first
-	request -- sleep 1000000 | sed "s/\<c$BATS_TEST_NUMBER\>/first/g" | jq -c ".storages += [$storage] | .OCI.Mounts +=
-		[{destination: \"/data\", type: \"bind\", source: \"/run/nacre/deep\", options: [\"rbind\"]}]" \
-		>"$BATS_TEST_TMPDIR/first"
-	agentctl run --request "$BATS_TEST_TMPDIR/first" --detach
+	lasting first "$storage"
 	is root with "$storage" -- sh -c 'cut -d : -f 1 /data/point/passwd | head -n 1'
 	execute -- test -e /data/point/passwd
 	guest_state >"$BATS_TEST_TMPDIR/now"
 	grep -q "/etc /run/nacre/deep/point r" "$BATS_TEST_TMPDIR/now"
 	remove
+	unchanged
+}
+
+@test "what a removal has unmounted before it failed is mounted for the next container" {
+	local storage
+	storage=$(storage virtio-fs /etc bind '[]')
+	lasting first "$storage"
+	# It can't be removed as long as something is mounted in its folder, and its own storages go before that is found.
+	lasting second "$(storage virtio-fs /etc bind '[]' '{"mount_point": "/run/kata-containers/first/busy"}')"
+	id=first
+	fails 1 "remove /run/kata-containers/first: Cross-device link" remove
+	is root with "$storage" -- sh -c 'cut -d : -f 1 /data/point/passwd | head -n 1'
+	id=second remove
+	id=first remove
 	unchanged
 }
 

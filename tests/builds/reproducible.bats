@@ -40,7 +40,7 @@ same()
 }
 
 @test "busybox and the tools (from the cache, but for the full run)" {
-	same busybox-image busybox-full tools/mke2fs tools/e2fsck tools/resize2fs tools/xtables-legacy-multi
+	same busybox-image busybox-full tools/mke2fs tools/e2fsck tools/resize2fs tools/xtables-legacy-multi tools/cdi-yaml
 }
 
 @test "the kernels (the full run alone)" {

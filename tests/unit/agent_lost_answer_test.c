@@ -1,5 +1,5 @@
 // uses: agent/stream.c agent/call_queue.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c lib/ttrpc.c
-// uses: lib/ttrpc_server.c
+// uses: lib/ttrpc_server.c lib/message_text.c lib/utf8.c
 /* Answers that a connection takes with it: what the next reader of a stream gets, byte by byte. */
 #include <errno.h>
 #include <setjmp.h>
@@ -64,7 +64,7 @@ static void read_stdout(struct ttrpc_call *call)
 }
 
 static const struct ttrpc_method methods[] = {{"ReadStdout", read_stdout}, {0}};
-static const struct ttrpc_service service = {&grpc__agent_service__descriptor, methods};
+static const struct ttrpc_service service = {.descriptor = &grpc__agent_service__descriptor, .methods = methods};
 static const struct ttrpc_service *const services[] = {&service, NULL};
 
 /* A client whose connection takes little; its socket. */

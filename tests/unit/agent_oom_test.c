@@ -1,5 +1,5 @@
 // uses: agent/oom.c agent/call_queue.c agent/container/cgroup.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c
-// uses: lib/ttrpc.c lib/ttrpc_server.c lib/ttrpc_client.c lib/log.c
+// uses: lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/ttrpc_client.c lib/log.c
 /* OOM events: as many as the counter has grown by, however seldom it is looked at, and none lost with its caller. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ static void get_event(struct ttrpc_call *call)
 }
 
 static const struct ttrpc_method methods[] = {{"GetOOMEvent", get_event}, {0}};
-static const struct ttrpc_service service = {&grpc__agent_service__descriptor, methods};
+static const struct ttrpc_service service = {.descriptor = &grpc__agent_service__descriptor, .methods = methods};
 static const struct ttrpc_service *const services[] = {&service, NULL};
 
 static int set_up(void **state)

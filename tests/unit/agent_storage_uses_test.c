@@ -32,14 +32,31 @@ static void nobody_comes_to_use_what_is_being_unmounted(void **state)
 {
 	(void)state;
 	assert_int_equal(storage_uses_add(&uses, "/a"), 1);
-	storage_uses_set_going(&uses, "/a", true);
+	storage_uses_go(&uses, "/a");
 	assert_int_equal(storage_uses_add(&uses, "/a"), -EBUSY);
-	storage_uses_set_going(&uses, "/a", false);
-	assert_int_equal(storage_uses_add(&uses, "/a"), 0);
-	storage_uses_set_going(&uses, "/a", true);
-	storage_uses_drop(&uses, "/a");
 	storage_uses_drop(&uses, "/a");
 	assert_int_equal(storage_uses_add(&uses, "/a"), 1);
+	storage_uses_drop(&uses, "/a");
+	assert_null(uses.first);
+}
+
+static void what_may_have_been_unmounted_is_mounted_again(void **state)
+{
+	(void)state;
+	assert_int_equal(storage_uses_add(&uses, "/a"), 1);
+	storage_uses_go(&uses, "/a");
+	storage_uses_stay(&uses, "/a");
+	assert_int_equal(storage_uses_add(&uses, "/a"), 1);
+	assert_int_equal(storage_uses_add(&uses, "/a"), 1);
+	assert_false(storage_uses_last(&uses, "/a", 1));
+	assert_true(storage_uses_last(&uses, "/a", 3));
+	for (int i = 0; i < 3; i++)
+		storage_uses_drop(&uses, "/a");
+	/* What nobody has tried to unmount is there. */
+	assert_int_equal(storage_uses_add(&uses, "/a"), 1);
+	storage_uses_stay(&uses, "/a");
+	assert_int_equal(storage_uses_add(&uses, "/a"), 0);
+	storage_uses_drop(&uses, "/a");
 	storage_uses_drop(&uses, "/a");
 	assert_null(uses.first);
 }
@@ -62,6 +79,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_one_mounts_and_the_last_one_unmounts),
 		cmocka_unit_test(nobody_comes_to_use_what_is_being_unmounted),
+		cmocka_unit_test(what_may_have_been_unmounted_is_mounted_again),
 		cmocka_unit_test(what_is_kept_is_never_mounted_again),
 	};
 

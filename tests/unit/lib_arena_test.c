@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/arena.h"
+#include "lib/poison.h"
 
 static void allocations_are_zeroed_aligned_and_apart(void **state)
 {
@@ -31,6 +32,10 @@ static void allocations_are_zeroed_aligned_and_apart(void **state)
 		memset(memory, 0xff, size);
 		if (last)
 			assert_int_equal(*last, 0xff);
+#ifdef POISON_KEPT
+		/* A write behind its end would be seen. */
+		assert_true(__asan_address_is_poisoned(memory + size));
+#endif
 		last = memory + size - 1;
 	}
 	arena_free(&arena);

@@ -1,4 +1,4 @@
-// uses: lib/ttrpc_server.c lib/ttrpc_client.c lib/ttrpc.c lib/loop.c lib/buffer.c lib/arena.c lib/fd.c lib/error.c
+// uses: lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/ttrpc_client.c lib/ttrpc.c lib/loop.c lib/buffer.c lib/arena.c lib/fd.c lib/error.c
 /* ttrpc, both ends, over a socket pair: calls, late answers, deadlines, lost connections, and frames that are wrong.
  *
  * The service is grpc.Health. Check answers at once; Version keeps its call, which the test then answers.
@@ -64,7 +64,7 @@ static void version(struct ttrpc_call *call)
 
 static const struct ttrpc_method methods[] = {{"Check", check}, {"Version", version}, {0}};
 static const struct ttrpc_method one_method[] = {{"Check", check}, {0}};
-static struct ttrpc_service health = {&grpc__health__descriptor, methods};
+static struct ttrpc_service health = {.descriptor = &grpc__health__descriptor, .methods = methods};
 static const struct ttrpc_service *const services[] = {&health, NULL};
 
 static int set_up(void **state)

@@ -1,7 +1,7 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c proxy/vsock_engine.c proxy/vsock_send.c
 // uses: proxy/stream.c proxy/stream_data.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
-// uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/arena.c
+// uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
 #include <errno.h>
 #include <fcntl.h>

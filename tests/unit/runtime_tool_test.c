@@ -1,4 +1,4 @@
-// uses: runtime/tool.c runtime/session.c lib/ttrpc_server.c lib/ttrpc_client.c lib/ttrpc.c lib/loop.c lib/buffer.c
+// uses: runtime/tool.c runtime/session.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/ttrpc_client.c lib/ttrpc.c lib/loop.c lib/buffer.c
 // uses: runtime/process_calls.c lib/arena.c lib/fd.c lib/error.c
 /* Tools in a container, by nacre's own agent and by another one: both are played here. */
 #include <setjmp.h>
@@ -115,8 +115,8 @@ static const struct ttrpc_method agent_methods[] = {
 	{"SignalProcess", signal_process}, {0},
 };
 static const struct ttrpc_method guest_methods[] = {{"ExecTool", exec_tool}, {0}};
-static const struct ttrpc_service agent_service = {&grpc__agent_service__descriptor, agent_methods};
-static const struct ttrpc_service guest_service = {&nacre__guest__descriptor, guest_methods};
+static const struct ttrpc_service agent_service = {.descriptor = &grpc__agent_service__descriptor, .methods = agent_methods};
+static const struct ttrpc_service guest_service = {.descriptor = &nacre__guest__descriptor, .methods = guest_methods};
 static const struct ttrpc_service *const ours[] = {&agent_service, &guest_service, NULL};
 static const struct ttrpc_service *const anothers[] = {&agent_service, NULL};
 

@@ -280,15 +280,48 @@ static void what_is_not_there_is_said(void **state)
 	assert_int_equal(access("target", F_OK), -1);
 }
 
-static void sizes_are_summed_up_to_a_limit(void **state)
+static void large(const char *path, off_t size)
+{
+	put(path, "");
+	assert_int_equal(truncate(path, size), 0);
+}
+
+static void what_is_too_large_is_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(mkdir("source/folder", 0755), 0);
-	put("source/file", "12345");
-	put("source/folder/file", "123");
-	assert_int_equal(mirror_size("source", 100), 8);
-	assert_int_equal(mirror_size("source/file", 100), 5);
-	assert_true(mirror_size("source", 4) > 4);
+	large("source/folder/file", MIRROR_SIZE_MAX / 2);
+	large("source/other", MIRROR_SIZE_MAX / 2);
+	pass();
+	/* Also where most of it is there already. */
+	put("source/third", "text");
+	assert_int_equal(mirror("source", "target", &error), -EFBIG);
+	assert_non_null(strstr(error.text, "copy source to target: File too large"));
+	assert_int_equal(access("target/third", F_OK), -1);
+	large("one", MIRROR_SIZE_MAX + 1);
+	assert_int_equal(mirror("one", "copy", &error), -EFBIG);
+	assert_int_equal(access("copy", F_OK), -1);
+}
+
+static void what_is_larger_than_it_looked_is_not_copied_for_ever(void **state)
+{
+	(void)state;
+	/* It says that it is empty, as a file that grows has said, and has hundreds of gigabytes. */
+	assert_int_equal(look("/proc/self/pagemap").st_size, 0);
+	assert_int_equal(mirror("/proc/self/pagemap", "copy", &error), -EFBIG);
+	assert_true(look("copy").st_size <= MIRROR_SIZE_MAX);
+}
+
+static void what_is_too_deep_is_refused(void **state)
+{
+	char path[512] = "source";
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		strcat(path, "/folder");
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	assert_int_equal(mirror("source", "target", &error), -EFBIG);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -305,7 +338,9 @@ int main(void)
 		TEST(links_in_the_copy_lead_nowhere),
 		TEST(a_single_file_is_copied_too),
 		TEST(what_is_not_there_is_said),
-		TEST(sizes_are_summed_up_to_a_limit),
+		TEST(what_is_too_large_is_refused),
+		TEST(what_is_larger_than_it_looked_is_not_copied_for_ever),
+		TEST(what_is_too_deep_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,7 @@
 #define POINT "/run/kata-containers/c1/point"
 
 static struct error error;
+static size_t found; /* of the last mount */
 
 static bool exists(const char *path)
 {
@@ -83,7 +84,7 @@ static void ephemeral_is_a_tmpfs_with_size_flags_and_group(void **state)
 	struct statvfs status;
 
 	(void)state;
-	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_mount(&request, &found, &error), 0);
 	assert_int_equal(type_at(POINT), TMPFS_MAGIC);
 	assert_int_equal(statvfs(POINT, &status), 0);
 	assert_int_equal(status.f_blocks * status.f_frsize, 1 << 20);
@@ -112,12 +113,12 @@ static void a_mount_that_fails_leaves_no_folder(void **state)
 	};
 
 	(void)state;
-	assert_true(storage_mount(&request, &error) < 0);
+	assert_true(storage_mount(&request, &found, &error) < 0);
 	assert_non_null(strstr(error.text, POINT));
 	assert_false(exists(POINT));
 	request.options = (const char *const[]){"loop"};
 	request.option_count = 1;
-	assert_int_equal(storage_mount(&request, &error), -EINVAL);
+	assert_int_equal(storage_mount(&request, &found, &error), -EINVAL);
 	assert_false(exists(POINT));
 }
 
@@ -129,12 +130,12 @@ static void local_makes_a_folder_with_mode_and_group(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_mount(&request, &found, &error), 0);
 	assert_int_equal(mode_of("/run/shared/local"), 02750);
 	assert_int_equal(group_of("/run/shared/local"), 77);
 	request.options = (const char *const[]){"mode=rwx"};
 	request.option_count = 1;
-	assert_int_equal(storage_mount(&request, &error), -EINVAL);
+	assert_int_equal(storage_mount(&request, &found, &error), -EINVAL);
 }
 
 static void a_file_is_bound_to_a_file(void **state)
@@ -146,7 +147,7 @@ static void a_file_is_bound_to_a_file(void **state)
 
 	(void)state;
 	write_file("/run/source", "x");
-	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_mount(&request, &found, &error), 0);
 	assert_true(open("/run/bound/file", O_WRONLY | O_CLOEXEC) < 0);
 	assert_int_equal(errno, EROFS);
 	assert_int_equal(storage_unmount("/run/bound/file", &error), 0);
@@ -161,15 +162,15 @@ static void a_device_that_does_not_come_is_waited_for_and_no_longer(void **state
 	uint64_t start = loop_now(), took;
 
 	(void)state;
-	assert_int_equal(storage_mount(&request, &error), -ETIMEDOUT);
+	assert_int_equal(storage_mount(&request, &found, &error), -ETIMEDOUT);
 	took = loop_now() - start;
 	assert_true(took >= request.hotplug_timeout && took < 10 * LOOP_SECOND);
 	assert_non_null(strstr(error.text, "/dev/nacre0"));
 	assert_false(exists(POINT));
 	request.source = "/dev/../etc/passwd";
-	assert_int_equal(storage_mount(&request, &error), -EINVAL);
+	assert_int_equal(storage_mount(&request, &found, &error), -EINVAL);
 	request.source = "02/03";
-	assert_int_equal(storage_mount(&request, &error), -EINVAL);
+	assert_int_equal(storage_mount(&request, &found, &error), -EINVAL);
 }
 
 /* As a disk is for a moment after sysfs and devtmpfs show it. */
@@ -184,7 +185,7 @@ static void a_device_that_does_not_open_yet_is_waited_for(void **state)
 	assert_int_equal(mount("tmpfs", "/dev", "tmpfs", 0, "mode=755"), 0);
 	/* No driver has this number: opening it is ENXIO. */
 	assert_int_equal(mknod("/dev/early", S_IFBLK | 0600, makedev(240, 77)), 0);
-	assert_int_equal(storage_mount(&request, &error), -ETIMEDOUT);
+	assert_int_equal(storage_mount(&request, &found, &error), -ETIMEDOUT);
 	assert_int_equal(umount2("/dev", MNT_DETACH), 0);
 	assert_false(exists(POINT));
 }
@@ -197,11 +198,11 @@ static void a_place_on_the_pci_buses_is_waited_for_too(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(storage_mount(&request, &error), -ETIMEDOUT);
+	assert_int_equal(storage_mount(&request, &found, &error), -ETIMEDOUT);
 	assert_non_null(strstr(error.text, "1f/1f/1f"));
 	assert_false(exists(POINT));
 	request.source = "1f/../1f";
-	assert_int_equal(storage_mount(&request, &error), -EINVAL);
+	assert_int_equal(storage_mount(&request, &found, &error), -EINVAL);
 }
 
 static void what_is_mounted_already_is_left_as_it_is(void **state)
@@ -213,14 +214,14 @@ static void what_is_mounted_already_is_left_as_it_is(void **state)
 	struct statvfs status;
 
 	(void)state;
-	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_mount(&request, &found, &error), 0);
 	write_file(POINT "/kept", "x");
-	assert_int_equal(storage_mount(&request, &error), 1);
+	assert_int_equal(storage_mount(&request, &found, &error), 1);
 	assert_true(exists(POINT "/kept"));
 	/* A remount is no second mount. */
 	request.options = (const char *const[]){"remount", "size=2m"};
 	request.option_count = 2;
-	assert_int_equal(storage_mount(&request, &error), 1);
+	assert_int_equal(storage_mount(&request, &found, &error), 1);
 	assert_true(exists(POINT "/kept"));
 	assert_int_equal(statvfs(POINT, &status), 0);
 	assert_int_equal(status.f_blocks * status.f_frsize, 2 << 20);
@@ -228,7 +229,7 @@ static void what_is_mounted_already_is_left_as_it_is(void **state)
 	request = (struct storage_request){
 		.driver = "virtio-fs", .source = "proc", .fstype = "proc", .mount_point = POINT, .container_id = "c1",
 	};
-	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_mount(&request, &found, &error), 0);
 	assert_false(exists(POINT "/kept"));
 	assert_int_equal(storage_unmount(POINT, &error), 0);
 }
@@ -243,7 +244,7 @@ static void an_overlay_gets_its_upper_folders(void **state)
 	};
 
 	(void)state;
-	if (storage_mount(&request, &error) == -ENODEV)
+	if (storage_mount(&request, &found, &error) == -ENODEV)
 		skip();
 	assert_int_equal(type_at(request.mount_point), OVERLAYFS_SUPER_MAGIC);
 	write_file("/run/kata-containers/c1/rootfs/new", "x");
@@ -264,7 +265,7 @@ static void an_overlay_that_fails_leaves_none_of_its_folders(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir("/run/created", 0755), 0);
-	assert_true(storage_mount(&request, &error) < 0);
+	assert_true(storage_mount(&request, &found, &error) < 0);
 	assert_false(exists("/run/kata-containers"));
 	assert_false(exists("/run/created/deep"));
 	assert_true(exists("/run/created"));
@@ -279,12 +280,12 @@ static void a_file_that_something_was_bound_to_goes_with_it(void **state)
 
 	(void)state;
 	write_file("/run/source", "x");
-	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_mount(&request, &found, &error), 0);
 	assert_int_equal(storage_unmount("/run/bound/file", &error), 0);
 	assert_false(exists("/run/bound/file"));
 	/* One that was there, and isn't empty, stays. */
 	write_file("/run/bound/file", "y");
-	assert_int_equal(storage_mount(&request, &error), 0);
+	assert_int_equal(storage_mount(&request, &found, &error), 0);
 	assert_int_equal(storage_unmount("/run/bound/file", &error), 0);
 	assert_true(exists("/run/bound/file"));
 }
@@ -295,7 +296,7 @@ static void an_unknown_driver_is_named(void **state)
 					  .container_id = ""};
 
 	(void)state;
-	assert_true(storage_mount(&request, &error) < 0);
+	assert_true(storage_mount(&request, &found, &error) < 0);
 	assert_string_equal(error.text, "Failed to find the storage handler nosuch");
 }
 
