@@ -382,7 +382,15 @@ build/promlint: $(wildcard tests/promlint/*)
 	$(Q)cd tests/promlint && go build -trimpath -o $(CURDIR)/$@ .
 	$(Q)touch $@
 
-test-programs: build/guarded build/agentctl build/promlint unit-tests ## what the tests need beside the programs
+# What attacks do from inside of a container (tests/attacks/).
+ATTACKS := $(patsubst tests/attacks/%.c,build/attacks/%,$(wildcard tests/attacks/*.c))
+
+build/attacks/%: tests/attacks/%.c $(SYSROOT_STAMP)
+	@echo "  CC       $<"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MUSL_CC) -std=gnu11 -Os -s -D_GNU_SOURCE $(WARNINGS) -o $@ $<
+
+test-programs: build/guarded build/agentctl build/promlint $(ATTACKS) unit-tests ## what the tests need beside the programs
 
 unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 

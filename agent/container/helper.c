@@ -227,6 +227,7 @@ static _Noreturn void run_in_new_namespace(struct helper *helper)
 	process_execute(helper);
 }
 
+/* Whoever is in that pid namespace and may trace has the new process's descriptors from its first instruction on. */
 static _Noreturn void run_in_joined_namespace(struct helper *helper)
 {
 	if (build(helper) < 0)

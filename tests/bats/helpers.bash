@@ -40,7 +40,7 @@ agent_start()
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
 # VM_ROOM what else fits (slots=2,maxmem=1G), VM_CPUS the processors (1,maxcpus=4: for what that does, see runtime/vmm.c),
 # VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
-# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU.
+# (VM_ROOT_TYPE: erofs), VM_NVDIMM one of Kata's images to start from, mapped (of a q35), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU.
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
@@ -53,6 +53,12 @@ vm_start()
 		start=(-drive "id=guest,file=$VM_ROOT,format=raw,if=none,readonly=on" -device "virtio-blk-$bus,drive=guest")
 		append+=" root=/dev/vda ro rootfstype=${VM_ROOT_TYPE:-erofs}"
 		[[ ${VM_ROOT_TYPE:-} ]] || append+=" init=/init"
+	fi
+	if [[ ${VM_NVDIMM:-} ]]; then
+		machine+=,nvdimm=on
+		start=(-object "memory-backend-file,id=nvdimm,mem-path=$VM_NVDIMM,size=$(stat -c %s "$VM_NVDIMM"),readonly=on"
+			-device nvdimm,memdev=nvdimm,unarmed=on)
+		append+=" root=/dev/pmem0p1 rootflags=dax,data=ordered,errors=remount-ro ro rootfstype=ext4"
 	fi
 
 	AGENT_DIR=$BATS_FILE_TMPDIR
