@@ -76,6 +76,8 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t needed)
 		return NULL;
 	if (arena->flags & ARENA_NO_FORK)
 		madvise(chunk, size, MADV_DONTFORK);
+	/* In a child, where a chunk that it hasn't was poisoned. */
+	unpoison(chunk, size);
 	chunk->size = size;
 	chunk->used = (sizeof(*chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 	chunk->next = arena->chunks;

@@ -497,6 +497,7 @@ static void free_rest(void)
 	while (agent.sandbox.storages.first)
 		storage_uses_drop(&agent.sandbox.storages, agent.sandbox.storages.first->mount_point);
 	oom_close(&agent.sandbox.oom_events);
+	fuzz_free_list(agent.sandbox.oom_events.records);
 	arena_free(&agent.sandbox.arena);
 	fd_close(&agent.sandbox.ipc_namespace);
 	fd_close(&agent.sandbox.uts_namespace);

@@ -60,6 +60,7 @@ static void watch_oom(const struct cgroup *cgroup)
 	oom_unwatch(&watch);
 	promise(events.count <= OOM_CONTAINERS_MAX);
 	oom_close(&events);
+	fuzz_free_list(events.records);
 	loop_destroy(&loop);
 }
 

@@ -93,6 +93,16 @@ void fuzz_step(struct loop *loop)
 	loop_timer_clear(loop, &tick);
 }
 
+void fuzz_free_list(void *first)
+{
+	while (first) {
+		void *next = *(void **)first;
+
+		free(first);
+		first = next;
+	}
+}
+
 unsigned fuzz_count_fds(void)
 {
 	struct pollfd fds[FDS_MAX];

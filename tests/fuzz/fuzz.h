@@ -43,6 +43,9 @@ int fuzz_file(const void *data, size_t size, char path[FUZZ_PATH_SIZE]);
 /* Lets a loop do what is ready now, and doesn't wait. */
 void fuzz_step(struct loop *loop);
 
+/* The elements of a list that has its links at their beginning. */
+void fuzz_free_list(void *first);
+
 /* How many descriptors this process has open, and the promise that it has as many again. */
 unsigned fuzz_count_fds(void);
 void fuzz_check_fds(unsigned before);
