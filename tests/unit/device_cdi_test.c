@@ -39,6 +39,14 @@ static void write_file(const char *name, const char *text)
 	fclose(file);
 }
 
+static void set_mode(const char *name, mode_t mode)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -202,6 +210,12 @@ static void what_cannot_be_is_named(void **state)
 	      inject(false, 0));
 	write_file("vendor.json", "{\"kind\": \"vendor.com/net\"");
 	fails(ETIMEDOUT, "vendor.json isn't JSON", inject(false, 0));
+	/* What others could have written. */
+	write_file("vendor.json", "{\"kind\": \"vendor.com/net\", \"devices\": [{\"name\": \"0\"}]}");
+	set_mode("vendor.json", 0664);
+	fails(ETIMEDOUT, "vendor.json can be written by others than root", inject(false, 0));
+	set_mode("vendor.json", 0644);
+	assert_int_equal(inject(false, 0), 0);
 	/* What it is converted by is in the guest's full image, not here. */
 	write_file("other.yaml", "kind: vendor.com/net\n");
 	write_file("vendor.json", "{}");
