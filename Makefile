@@ -130,7 +130,9 @@ LIB_OBJECTS := $(call objects,$(call sources,lib))
 LEFT_OUT := agent/container/$(if $(CONFIG_SECCOMP),seccomp_none.c,seccomp.c)
 AGENT_OBJECTS := $(call objects,$(filter-out $(LEFT_OUT),$(call sources,init agent)))
 PROXY_OBJECTS := $(call objects,$(call sources,proxy))
-RUNTIME_OBJECTS := $(call objects,$(call sources,runtime))
+RUNTIME_OBJECTS := $(call objects,$(call sources,runtime oci))
+# The container code of the agent, with a command line for an OCI runtime's tests around it.
+BOX_OBJECTS := $(call objects,$(filter-out $(LEFT_OUT),$(wildcard agent/container/*.c)) $(call sources,box oci) runtime/signal_name.c runtime/terminal.c)
 
 # protoc-c 1.4 refuses the `optional` of proto3: copies without the word are compiled. Messages alone need no names at
 # run time: without them the agent is 16 KB smaller. Services are found by their names.
@@ -196,9 +198,18 @@ $(B)/nacre-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libnacre.a
 $(B)/nacre: $(RUNTIME_OBJECTS) $(B)/libproxy.a $(B)/libnacre.a
 	$(link)
 
+$(B)/nacre-box: $(BOX_OBJECTS) $(B)/libnacre.a
+	$(link)
+
 $(B)/nacre-agent: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lprotobuf-c
 $(B)/nacre-proxy: LIBS := -lseccomp -ljansson -lprotobuf-c
 $(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -llzma -lz -lmd
+$(B)/nacre-box: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lpopt -ljansson -lprotobuf-c
+
+# What a container's life costs, by the bare system calls and by the agent: runs in a guest.
+$(B)/life: $(call objects,$(wildcard tests/bench/*.c) agent/container/device_filter.c) $(B)/libnacre.a
+	$(link)
+$(B)/life: LIBS := -lprotobuf-c
 
 # For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
 build/guarded: tests/guarded.c
@@ -208,6 +219,7 @@ build/guarded: tests/guarded.c
 
 agent: $(B)/nacre-agent ## build/nacre-agent alone
 programs: $(B)/nacre-agent $(B)/nacre-proxy $(B)/nacre build/guarded ## agent, proxy, nacre
+nacre-box: $(B)/nacre-box ## the container code as an OCI runtime, for tests
 all: programs kernel image ## programs, kernel and image (the default)
 
 # ---- Kernel and image --------------------------------------------------------------------------------------------
@@ -370,9 +382,71 @@ build/promlint: $(wildcard tests/promlint/*)
 	$(Q)cd tests/promlint && go build -trimpath -o $(CURDIR)/$@ .
 	$(Q)touch $@
 
-test-programs: build/guarded build/agentctl build/promlint unit-tests ## what the tests need beside the programs
+# What attacks do from inside of a container (tests/attacks/).
+ATTACKS := $(patsubst tests/attacks/%.c,build/attacks/%,$(wildcard tests/attacks/*.c))
+
+build/attacks/%: tests/attacks/%.c $(SYSROOT_STAMP)
+	@echo "  CC       $<"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MUSL_CC) -std=gnu11 -Os -s -D_GNU_SOURCE $(WARNINGS) -o $@ $<
+
+test-programs: build/guarded build/agentctl build/promlint $(ATTACKS) unit-tests ## what the tests need beside the programs
 
 unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
+
+# The programs themselves, for glibc too: lib/start.c is for a static program and musl.
+SANITIZED := $(addprefix build/san/,nacre-agent nacre-proxy nacre)
+sanitized = $(patsubst %.c,build/san/%.o,$(filter-out lib/start.c $(LEFT_OUT),$(call sources,lib $1)))
+
+build/san/nacre-agent: $(call sanitized,init agent) build/san/libgen.a
+build/san/nacre-proxy: $(call sanitized,proxy) build/san/libgen.a
+build/san/nacre: $(call sanitized,runtime) $(filter-out %/main.o,$(call sanitized,proxy)) build/san/libgen.a
+
+$(SANITIZED):
+	@echo "  LINK     $@"
+	$(Q)$(HOST_CC) $(SANITIZE) -o $@ $^ $(TEST_LIBS)
+
+sanitize: unit-tests $(SANITIZED) ## agent, proxy and nacre with ASan and UBSan, in build/san, and the unit tests, which always are
+
+# Fuzz targets: tests/fuzz/fuzz.h. clang's, as libFuzzer is; a target is linked with what it uses of an archive of everything.
+FUZZ_CC ?= clang
+FUZZ_CFLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer -Wall -Wextra -Werror
+FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_SHARED := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out lib/start.c %/main.c $(LEFT_OUT),$(call sources,lib init agent proxy)) agent/main.c) \
+	$(patsubst $(GEN)/%.c,build/fuzz/obj/gen/%.o,$(GEN_SOURCES))
+
+define compile_fuzz
+@echo "  FUZZCC   $<"
+$(Q)mkdir -p $(@D)
+$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+endef
+
+build/fuzz/obj/%.o: %.c | $(GEN_HEADERS)
+	$(compile_fuzz)
+
+build/fuzz/obj/gen/%.o: $(GEN)/%.c | $(GEN_HEADERS)
+	$(compile_fuzz)
+
+build/fuzz/libnacre.a: $(FUZZ_OBJECTS)
+	$(archive)
+
+# libFuzzer only asks for LLVMFuzzerInitialize() where it is there already: in an archive it would be left out, and with it what
+# keeps the real code from changing the machine. So guard.o isn't in one, and a target without it isn't linked.
+$(FUZZ_TARGETS): build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.o $(FUZZ_SHARED) build/fuzz/libnacre.a
+	@echo "  LINK     $@"
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -Wl,--require-defined=LLVMFuzzerInitialize -o $@ $^ $(TEST_LIBS)
+
+build/fuzz/seeds/calls/life-0: tests/fuzz/make-seeds build/agentctl.desc
+	$(Q)mkdir -p $(@D)
+	$(Q)tests/fuzz/make-seeds build/agentctl.desc $(@D)
+
+fuzz-targets: $(FUZZ_TARGETS) build/fuzz/seeds/calls/life-0 ## the fuzz targets, in build/fuzz
+
+MINUTES ?= 60
+fuzz: fuzz-targets build/guarded ## all fuzz targets for MINUTES= together, or one: FUZZ=NAME
+	$(Q)build/guarded tests/fuzz/run --seconds $$(($(MINUTES) * 60)) $(FUZZ)
 
 check: ## the quick tests (all of them: scripts/test)
 	$(Q)scripts/test --quick
@@ -381,19 +455,38 @@ check: ## the quick tests (all of them: scripts/test)
 interop: programs kernel images rootfs test-programs ## the behaviour that is wanted: AGENT=unix://PATH, PEER_AGENT=FILE or ours
 	$(Q)build/guarded tests/interop/run
 
+# Not among scripts/test's suites, as a Kata runtime can't be had from the package registries.
+kata-test: programs kernel kata-image rootfs test-programs ## a Kata runtime, KATA_SHIM=FILE, below containerd: docs/kata.md
+	$(Q)build/guarded bats --formatter tap tests/kata
+
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
 
+ALL_SOURCES := $(call sources,lib init agent proxy runtime oci box)
+
+# Each source has a stamp, so that only what has changed is looked at again. gcc 12's analyzer sees one file at a time, and takes
+# what another one's function fills for uninitialized and what it refuses for possible; elements of lists are lost to it. Those
+# four of its questions are clang-tidy's (.clang-tidy; ERROR_ANALYZED: lib/error.h) and LeakSanitizer's.
+LINT_FLAGS = -std=gnu11 $(INCLUDES)
+ANALYZER := -O1 -fanalyzer -Wall -Wextra -Werror -Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value \
+	-Wno-analyzer-null-dereference -Wno-analyzer-null-argument
+
+build/lint/%.ok: % .clang-tidy | $(GEN_HEADERS)
+	@echo "  LINT     $<"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOST_CC) $(LINT_FLAGS) $(ANALYZER) -MMD -MP -MF build/lint/$*.d -MT $@ -c -o /dev/null $<
+	$(Q)clang-tidy --quiet $< -- $(LINT_FLAGS) -DERROR_ANALYZED 2>build/lint/$*.log || { cat build/lint/$*.log; false; }
+	$(Q)touch $@
+
 # cppcheck takes what cleanup attributes free for leaks, members of a compound literal for variables, and addresses in
 # initializers for reads (gcc warns of those that are).
-lint: ## shellcheck and cppcheck
-	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* packaging/* tests/deb/* tests/interop/run .ci/run)
+lint: $(ALL_SOURCES:%=build/lint/%.ok) ## gcc -fanalyzer, clang-tidy, cppcheck, shellcheck
+	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* packaging/* tests/deb/* tests/fuzz/* tests/interop/run .ci/run)
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. lib init agent proxy runtime rootfs/cdi-yaml
+		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. \
+		lib init agent proxy runtime oci box rootfs/cdi-yaml
 
 # ---- The rest ----------------------------------------------------------------------------------------------------
-
-ALL_SOURCES := $(call sources,lib init agent proxy runtime)
 
 compile_commands.json: $(GEN_HEADERS) $(SYSROOT_STAMP) ## for editors and clangd
 	$(Q)include=$$($(CC) -print-file-name=include) && scripts/compile-commands \
@@ -432,7 +525,8 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
+.PHONY: all programs agent nacre-box gen kernel image images kata-image tools rootfs unit-tests test-programs sanitize \
+	fuzz-targets fuzz check interop test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/container_hooks.h"
 #include "agent/device/pci_environment.h"
 #include "agent/device_setup.h"
 #include "agent/rpc.h"
@@ -72,15 +73,13 @@ static void share_pid_namespace(struct container *container)
 	}
 }
 
-/* From before the container runs until it is removed. Not for the one that holds the sandbox, as nobody asks for its
- * memory (behaviour.md 3, StartContainer). */
+/* From before the container runs until it is removed. Also of the one that holds the sandbox: without a pod, as for Docker,
+ * it is the only one. */
 static void watch_memory(struct container *container)
 {
 	struct sandbox *sandbox = container->sandbox;
 	struct error error;
 
-	if (sandbox->request && strcmp(container->id, sandbox->request->sandbox_id) == 0)
-		return;
 	if (oom_watch(&container->oom, &sandbox->oom_events, &sandbox->agent->loop, &container->cgroup, container->id,
 		      &error) < 0)
 		log_info("no OOM events of container %s: %s", container->id, error.text);
@@ -125,6 +124,31 @@ static void ready(struct container *container)
 		created(container);
 }
 
+static void creation_hooks_over(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number)
+		fail_creation(container, &result->error);
+	else
+		launch_go_on(&container->init->launch); /* to one that has died meanwhile: it says so itself */
+}
+
+void container_process_assembled(struct container *container, struct process *process)
+{
+	if (process == container->init && container->state == CONTAINER_CREATING)
+		container_hooks_create(container, creation_hooks_over);
+}
+
+static void start_hooks_over(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number)
+		log_warning("container %s: %s", container->id, result->error.text);
+	rpc_finish(take_pointer(&container->init->call), NULL);
+}
+
 static void launched(struct process *process, const struct error *error)
 {
 	struct container *container = process->container;
@@ -141,6 +165,8 @@ static void launched(struct process *process, const struct error *error)
 	}
 	if (!error)
 		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
+	if (!error && container->state == CONTAINER_RUNNING && container_hooks_started(container, start_hooks_over))
+		return;
 	rpc_finish(take_pointer(&process->call), error);
 }
 
@@ -157,6 +183,7 @@ static int fill_parameters(struct container *container, struct plan_parameters *
 		.pid_namespace = -1,
 		.cgroup = &container->cgroup,
 		.limits = &sandbox->boot_limits,
+		.hooks = container_hooks_parameters(container),
 	};
 	if (!sandbox->had_container) {
 		parameters->procfs_exported = true;

@@ -133,7 +133,7 @@ static int plan_change(struct change_plan *plan, struct arena *arena, const stru
 	if (status < 0 || plan->change != UPDATE)
 		return status;
 	return cgroup_limits_plan(&plan->limits, arena, container->cgroup.tree,
-				  ((const Grpc__UpdateContainerRequest *)request)->resources, error);
+				  ((const Grpc__UpdateContainerRequest *)request)->resources, NULL, error);
 }
 
 static void begin(struct container *container, struct ttrpc_call *call)

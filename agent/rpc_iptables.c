@@ -98,7 +98,8 @@ void rpc_set_iptables(struct ttrpc_call *call)
 	copy = arena_alloc(&arena, tables.size + 1);
 	tables.data = copy;
 	if (copy) {
-		memcpy(copy, request->data.data, tables.size);
+		if (tables.size > 0)
+			memcpy(copy, request->data.data, tables.size);
 		rpc_run_job(call, "restore the packet filter's tables", JOB_TIMEOUT, run_tool, &tables);
 	} else {
 		error_errno(&error, ENOMEM, "the tables");

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/poison.h"
+
 #define CHUNK_SIZE 16384u
 #define ALIGNMENT 16u
 
@@ -42,6 +44,7 @@ void arena_free(struct arena *arena)
 		struct arena_chunk *chunk = arena->chunks;
 
 		arena->chunks = chunk->next;
+		unpoison(chunk, chunk->size);
 		munmap(chunk, chunk->size);
 	}
 	arena->used = 0;
@@ -73,16 +76,20 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t needed)
 		return NULL;
 	if (arena->flags & ARENA_NO_FORK)
 		madvise(chunk, size, MADV_DONTFORK);
+	/* In a child, where a chunk that it hasn't was poisoned. */
+	unpoison(chunk, size);
 	chunk->size = size;
 	chunk->used = (sizeof(*chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 	chunk->next = arena->chunks;
 	arena->chunks = chunk;
+	poison((char *)chunk + chunk->used, size - chunk->used);
 	return chunk;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
 	struct arena_chunk *chunk = arena->chunks;
+	size_t asked = size;
 	void *memory;
 
 	if (size > arena->limit - arena->used) {
@@ -90,7 +97,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 		return NULL;
 	}
 	arena->used += size;
-	size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + POISON_GAP;
 	if (!chunk || chunk->size - chunk->used < size)
 		chunk = add_chunk(arena, size);
 	if (!chunk) {
@@ -99,6 +106,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 	}
 	memory = (char *)chunk + chunk->used;
 	chunk->used += size;
+	unpoison(memory, asked);
 	return memory;
 }
 

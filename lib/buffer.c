@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/poison.h"
+
 /* A buffer that has been emptied keeps no more than this. */
 #define KEPT_CAPACITY 16384u
 #define FIRST_CAPACITY 512u
@@ -27,6 +29,7 @@ static int grow(struct buffer *buffer, size_t needed)
 
 	while (capacity < needed)
 		capacity *= 2;
+	unpoison(buffer->data, buffer->capacity);
 	data = realloc(buffer->data, capacity);
 	if (!data)
 		return -ENOMEM;
@@ -52,12 +55,14 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t length)
 		errno = ENOMEM;
 		return NULL;
 	}
+	unpoison(buffer->data + buffer->end, length);
 	return buffer->data + buffer->end;
 }
 
 void buffer_commit(struct buffer *buffer, size_t length)
 {
 	buffer->end += length;
+	poison(buffer->data + buffer->end, buffer->capacity - buffer->end);
 }
 
 int buffer_append(struct buffer *buffer, const void *data, size_t length)

@@ -12,7 +12,8 @@ static void fill(struct error *error, int number, const char *format, va_list ar
 	vsnprintf(error->text, sizeof(error->text), format, arguments);
 }
 
-int error_set(struct error *error, int number, const char *format, ...)
+/* In brackets, as error.h has macros of these names for analyzers. */
+int(error_set)(struct error *error, int number, const char *format, ...)
 {
 	if (error) {
 		va_list arguments;
@@ -24,7 +25,7 @@ int error_set(struct error *error, int number, const char *format, ...)
 	return -number;
 }
 
-int error_errno(struct error *error, int number, const char *format, ...)
+int(error_errno)(struct error *error, int number, const char *format, ...)
 {
 	if (error) {
 		va_list arguments;
@@ -39,7 +40,7 @@ int error_errno(struct error *error, int number, const char *format, ...)
 	return -number;
 }
 
-int error_wrap(struct error *error, const char *format, ...)
+int(error_wrap)(struct error *error, const char *format, ...)
 {
 	char inner[ERROR_TEXT_SIZE];
 	va_list arguments;

@@ -132,7 +132,7 @@ static int make_file(int root, const char *path, mode_t mode, int links, struct 
 	int fd, status;
 
 	fd = open_below(root, path, O_PATH, 0, RESOLVE_IN_ROOT);
-	if (fd >= 0 || fd != -ENOENT)
+	if (fd != -ENOENT)
 		return fd >= 0 ? fd : error_errno(error, -fd, "open %s in the root", path);
 	name = name ? name + 1 : path;
 	if (length >= sizeof(parent_path) || !*name)

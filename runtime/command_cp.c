@@ -23,7 +23,7 @@ static bool cut(const char *text, char name[NAME_LONGEST + 1], const char **path
 	return name_valid(name);
 }
 
-static int copy(struct copy_options *options, const char **arguments)
+static int copy(struct copy_options options, const char **arguments)
 {
 	char names[2][NAME_LONGEST + 1];
 	const char *paths[2];
@@ -33,10 +33,10 @@ static int copy(struct copy_options *options, const char **arguments)
 		timeline_say("one of SRC and DEST has to be NAME:PATH, and the other one a path (see nacre cp --help)");
 		return EXIT_FAULT;
 	}
-	options->container = from ? names[0] : names[1];
-	options->inside = from ? paths[0] : paths[1];
-	options->outside = from ? arguments[1] : arguments[0];
-	return from ? copy_out(options) : copy_in(options);
+	options.container = from ? names[0] : names[1];
+	options.inside = from ? paths[0] : paths[1];
+	options.outside = from ? arguments[1] : arguments[0];
+	return from ? copy_out(&options) : copy_in(&options);
 }
 
 int command_cp(int argc, const char *argv[])
@@ -56,7 +56,7 @@ int command_cp(int argc, const char *argv[])
 	} else {
 		struct copy_options options = {.archive = archive, .follow = follow, .verbose = verbose};
 
-		status = copy(&options, line.arguments);
+		status = copy(options, line.arguments);
 	}
 	command_line_free(&line);
 	return status;

@@ -65,7 +65,7 @@ static int stop_all(const struct command_line *line, uint32_t seconds)
 
 	while (line->arguments[count])
 		count++;
-	stopping.controls = calloc(count, sizeof(*stopping.controls));
+	stopping.controls = calloc(count + 1, sizeof(*stopping.controls));
 	if (!stopping.controls) {
 		timeline_say("%s", strerror(ENOMEM));
 		return COMMAND_FAILED;

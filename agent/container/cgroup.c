@@ -100,14 +100,14 @@ static void find_guest_disks(struct cgroup_tree *tree)
 		tree->guest_disks[1] = makedev(number, strtoul(rest + 1, NULL, 10));
 }
 
-int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)
+int cgroup_tree_read(struct cgroup_tree *tree, const char *mountinfo, struct error *error)
 {
-	__attribute__((cleanup(close_file))) FILE *file = fopen("/proc/self/mountinfo", "re");
+	__attribute__((cleanup(close_file))) FILE *file = fopen(mountinfo, "re");
 	cleanup_free char *line = NULL;
 	size_t size = 0;
 
 	if (!file)
-		return error_errno(error, errno, "open /proc/self/mountinfo");
+		return error_errno(error, errno, "open %s", mountinfo);
 	memset(tree, 0, sizeof(*tree));
 	while (getline(&line, &size, file) > 0) {
 		struct mount_line mount;
@@ -123,8 +123,16 @@ int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)
 		if (strcmp(mount.type, "cgroup") == 0 && strncmp(mount.point, TOP "/", sizeof(TOP)) == 0)
 			add_hierarchy(tree, &mount);
 	}
-	find_guest_disks(tree);
 	return tree->hierarchy_count > 0 ? 0 : error_set(error, ENOENT, "no cgroups are mounted on " TOP);
+}
+
+int cgroup_tree_find(struct cgroup_tree *tree, struct error *error)
+{
+	int status = cgroup_tree_read(tree, "/proc/self/mountinfo", error);
+
+	if (status == 0)
+		find_guest_disks(tree);
+	return status;
 }
 
 static bool is_component(const char *text, size_t length)
@@ -190,43 +198,4 @@ int cgroup_open(const struct cgroup *cgroup, const char *controller, struct erro
 		return fd < 0 ? error_errno(error, -fd, "open the cgroup %s (%s)", cgroup->path, controller) : fd;
 	}
 	return error_set(error, ENOENT, "the guest has no cgroup controller \"%s\"", controller);
-}
-
-static void close_entrance(struct cgroup_entrance *entrance)
-{
-	while (entrance->count > 0)
-		close(entrance->fds[--entrance->count]);
-}
-
-int cgroup_open_entrance(const struct cgroup *cgroup, struct cgroup_entrance *entrance, struct error *error)
-{
-	entrance->count = 0;
-	for (size_t i = 0; i < cgroup->tree->hierarchy_count; i++) {
-		cleanup_close int directory = cgroup_open_in(cgroup, i);
-		int fd = -1;
-
-		if (cgroup->tree->unified)
-			fd = openat(directory, "init/cgroup.procs", O_WRONLY | O_CLOEXEC);
-		if (fd < 0)
-			fd = openat(directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-		if (fd < 0) {
-			int number = directory < 0 ? -directory : errno;
-
-			close_entrance(entrance);
-			return error_errno(error, number, "open the cgroup %s", cgroup->path);
-		}
-		entrance->fds[entrance->count++] = fd;
-	}
-	return 0;
-}
-
-int cgroup_enter(struct cgroup_entrance *entrance, struct error *error)
-{
-	int status = 0;
-
-	for (size_t i = 0; status == 0 && i < entrance->count; i++)
-		if (write(entrance->fds[i], "0", 1) < 0)
-			status = error_errno(error, errno, "enter the cgroup");
-	close_entrance(entrance);
-	return status;
 }

@@ -20,6 +20,8 @@
 #include "lib/error.h"
 #include "oci.pb-c.h"
 
+struct plan_resource_extras;
+
 #define CGROUP_HIERARCHIES_MAX 16
 #define CGROUP_CONTROLLERS_SIZE 64
 #define CGROUP_PATH_SIZE 1024
@@ -69,6 +71,7 @@ struct cgroup_limits {
 	const struct device_rule *rules; /* everything else is denied */
 	size_t rule_count;
 	bool devices_given; /* the resources had device rules */
+	int64_t memory_checked; /* bytes that must not be in use already when running limits are changed; 0: nobody asks */
 };
 
 /* Finds out what is mounted, from /proc/self/mountinfo. With cgroup2 on /sys/fs/cgroup it is unified; a hybrid layout
@@ -80,11 +83,12 @@ int cgroup_tree_find(struct cgroup_tree *tree, struct error *error);
 int cgroup_init(struct cgroup *cgroup, const struct cgroup_tree *tree, const char *cgroups_path, const char *id,
 		struct error *error);
 
-/* Turns resources (NULL: the defaults only) into limits, which live in `arena`.
- * The default devices are always allowed. In this protocol 0 means unset; -1 is no limit, where there can be one.
- * 0, -EINVAL, -ENOMEM. */
+/* Turns resources (NULL: the defaults only) into limits, which live in `arena`; `extras` has what the protocol doesn't
+ * carry, or is NULL. The default devices are always allowed. In this protocol 0 means unset; -1 is no limit, where there
+ * can be one. 0, -EINVAL, -ENOMEM. */
 int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const struct cgroup_tree *tree,
-		       const Grpc__LinuxResources *resources, struct error *error);
+		       const Grpc__LinuxResources *resources, const struct plan_resource_extras *extras,
+		       struct error *error);
 
 /* Makes the cgroup in every hierarchy, with its parents, and enables the controllers on the way. An existing empty
  * one is taken over; one with processes in it is -EBUSY. The helper calls this one. */
@@ -106,14 +110,26 @@ int cgroup_spread_cpus(const struct cgroup *cgroup, const char *guest, const cha
 struct cgroup_entrance {
 	int fds[CGROUP_HIERARCHIES_MAX];
 	size_t count;
+	int child; /* v2: a cgroup below, which is where it goes in the end; or -1 */
+	int top;   /* delegated: the cgroup itself; or -1 */
 };
 
-/* Opens them: those of "init" below the cgroup on v2, where such a child exists (as Kata has it, for containers that
- * run a service manager). 0, or -errno with none left open. */
+/* Opens them. 0, or -errno with none left open. */
 int cgroup_open_entrance(const struct cgroup *cgroup, struct cgroup_entrance *entrance, struct error *error);
 
-/* Moves the calling process in, and closes the entrance. */
-int cgroup_enter(struct cgroup_entrance *entrance, struct error *error);
+/* The same for a process that joins another one: on v2, where that is now in or below the cgroup, as the container may
+ * have moved it, and the cgroup itself may take no process any more. */
+int cgroup_open_entrance_beside(const struct cgroup *cgroup, int pidfd, struct cgroup_entrance *entrance,
+				struct error *error);
+
+/* v2: hands a new cgroup to a container that will manage cgroups in it. The entrance, which is open, leads to a child
+ * then, so that the cgroup can have controllers for its children. `owner`, a user of the guest's, gets the folder and the
+ * files that are meant for that (OCI config-linux.md, "Cgroup ownership"). 0 or -errno. */
+int cgroup_delegate(const struct cgroup *cgroup, uid_t owner, struct cgroup_entrance *entrance, struct error *error);
+
+/* Moves the calling process in, into a new cgroup namespace which has the cgroup as its top, where that is wanted, and
+ * closes the entrance. */
+int cgroup_enter(struct cgroup_entrance *entrance, bool new_namespace, struct error *error);
 
 /* Sends a signal to every process of the cgroup and of its children, frozen meanwhile so that none escapes by forking,
  * and thawed after it; SIGKILL uses cgroup.kill on v2. No process, or no cgroup, is success. */

@@ -102,6 +102,25 @@ static void take_back(const struct cgroup *cgroup, const struct cgroup_limits *l
 	}
 }
 
+/* v1 refuses by itself what it can't make room for; v2 would kill for it. */
+static int check_memory(const struct cgroup *cgroup, int64_t limit, struct error *error)
+{
+	cleanup_close int directory = cgroup_open(cgroup, "memory", error);
+	char text[32];
+	ssize_t length;
+
+	if (directory < 0)
+		return directory;
+	length = fd_read_file(directory, cgroup->tree->unified ? "memory.current" : "memory.usage_in_bytes", text,
+			      sizeof(text), error);
+	if (length < 0)
+		return (int)length;
+	if (strtoll(text, NULL, 10) > limit)
+		return error_set(error, EBUSY, "a limit of %lld bytes of memory is below the %s that are in use",
+				 (long long)limit, text);
+	return 0;
+}
+
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
 {
 	cleanup_free char **before = calloc(limits->setting_count + 1, sizeof(*before));
@@ -112,6 +131,8 @@ int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limit
 		error = &unread;
 	if (!before)
 		return error_errno(error, ENOMEM, "read the limits of the cgroup %s", cgroup->path);
+	if (limits->memory_checked > 0 && check_memory(cgroup, limits->memory_checked, error) < 0)
+		return -error->number;
 	for (size_t i = 0; i < limits->setting_count; i++)
 		before[i] = read_setting(cgroup, &limits->settings[i]);
 	status = write_settings(cgroup, limits, error);

@@ -12,9 +12,7 @@
 
 #define CPU_LIST_SIZE 1024
 
-/* v2: hands every controller that `parent` has on to its children, one by one, so that one which can't be doesn't
- * keep the others back; whether a limit can then be set is seen when it is written. */
-static int enable_controllers(int parent, struct error *error)
+int cgroup_enable_controllers(int parent, struct error *error)
 {
 	char names[256], word[64];
 	ssize_t length = fd_read_file(parent, "cgroup.controllers", names, sizeof(names), error);
@@ -77,7 +75,7 @@ static int create_in(const struct cgroup *cgroup, size_t index, struct error *er
 	if (parent < 0)
 		return error_errno(error, errno, "open %s", tree->hierarchies[index].mount);
 	while (*rest) {
-		int child, status = tree->unified ? enable_controllers(parent, error) : 0;
+		int child, status = tree->unified ? cgroup_enable_controllers(parent, error) : 0;
 
 		if (status < 0)
 			return status;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/container/cgroup_parts.h"
+#include "agent/container/plan_extras.h"
 #include "lib/cleanup.h"
 
 #define SETTINGS_FIXED 32 /* more than one for each field of the resources that isn't a list */
@@ -72,6 +73,8 @@ static bool is_page_size(const char *size)
 static void collect_huge_pages(struct cgroup_collector *collector, const Grpc__LinuxResources *resources,
 			       const char *limit_file)
 {
+	static const char *const kinds[] = {"", "rsvd."};
+
 	for (size_t i = 0; i < resources->n_hugepagelimits; i++) {
 		const Grpc__LinuxHugepageLimit *limit = resources->hugepagelimits[i];
 		char file[64];
@@ -80,8 +83,12 @@ static void collect_huge_pages(struct cgroup_collector *collector, const Grpc__L
 			cgroup_collect_failure(collector, "\"%.32s\" is no size of a huge page", limit->pagesize);
 			return;
 		}
-		snprintf(file, sizeof(file), "hugetlb.%s.%s", limit->pagesize, limit_file);
-		cgroup_collect(collector, CGROUP_REQUIRED, "hugetlb", file, "%" PRIu64, limit->limit);
+		/* Pages in use and, where the kernel counts them, those reserved by an mmap. */
+		for (size_t kind = 0; kind < array_size(kinds); kind++) {
+			snprintf(file, sizeof(file), "hugetlb.%s.%s%s", limit->pagesize, kinds[kind], limit_file);
+			cgroup_collect(collector, kind == 0 ? CGROUP_REQUIRED : CGROUP_IF_PRESENT, "hugetlb", file,
+				       "%" PRIu64, limit->limit);
+		}
 	}
 }
 
@@ -110,10 +117,10 @@ static void collect_common(struct cgroup_collector *collector, const Grpc__Linux
 }
 
 /* No more than this many settings can come of the resources. */
-static size_t most_settings(const Grpc__LinuxResources *resources)
+static size_t most_settings(const Grpc__LinuxResources *resources, const struct plan_resource_extras *extras)
 {
 	const Grpc__LinuxBlockIO *io = resources->blockio;
-	size_t count = SETTINGS_FIXED + 2 * resources->n_hugepagelimits;
+	size_t count = SETTINGS_FIXED + 2 * resources->n_hugepagelimits + cgroup_extras_count(extras);
 
 	if (io)
 		count += 2 * io->n_weightdevice + io->n_throttlereadbpsdevice + io->n_throttlewritebpsdevice +
@@ -124,14 +131,20 @@ static size_t most_settings(const Grpc__LinuxResources *resources)
 }
 
 int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const struct cgroup_tree *tree,
-		       const Grpc__LinuxResources *resources, struct error *error)
+		       const Grpc__LinuxResources *resources, const struct plan_resource_extras *extras,
+		       struct error *error)
 {
+	static const struct plan_resource_extras none;
 	struct error unread;
-	struct cgroup_collector collector = {.arena = arena, .error = error ? error : &unread};
+	struct cgroup_collector collector = {
+		.arena = arena,
+		.extras = extras ? extras : &none,
+		.error = error ? error : &unread,
+	};
 
 	memset(limits, 0, sizeof(*limits));
 	if (resources) {
-		collector.room = most_settings(resources);
+		collector.room = most_settings(resources, collector.extras);
 		collector.settings = arena_array(arena, collector.room, sizeof(*collector.settings));
 		if (!collector.settings)
 			return error_set(error, ENOMEM, "the resource limits are too many");
@@ -140,6 +153,9 @@ int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const 
 			cgroup_collect_v2(&collector, resources);
 		else
 			cgroup_collect_v1(&collector, resources);
+		cgroup_collect_extras(&collector, tree->unified);
+		if (collector.extras->memory_check_before_update && resources->memory)
+			limits->memory_checked = resources->memory->limit;
 	}
 	if (collector.status < 0)
 		return collector.status;

@@ -16,7 +16,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
-#define DEPTH_MAX 32	    /* of cgroups that a container made */
+#define DEPTH_MAX 32	    /* of cgroups that a container made, where their processes are looked for */
 #define WATCHED_MAX 64	    /* processes whose end is waited for at once */
 #define PROCESSES_MAX 65536
 #define FREEZE_TRIES 1000
@@ -194,6 +194,21 @@ int cgroup_resume(const struct cgroup *cgroup, struct error *error)
 	return freeze(cgroup, false, error);
 }
 
+static int thaw_one(int directory, void *data)
+{
+	(void)data;
+	fd_write_file(directory, "freezer.state", "THAWED", NULL);
+	return 0;
+}
+
+/* On v1 SIGKILL waits for a frozen process, and the container may have frozen cgroups of its own. */
+static void thaw_all(const struct cgroup *cgroup, int directory)
+{
+	freeze(cgroup, false, NULL);
+	if (!cgroup->tree->unified)
+		visit(directory, thaw_one, NULL, 0);
+}
+
 static int send_to_all(const struct cgroup *cgroup, int signal, struct error *error)
 {
 	cleanup_free pid_t *pids = calloc(PROCESSES_MAX, sizeof(*pids));
@@ -222,7 +237,10 @@ int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct error *err
 	if (freeze(cgroup, true, NULL) == 0)
 		await_frozen(cgroup);
 	status = send_to_all(cgroup, signal, error);
-	freeze(cgroup, false, NULL);
+	if (signal == SIGKILL)
+		thaw_all(cgroup, directory);
+	else
+		freeze(cgroup, false, NULL);
 	return status;
 }
 
@@ -244,39 +262,52 @@ static void await_ends(const pid_t *pids, size_t count, int64_t milliseconds)
 		close(polled[--watched].fd);
 }
 
-static int remove_below(int directory, int depth);
-
-/* rmdir of one child with all of its own; 0 where it has gone. */
-static int remove_child(int parent, const char *name, int depth)
-{
-	cleanup_close int child = -1;
-	int status;
-
-	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EBUSY && errno != ENOTEMPTY)
-		return -errno;
-	child = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (child < 0 || depth >= DEPTH_MAX)
-		return -EBUSY;
-	status = remove_below(child, depth + 1);
-	if (status < 0)
-		return status;
-	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
-}
-
-static int remove_below(int directory, int depth)
+/* The name of a cgroup's first child, with which `name` is filled; false where it has none. */
+static bool first_child(int directory, char name[NAME_MAX + 1])
 {
 	DIR *stream = open_children(directory);
-	const char *name;
-	int status = 0;
+	const char *child = stream ? next_child(stream) : NULL;
 
-	if (!stream)
-		return -errno;
-	while (status == 0 && (name = next_child(stream)))
-		status = remove_child(directory, name, depth);
-	closedir(stream);
-	return status;
+	if (child)
+		snprintf(name, NAME_MAX + 1, "%s", child);
+	if (stream)
+		closedir(stream);
+	return child;
+}
+
+/* rmdir of a cgroup, after all of its children, however deep the container has nested them: on foot, so that neither
+ * stack nor descriptors set a bound. -EBUSY where there are processes; 0 also where it has gone. */
+static int remove_tree(const char *path)
+{
+	cleanup_close int here = -1;
+	char name[NAME_MAX + 1];
+	size_t depth = 0;
+	bool came_up = false; /* from a child without children, so that it has processes if it stays */
+
+	if (rmdir(path) == 0 || errno == ENOENT)
+		return 0;
+	here = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (;;) {
+		bool down = first_child(here, name);
+		int next;
+
+		if (down && (unlinkat(here, name, AT_REMOVEDIR) == 0 || errno == ENOENT)) {
+			came_up = false;
+			continue;
+		}
+		if (down && came_up)
+			return -errno;
+		if (!down && depth == 0)
+			break;
+		next = openat(here, down ? name : "..", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return -EBUSY; /* it goes at this moment */
+		close(here);
+		here = next;
+		depth += down ? 1 : (size_t)-1;
+		came_up = !down;
+	}
+	return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 static int remove_from(const struct cgroup *cgroup, size_t index)
@@ -284,7 +315,7 @@ static int remove_from(const struct cgroup *cgroup, size_t index)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s%s", cgroup->tree->hierarchies[index].mount, cgroup->path);
-	return remove_child(AT_FDCWD, path, 0);
+	return remove_tree(path);
 }
 
 static int remove_everywhere(const struct cgroup *cgroup)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "agent/container/cgroup_parts.h"
+#include "agent/container/plan_extras.h"
 
 #define SHARES_MIN 2u
 #define SHARES_MAX 262144u
@@ -18,11 +19,13 @@ static uint64_t weight_of_shares(uint64_t shares)
 	return 1 + (shares - SHARES_MIN) * 9999 / (SHARES_MAX - SHARES_MIN);
 }
 
+/* An idle cgroup has no weight, and is refused one. */
 static void collect_cpu(struct cgroup_collector *collector, const Grpc__LinuxCPU *cpu)
 {
+	const struct plan_resource_extras *extras = collector->extras;
 	uint64_t period = cpu->period > 0 ? cpu->period : PERIOD_DEFAULT;
 
-	if (cpu->shares > 0)
+	if (cpu->shares > 0 && !(extras->cpu_idle_given && extras->cpu_idle == 1))
 		cgroup_collect(collector, CGROUP_REQUIRED, "cpu", "cpu.weight", "%" PRIu64,
 			       weight_of_shares(cpu->shares));
 	if (cpu->quota > 0)
@@ -39,6 +42,8 @@ static void collect_memory(struct cgroup_collector *collector, const Grpc__Linux
 
 	cgroup_collect_limit(collector, CGROUP_REQUIRED, "memory", "memory.max", memory->limit, "max");
 	cgroup_collect_limit(collector, CGROUP_REQUIRED, "memory", "memory.low", memory->reservation, "0");
+	if (swap == 0 && memory->limit == CGROUP_UNLIMITED)
+		swap = CGROUP_UNLIMITED; /* a limit of both together is none without one of memory */
 	if (swap > 0)
 		cgroup_collect(collector, CGROUP_IF_PRESENT, "memory", "memory.swap.max", "%" PRId64,
 			       swap - memory->limit);
@@ -71,9 +76,14 @@ static void collect_io(struct cgroup_collector *collector, const Grpc__LinuxBloc
 		cgroup_collect(collector, CGROUP_IF_PRESENT, "io", "io.weight", "default %u",
 			       weight_of_blkio(io->weight));
 	}
-	for (size_t i = 0; i < io->n_weightdevice; i++)
+	for (size_t i = 0; i < io->n_weightdevice; i++) {
+		const Grpc__LinuxWeightDevice *device = io->weightdevice[i];
+
 		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "io", "io.bfq.weight", "%" PRId64 ":%" PRId64 " %u",
-			       io->weightdevice[i]->major, io->weightdevice[i]->minor, io->weightdevice[i]->weight);
+			       device->major, device->minor, device->weight);
+		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "io", "io.weight", "%" PRId64 ":%" PRId64 " %u",
+			       device->major, device->minor, weight_of_blkio(device->weight));
+	}
 	collect_throttle(collector, "rbps", io->throttlereadbpsdevice, io->n_throttlereadbpsdevice);
 	collect_throttle(collector, "wbps", io->throttlewritebpsdevice, io->n_throttlewritebpsdevice);
 	collect_throttle(collector, "riops", io->throttlereadiopsdevice, io->n_throttlereadiopsdevice);

@@ -34,6 +34,18 @@ int helper_report(struct helper *helper, uint32_t type, pid_t pid, const int *fd
 	return status < 0 ? error_errno(&helper->error, -status, "report to the agent") : 0;
 }
 
+void helper_await_word(struct helper *helper)
+{
+	char word;
+	ssize_t count;
+
+	do {
+		count = recv(helper->report, &word, 1, 0);
+	} while (count < 0 && errno == EINTR);
+	if (count != 1)
+		_exit(1);
+}
+
 static _Noreturn void fail(struct helper *helper)
 {
 	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);
@@ -63,6 +75,47 @@ static int open_own(struct helper *helper)
 	return 0;
 }
 
+/* A container that sees its cgroups and may write them manages them. */
+static bool manages_cgroups(const struct plan *plan)
+{
+	if (!plan->cgroup->tree->unified || plan->namespaces[PLAN_CGROUP].mode != PLAN_NAMESPACE_NEW)
+		return false;
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (plan->mounts[i].kind == PLAN_MOUNT_CGROUP && !(plan->mounts[i].flags & MS_RDONLY))
+			return true;
+	return false;
+}
+
+/* The guest's number for the container's user; the guest's root where it has none. */
+static uid_t cgroup_owner(const struct plan *plan)
+{
+	uid_t uid = plan->process.uid;
+
+	if (plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_KEEP)
+		return uid;
+	for (size_t i = 0; i < plan->uid_mapping_count; i++) {
+		const struct plan_mapping *mapping = &plan->uid_mappings[i];
+
+		if (uid >= mapping->inside && uid - mapping->inside < mapping->count)
+			return mapping->outside + (uid - mapping->inside);
+	}
+	return 0;
+}
+
+static int open_cgroup(struct helper *helper)
+{
+	const struct plan *plan = &helper->plan;
+	struct cgroup_entrance *entrance = &helper->entrance;
+	int status;
+
+	if (plan->exec)
+		return cgroup_open_entrance_beside(plan->cgroup, plan->init_pidfd, entrance, &helper->error);
+	status = cgroup_open_entrance(plan->cgroup, entrance, &helper->error);
+	if (status == 0 && manages_cgroups(plan))
+		status = cgroup_delegate(plan->cgroup, cgroup_owner(plan), entrance, &helper->error);
+	return status;
+}
+
 /* What has to be there before the container: done with the agent's rights, in the agent's mount namespace. */
 static int prepare_guest(struct helper *helper)
 {
@@ -76,7 +129,7 @@ static int prepare_guest(struct helper *helper)
 	if (status == 0 && plan->cgroup && !plan->exec)
 		status = cgroup_apply(plan->cgroup, plan->limits, &helper->error);
 	if (status == 0 && plan->cgroup)
-		status = cgroup_open_entrance(plan->cgroup, &helper->entrance, &helper->error);
+		status = open_cgroup(helper);
 	if (status == 0 && plan->process.tool)
 		status = guest_tool_open(helper);
 	return status;
@@ -84,13 +137,8 @@ static int prepare_guest(struct helper *helper)
 
 static int enter_cgroup(struct helper *helper)
 {
-	int status = cgroup_enter(&helper->entrance, &helper->error);
-
-	if (status < 0 || helper->plan.namespaces[PLAN_CGROUP].mode != PLAN_NAMESPACE_NEW)
-		return status;
-	if (unshare(CLONE_NEWCGROUP) < 0)
-		return error_errno(&helper->error, errno, "make a cgroup namespace");
-	return 0;
+	return cgroup_enter(&helper->entrance, helper->plan.namespaces[PLAN_CGROUP].mode == PLAN_NAMESPACE_NEW,
+			    &helper->error);
 }
 
 /* The procfs of the new pid namespace, which the agent keeps for the containers that will join it. */
@@ -160,15 +208,15 @@ static int split(struct helper *helper, bool new_namespace)
 		fail(helper);
 	}
 	if (pid > 0) {
-		close(helper->pair[1]);
+		fd_close(&helper->pair[1]);
 		hand_over(helper, pid, pidfd, new_namespace);
 	}
-	close(helper->pair[0]);
+	fd_close(&helper->pair[0]);
 	if (helper->plan.procfs_exported && new_namespace)
 		status = export_procfs(helper);
 	shutdown(helper->pair[1], SHUT_WR);
 	wait_for_other(helper->pair[1]);
-	close(helper->pair[1]);
+	fd_close(&helper->pair[1]);
 	return status;
 }
 
@@ -179,6 +227,7 @@ static _Noreturn void run_in_new_namespace(struct helper *helper)
 	process_execute(helper);
 }
 
+/* Whoever is in that pid namespace and may trace has the new process's descriptors from its first instruction on. */
 static _Noreturn void run_in_joined_namespace(struct helper *helper)
 {
 	if (build(helper) < 0)
@@ -198,6 +247,7 @@ _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[
 		.root = -1,
 		.tool = -1,
 		.dev_mount = -1,
+		.entrance = {.child = -1, .top = -1},
 	};
 	bool joined = plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_JOIN;
 

@@ -208,7 +208,7 @@ static int open_target(struct helper *helper, const struct plan_mount *mount, in
 	if (target < 0)
 		return error_wrap(error, "mount at %s", mount->target);
 	/* The spec's words were checked, but a symlink may lead into a procfs as well. */
-	if (is_procfs(target) && strncmp(mount->target, "/proc", 5) != 0)
+	if (is_procfs(target) && strcmp(mount->target, "/proc") != 0 && strncmp(mount->target, "/proc/", 6) != 0)
 		return error_set(error, EPERM, "%s cannot be mounted because it is inside /proc", mount->target);
 	return take_fd(&target);
 }

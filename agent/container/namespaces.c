@@ -60,13 +60,14 @@ static int write_map(int directory, const char *file, const struct plan_mapping 
 	return fd_write_file(directory, file, text, error);
 }
 
-/* Makes a user namespace and joins it. Its maps must be written from outside by somebody with capabilities there, which
- * the helper is as long as it hasn't joined: so a child makes the namespace, and waits while the maps are written. */
+/* Makes a user namespace, to be joined later: its fd is kept. Its maps must be written from outside by somebody with
+ * capabilities there, which the helper is as long as it hasn't joined: so a child makes the namespace, and waits while the
+ * maps are written. The child is the guest's root, so nobody in a container's pid namespace may see it. */
 static int make_user_namespace(struct helper *helper)
 {
-	const struct plan *plan = &helper->plan;
+	struct plan *plan = &helper->plan;
 	cleanup_close int pidfd = -1;
-	cleanup_close int directory = -1, namespace = -1;
+	cleanup_close int directory = -1;
 	char path[32];
 	int status;
 	pid_t child = kernel_clone(CLONE_NEWUSER | SIGCHLD, &pidfd);
@@ -81,9 +82,9 @@ static int make_user_namespace(struct helper *helper)
 	status = write_map(directory, "gid_map", plan->gid_mappings, plan->gid_mapping_count, &helper->error);
 	if (status == 0)
 		status = write_map(directory, "uid_map", plan->uid_mappings, plan->uid_mapping_count, &helper->error);
-	namespace = openat(directory, "ns/user", O_RDONLY | O_CLOEXEC);
-	if (status == 0 && (namespace < 0 || setns(namespace, CLONE_NEWUSER) < 0))
-		status = error_errno(&helper->error, errno, "join the new user namespace");
+	plan->namespaces[PLAN_USER].fd = openat(directory, "ns/user", O_RDONLY | O_CLOEXEC);
+	if (status == 0 && plan->namespaces[PLAN_USER].fd < 0)
+		status = error_errno(&helper->error, errno, "open the new user namespace");
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	return status;
@@ -100,15 +101,12 @@ static int become_root(struct helper *helper)
 static int enter_user_namespace(struct helper *helper)
 {
 	const struct plan_namespace *namespace = &helper->plan.namespaces[PLAN_USER];
-	int status = 0;
 
 	if (namespace->mode == PLAN_NAMESPACE_KEEP)
 		return 0;
-	if (namespace->mode == PLAN_NAMESPACE_NEW)
-		status = make_user_namespace(helper);
-	else if (setns(namespace->fd, CLONE_NEWUSER) < 0)
-		status = error_errno(&helper->error, errno, "join the user namespace");
-	return status < 0 ? status : become_root(helper);
+	if (setns(namespace->fd, CLONE_NEWUSER) < 0)
+		return error_errno(&helper->error, errno, "join the user namespace");
+	return become_root(helper);
 }
 
 /* All of a running container's namespaces at once, through its first process: its pidfd can't come to mean another. */
@@ -127,10 +125,14 @@ static int join_container(struct helper *helper)
 int namespaces_enter(struct helper *helper)
 {
 	const struct plan_namespace *namespaces = helper->plan.namespaces;
-	int status, new_ones = 0;
+	int status = 0, new_ones = 0;
 
 	if (helper->plan.exec)
 		return join_container(helper);
+	if (namespaces[PLAN_USER].mode == PLAN_NAMESPACE_NEW)
+		status = make_user_namespace(helper);
+	if (status < 0)
+		return status;
 	/* Those of the sandbox belong to the guest's user namespace, which must not be left before; new ones are to
 	 * belong to the container's. */
 	for (size_t i = PLAN_IPC; i <= PLAN_PID; i++)

@@ -159,6 +159,20 @@ static int load_early_filter(struct helper *helper)
 	return status < 0 ? status : seccomp_load_plan(&helper->plan.process, &helper->error);
 }
 
+/* Nothing of the helper's is left but the sockets, and a tool's file, which execve closes. Before a filter is loaded: profiles
+ * older than close_range(2) refuse it. */
+static int close_everything(struct helper *helper)
+{
+	int kept[] = {helper->report, helper->tool, helper->pair[0], helper->pair[1]};
+
+	for (int i = 0; i < (int)array_size(kept); i++)
+		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
+			return error_errno(&helper->error, errno, "keep a descriptor");
+	if (helper_close_others(kept, array_size(kept)) < 0)
+		return error_errno(&helper->error, errno, "close the helper's descriptors");
+	return 0;
+}
+
 int process_become(struct helper *helper)
 {
 	struct error *error = &helper->error;
@@ -172,6 +186,8 @@ int process_become(struct helper *helper)
 		status = change_user(helper);
 	if (status == 0)
 		status = look_around(helper);
+	if (status == 0)
+		status = close_everything(helper);
 	if (status == 0)
 		status = load_early_filter(helper);
 	if (status == 0)
@@ -195,31 +211,6 @@ static int own_session(struct helper *helper)
 	return 0;
 }
 
-/* Nothing of the helper's is left but the socket and a tool's file, which execve closes. */
-static int close_everything(struct helper *helper)
-{
-	int kept[] = {helper->report, helper->tool};
-
-	for (int i = 0; i < (int)array_size(kept); i++)
-		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
-			return error_errno(&helper->error, errno, "keep a descriptor");
-	if (helper_close_others(kept, array_size(kept)) < 0)
-		return error_errno(&helper->error, errno, "close the helper's descriptors");
-	return 0;
-}
-
-static void wait_for_release(struct helper *helper)
-{
-	char word;
-	ssize_t count;
-
-	do {
-		count = recv(helper->report, &word, 1, 0);
-	} while (count < 0 && errno == EINTR);
-	if (count != 1) /* the agent has given it up */
-		_exit(1);
-}
-
 static _Noreturn void fail(struct helper *helper)
 {
 	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);
@@ -234,12 +225,12 @@ _Noreturn void process_execute(struct helper *helper)
 	if (status == 0)
 		status = set_limits(helper);
 	if (status == 0)
-		status = close_everything(helper);
-	if (status == 0)
 		status = helper_report(helper, LAUNCH_READY, 0, NULL, 0);
 	if (status < 0)
 		fail(helper);
-	wait_for_release(helper);
+	helper_await_word(helper);
+	if (hooks_run_start(&helper->plan.hooks, &helper->error) < 0)
+		fail(helper);
 	if (process->no_new_privileges && seccomp_load_plan(process, &helper->error) < 0)
 		fail(helper);
 	if (helper->tool >= 0)

@@ -153,9 +153,15 @@ static const struct json *convert_file(int fd, const char *path, struct arena *a
 static const struct json *read_file(const char *path, struct arena *arena, struct error *error)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat status;
 
 	if (fd < 0) {
 		error_errno(error, errno, "open %.128s", path);
+		return NULL;
+	}
+	/* It may have programs run with the agent's rights. */
+	if (fstat(fd, &status) < 0 || status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH))) {
+		error_set(error, EPERM, "%.128s can be written by others than root", path);
 		return NULL;
 	}
 	if (strcmp(strrchr(path, '.'), ".yaml") == 0)

@@ -172,7 +172,7 @@ static int load_table(const char *name, const char *device, const struct table *
 	int length = snprintf(request.parameters, sizeof(request.parameters), "%u %s %s %u %u %llu %llu %s %s %s",
 			      (unsigned)table->hash_type, device, device, (unsigned)table->data_block_size,
 			      (unsigned)table->hash_block_size, (unsigned long long)blocks,
-			      (unsigned long long)(table->hash_offset / table->hash_block_size + table->superblock),
+			      (unsigned long long)table->hash_offset / table->hash_block_size + table->superblock,
 			      table->algorithm, table->root_hash, table->salt);
 	int status;
 

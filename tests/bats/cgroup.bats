@@ -3,7 +3,11 @@
 
 load helpers
 
-setup_file() { agent_start; }
+setup_file()
+{
+	agent_start
+	watch
+}
 teardown_file() { agent_stop; }
 
 # The value of a limit as the container itself sees it, in the file of its version.
@@ -144,4 +148,105 @@ measured()
 
 @test "StatsContainer of a container that there isn't" {
 	fails 1 INVALID_ARGUMENT agentctl StatsContainer '{"container_id": "nobody"}'
+}
+
+# Cgroups of a container's own -----------------------------------------------------------------------------------------
+
+cgroups_mount='.OCI.Mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["rw", "nosuid"]}]'
+
+# manager [FILTER]: a resident container that may write its cgroups; its id is $id.
+manager()
+{
+	id=r$BATS_TEST_NUMBER
+	# shellcheck disable=SC2046
+	agentctl run --id "$id" $(root_options) --print -- sh -c 'trap "exit 0" TERM; while :; do sleep 1000 & wait; done' |
+		jq -c "$cgroups_mount | ${1:-.}" >"$BATS_TEST_TMPDIR/request"
+	agentctl run --request "$BATS_TEST_TMPDIR/request" --keep --detach
+}
+
+@test "a container that may write its cgroups limits groups of its own, as docker in docker does" {
+	[[ $place == vm ]] || skip "cgroup v1 has no such rule"
+	manager '.OCI.Linux.Resources = {Pids: {Limit: 50}}'
+	# What is at the top can have children with controllers, as no process is in it.
+	is 0::/init execute -- cat /proc/self/cgroup
+	is "" execute -- cat /sys/fs/cgroup/cgroup.procs
+	# The start of Docker's own image, then what its runtime does.
+	run execute -- sh -ec 'cd /sys/fs/cgroup
+		mkdir -p init
+		xargs -rn1 <cgroup.procs >init/cgroup.procs || :
+		sed -e "s/ / +/g" -e "s/^/+/" <cgroup.controllers >cgroup.subtree_control
+		mkdir -p docker/one
+		sed -e "s/ / +/g" -e "s/^/+/" <docker/cgroup.controllers >docker/cgroup.subtree_control
+		echo 7 >docker/one/pids.max
+		echo 33554432 >docker/one/memory.max
+		sh -c "echo 0 >docker/one/cgroup.procs; cat /proc/self/cgroup; tail /dev/zero; echo \$?
+			for i in 1 2 3 4 5 6 7 8; do sleep 1 & done"'
+	[[ $output == "0::/docker/one"*137*fork* ]]
+	# Its own limits are out of its reach, and so is everything beside it.
+	run execute -- sh -c 'echo max >/sys/fs/cgroup/pids.max'
+	[[ $output == *denied* || $output == *"not permitted"* ]]
+	is "1 50" execute -- sh -c 'echo $(ls -d /sys/fs/cgroup/../cgroup | wc -l) $(cat /sys/fs/cgroup/pids.max)'
+	(($(stat_of pids_stats.current) >= 2))
+	remove
+}
+
+@test "an exec goes where the container has moved its first process, as systemd does" {
+	[[ $place == vm ]] || skip "cgroup v1 has no such rule"
+	manager
+	execute -- sh -ec 'cd /sys/fs/cgroup/init
+		mkdir init.scope system.slice
+		while read -r pid; do echo "$pid" >init.scope/cgroup.procs; done <cgroup.procs
+		echo "+memory +pids" >cgroup.subtree_control
+		echo 9 >system.slice/pids.max'
+	is 0::/init/init.scope execute -- cat /proc/self/cgroup
+	# And where it goes later, by itself or sent by others.
+	execute -- sh -c 'mkdir /sys/fs/cgroup/elsewhere && echo 1 >/sys/fs/cgroup/elsewhere/cgroup.procs'
+	is 0::/elsewhere execute -- cat /proc/self/cgroup
+	remove
+}
+
+@test "in a user namespace its cgroups are the container's user's" {
+	[[ $place == vm ]] || skip "cgroup v1 isn't given away"
+	run edited "$cgroups_mount"' | .OCI.Linux.Namespaces += [{Type: "user"}]
+		| .OCI.Linux.UIDMappings = [{HostID: 100000, ContainerID: 0, Size: 65536}]
+		| .OCI.Linux.GIDMappings = [{HostID: 100000, ContainerID: 0, Size: 65536}]' -- sh -ec 'cd /sys/fs/cgroup
+			stat -c "%n %u" . cgroup.procs cgroup.subtree_control pids.max init init/cgroup.procs
+			mkdir one && echo +pids >cgroup.subtree_control && echo 5 >one/pids.max
+			echo $$ >one/cgroup.procs && cat /proc/self/cgroup'
+	[[ $output == ". 0"$'\n'"cgroup.procs 0"$'\n'"cgroup.subtree_control 0"$'\n'"pids.max 65534"$'\n'"init 0
+init/cgroup.procs 0"$'\n'"0::/one" ]]
+}
+
+@test "a container that may only read its cgroups is at their top, and makes none" {
+	[[ $place == vm ]] || skip "cgroup v1 has no such top"
+	is "0::/ Read-only" edited "${cgroups_mount/\"rw\"/\"ro\"}" -- sh -c '
+		echo $(cat /proc/self/cgroup) $(mkdir /sys/fs/cgroup/one 2>&1 | grep -io "read-only")'
+}
+
+@test "nothing is left of cgroups that are nested deeply and have processes" {
+	local before
+	before=$(guest_state)
+	manager
+	execute -- sh -ec 'cd /sys/fs/cgroup
+		[ -e cgroup.procs ] || cd memory
+		i=0
+		while [ $i -lt 70 ]; do mkdir n m; cd n; i=$((i + 1)); done
+		sleep 1000000 &
+		echo $! >cgroup.procs'
+	remove
+	[[ $(guest_state) == "$before" ]]
+}
+
+@test "what a container has frozen itself ends with it all the same" {
+	local before
+	before=$(guest_state)
+	manager
+	execute -- sh -ec 'cd /sys/fs/cgroup
+		[ -e cgroup.procs ] || cd freezer
+		mkdir one two
+		sleep 1000000 &
+		echo $! >one/cgroup.procs
+		if [ -e one/freezer.state ]; then echo FROZEN >one/freezer.state; else echo 1 >one/cgroup.freeze; fi'
+	remove
+	[[ $(guest_state) == "$before" ]]
 }

@@ -8,7 +8,8 @@ bats_require_minimum_version 1.5.0
 place=${NACRE_TEST_PLACE:-local}
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 build=$top/build
-PATH=$build:$PATH
+# NACRE_TEST_PROGRAMS is a folder with others in the place of our programs: those that `make sanitize` makes.
+PATH=${NACRE_TEST_PROGRAMS:+$NACRE_TEST_PROGRAMS:}$build:$PATH
 
 # The 64 MiB and the many repetitions are for the full run; quick ones show the same in less.
 quick=${NACRE_TEST_QUICK:-}
@@ -27,7 +28,7 @@ agent_start()
 		export NACRE_TEST_CGROUP=nacre-tests-$$
 		# shellcheck disable=SC2016,SC2086
 		guarded unshare ${AGENT_NAMESPACES:-} --mount --propagation private sh -c \
-			'mount -t tmpfs tmpfs /run && exec "$0" --listen "$@"' "$build/nacre-agent" "$AGENT_ADDRESS" \
+			'mount -t tmpfs tmpfs /run && exec nacre-agent --listen "$@"' sh "$AGENT_ADDRESS" \
 			${AGENT_CONFIG:+--config "$AGENT_CONFIG"} \
 			>"$AGENT_DIR/agent.log" 2>&1 3>&- &
 		echo $! >"$AGENT_DIR/agent.pid"
@@ -39,7 +40,7 @@ agent_start()
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
 # VM_ROOM what else fits (slots=2,maxmem=1G), VM_CPUS the processors (1,maxcpus=4: for what that does, see runtime/vmm.c),
 # VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
-# (VM_ROOT_TYPE: erofs), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU.
+# (VM_ROOT_TYPE: erofs), VM_NVDIMM one of Kata's images to start from, mapped (of a q35), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU.
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
@@ -52,6 +53,12 @@ vm_start()
 		start=(-drive "id=guest,file=$VM_ROOT,format=raw,if=none,readonly=on" -device "virtio-blk-$bus,drive=guest")
 		append+=" root=/dev/vda ro rootfstype=${VM_ROOT_TYPE:-erofs}"
 		[[ ${VM_ROOT_TYPE:-} ]] || append+=" init=/init"
+	fi
+	if [[ ${VM_NVDIMM:-} ]]; then
+		machine+=,nvdimm=on
+		start=(-object "memory-backend-file,id=nvdimm,mem-path=$VM_NVDIMM,size=$(stat -c %s "$VM_NVDIMM"),readonly=on"
+			-device nvdimm,memdev=nvdimm,unarmed=on)
+		append+=" root=/dev/pmem0p1 rootflags=dax,data=ordered,errors=remount-ro ro rootfstype=ext4"
 	fi
 
 	AGENT_DIR=$BATS_FILE_TMPDIR
@@ -69,6 +76,21 @@ vm_start()
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \
 		-device "virtio-blk-$bus,drive=root" "$@" >"$AGENT_DIR/proxy.log" 2>&1 3>&- &
 	echo $! >"$AGENT_DIR/agent.pid"
+}
+
+# agent_image AGENT VARIANT OUTPUT [LINE...]: an initramfs with that agent as PID 1, and with more lines of the list of its
+# files.
+agent_image()
+{
+	local agent variant=$2 output=$3
+
+	agent=$(realpath -e "$1")
+	shift 3
+	{
+		sed "s|^file /init .*|file /init 0755 $agent|" "$top/rootfs/image.list"
+		((!$#)) || printf '%s\n' "$@"
+	} >"$output.list"
+	"$top/rootfs/build-image" --parts "$build" --variant "$variant" --list "$output.list" --set "rootfs=$top/rootfs" -o "$output"
 }
 
 # qmp SOCKET COMMAND [EVENT]: one command to a VMM, in JSON, which has to succeed; prints what it returns, once that event has

@@ -60,9 +60,10 @@ nothing_more() { is "1 type 2 DEADLINE_EXCEEDED: timeout" agentctl raw <<<$'call
 	nothing_more
 }
 
-@test "the container that holds the sandbox is nobody's concern" {
+@test "the container that holds the sandbox is one as others" {
 	run greedy '.container_id = "sandbox"' -- tail /dev/zero
 	[[ $status -eq 137 ]]
+	is '{"container_id":"sandbox"}' event
 	nothing_more
 }
 

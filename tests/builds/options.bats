@@ -17,11 +17,11 @@ setup()
 	scripts/measure-options --check KERNEL_EROFS KERNEL_OVERLAY KERNEL_VETH
 }
 
-@test "each option says what it costs, or that nobody has measured it" {
+@test "each option says what it costs, as it was measured" {
 	run awk 'function look() {
-			if (name && text !~ / KiB of |Costs about [0-9.]+ [KM]B|cost hasn.t been measured/) print name
+			if (text ~ /^ bool/ && text !~ /Costs [0-9,]+ KiB of [a-z]/) print name
 		}
-		/^config / { look(); name = $2; text = "" }
+		/^config / { look(); name = $2; text = ""; next }
 		{ sub(/^[ \t]+/, ""); text = text " " $0 }
 		END { look() }' Kconfig kernel-config/Kconfig
 	[[ -z $output ]]

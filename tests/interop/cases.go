@@ -22,13 +22,15 @@ type suite struct {
 }
 
 type testCase struct {
-	Name  string   `yaml:"case"`
-	Of    []string `yaml:"of"`     // the methods whose success or failure it shows
-	Needs []string `yaml:"needs"`  // settings without which it is skipped
-	Keep  bool     `yaml:"keep"`   // its containers stay
-	Watch bool     `yaml:"watch"`  // from here on the guest's state can be compared
-	Left  string   `yaml:"leaves"` // why the guest isn't as it was afterwards
-	Steps []step   `yaml:"steps"`
+	Name   string   `yaml:"case"`
+	Of     []string `yaml:"of"`     // the methods whose success or failure it shows
+	Needs  []string `yaml:"needs"`  // settings without which it is skipped
+	Keep   bool     `yaml:"keep"`   // its containers stay
+	Watch  bool     `yaml:"watch"`  // from here on the guest's state can be compared
+	Left   string   `yaml:"leaves"` // why the guest isn't as it was afterwards
+	Peer   string   `yaml:"peer"`   // what the Kata agent does in its place, for which it fails
+	Breaks string   `yaml:"breaks"` // what is then wrong with the Kata agent, which is started again
+	Steps  []step   `yaml:"steps"`
 }
 
 // step does one thing, which gives an answer or an error, and says what that has to be.

@@ -21,6 +21,9 @@ import (
 // address is where an agent is: unix://PATH, or a VM's run directory.
 type address string
 
+// handshakeLimit is how long the answer to CONNECT may take.
+const handshakeLimit = 10 * time.Second
+
 // streamPort is the agent's vsock port for stream connections, agent.passfd_listener_port.
 const streamPort = 1027
 
@@ -69,6 +72,8 @@ func dialVsock(path string, port uint32) (*net.UnixConn, uint32, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	conn.SetDeadline(time.Now().Add(handshakeLimit))
+	defer conn.SetDeadline(time.Time{})
 	if _, err := fmt.Fprintf(conn, "CONNECT %d\n", port); err != nil {
 		return nil, 0, err
 	}
@@ -83,13 +88,20 @@ func dialVsock(path string, port uint32) (*net.UnixConn, uint32, error) {
 	return conn, hostPort, nil
 }
 
-// noticedConn tells of writes: a call that isn't waited for is under way once it has been written.
+// noticedConn tells of writes: a call that isn't waited for is under way once it has been written. An agent that reads
+// no more keeps nobody writing for longer than a call may take.
 type noticedConn struct {
 	net.Conn
+	limit   time.Duration // 0 for none
 	written chan struct{} // holds one
 }
 
 func (conn *noticedConn) Write(data []byte) (int, error) {
+	if conn.limit > 0 {
+		if err := conn.SetWriteDeadline(time.Now().Add(conn.limit)); err != nil {
+			return 0, err
+		}
+	}
 	count, err := conn.Conn.Write(data)
 	select {
 	case conn.written <- struct{}{}:
@@ -114,7 +126,7 @@ func (settings *settings) connect() (*client, error) {
 }
 
 func (settings *settings) over(conn net.Conn) *client {
-	noticed := &noticedConn{conn, make(chan struct{}, 1)}
+	noticed := &noticedConn{conn, settings.timeout, make(chan struct{}, 1)}
 	return &client{settings, ttrpc.NewClient(noticed), noticed}
 }
 

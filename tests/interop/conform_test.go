@@ -86,3 +86,83 @@ func TestDifference(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// nobody is an agent that can't be reached: every step but those of this machine fails.
+func nobody() *conformance {
+	return &conformance{
+		settings: &settings{address: "unix:///no/such/agent"}, variables: variables{}, results: newResults(),
+	}
+}
+
+func TestWhatCasesSayOfTheKataAgent(t *testing.T) {
+	failing := []step{{Call: "Health.Check", Answer: object{}}}
+	for _, test := range []struct {
+		peer  bool
+		says  string
+		steps []step
+		count count
+	}{
+		{false, "", nil, count{Passed: 1}},
+		{false, "does otherwise", nil, count{Passed: 1}},
+		{false, "does otherwise", failing, count{Failed: 1}},
+		{true, "", failing, count{Failed: 1}},
+		{true, "does otherwise", failing, count{Differs: 1}},
+		{true, "does otherwise", nil, count{Failed: 1}}, // it is said to fail
+	} {
+		conformance := nobody()
+		conformance.peer = test.peer
+		testCase := &testCase{Name: "c", Peer: test.says, Steps: test.steps}
+		if err := conformance.runCase(&suite{Section: "s"}, testCase); err != nil {
+			t.Error(err)
+		}
+		if *conformance.results.section("s") != test.count {
+			t.Errorf("%+v: %+v", test, conformance.results.section("s"))
+		}
+	}
+}
+
+func TestAnAgentThatServesNoMoreIsStartedAgain(t *testing.T) {
+	marker := filepath.Join(t.TempDir(), "started")
+	program := filepath.Join(t.TempDir(), "renew")
+	os.WriteFile(program, []byte("#!/bin/sh\n: >"+marker+"\n"), 0o700)
+
+	conformance := nobody()
+	conformance.given = variables{"guest": "yes"}
+	conformance.root, conformance.watching, conformance.variables = "/root", true, variables{"guest": "/guest", "pid": "1"}
+	fails := &testCase{Name: "c", Steps: []step{{Call: "Health.Check", Answer: object{}}}}
+	breaks := &testCase{Name: "c", Breaks: "it is broken"}
+	for _, test := range []struct {
+		renew    string
+		peer     bool
+		testCase *testCase
+		renewed  int
+	}{
+		{"", true, fails, 0},
+		{"", true, breaks, 0},
+		{program, false, breaks, 0},
+		{program, false, fails, 1},
+		{program, true, breaks, 2},
+	} {
+		conformance.renew, conformance.peer = test.renew, test.peer
+		if err := conformance.runCase(&suite{Section: "s"}, test.testCase); err != nil {
+			t.Error(err)
+		}
+		if conformance.results.Renewed != test.renewed {
+			t.Errorf("%+v: %d", test, conformance.results.Renewed)
+		}
+	}
+	if _, err := os.Stat(marker); err != nil {
+		t.Error(err)
+	}
+	if conformance.root != "" || conformance.watching || conformance.variables["pid"] != "" || conformance.variables["guest"] != "yes" {
+		t.Errorf("something of the last agent is taken for the new one's: %+v", conformance)
+	}
+	conformance.kept = []*testCase{{Name: "kept", Steps: []step{{Call: "Health.Check", Answer: object{}}}}}
+	if err := conformance.startAgain("so"); err == nil || !strings.Contains(err.Error(), "kept, again") {
+		t.Errorf("a kept case that fails: %v", err)
+	}
+	conformance.renew = "/bin/false"
+	if err := conformance.startAgain("so"); err == nil {
+		t.Error("a program that fails is no error")
+	}
+}

@@ -22,6 +22,7 @@ const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
   run OPTIONS        creates, starts, waits for and removes a container (process.go)
   exec OPTIONS       runs a process in a container
   conform OPTIONS    runs cases of the behaviour that is wanted against the agent (conform.go, cases/)
+  record OPTIONS     passes on what another client and the agent say to each other, prints the calls (record.go)
   table FILE...      what several runs of conform have shown together
   wait-ready         returns once Health.Check says SERVING
 
@@ -46,6 +47,7 @@ var commands = map[string]command{
 	"run":        runContainer,
 	"exec":       runExec,
 	"conform":    conform,
+	"record":     record,
 	"table":      table,
 	"wait-ready": waitReady,
 }

@@ -33,7 +33,7 @@ import (
 // "read" prints "STREAM type TYPE CODE: message" or "STREAM type TYPE OK PAYLOAD-IN-HEX", or "closed".
 const (
 	headerSize = 10
-	readLimit  = 20 * time.Second
+	frameLimit = 20 * time.Second // for one to be written, or to come
 )
 
 type rawConn struct {
@@ -72,6 +72,9 @@ func header(length, stream, kind, flags uint32) []byte {
 }
 
 func (raw *rawConn) write(bytes []byte) error {
+	if err := raw.conn.SetWriteDeadline(time.Now().Add(frameLimit)); err != nil {
+		return err
+	}
 	_, err := raw.conn.Write(bytes)
 	return err
 }
@@ -174,7 +177,7 @@ func describeResponse(body []byte) string {
 func (raw *rawConn) read(words []string) error {
 	head := make([]byte, headerSize)
 
-	if err := raw.conn.SetReadDeadline(time.Now().Add(readLimit)); err != nil {
+	if err := raw.conn.SetReadDeadline(time.Now().Add(frameLimit)); err != nil {
 		return err
 	}
 	_, err := io.ReadFull(raw.conn, head)

@@ -11,13 +11,14 @@ import (
 
 // count is how cases have ended.
 type count struct {
-	Passed, Failed, Skipped int
+	Passed, Failed, Skipped, Differs int
 }
 
 func (count *count) add(other count) {
 	count.Passed += other.Passed
 	count.Failed += other.Failed
 	count.Skipped += other.Skipped
+	count.Differs += other.Differs
 }
 
 // shown is by how many cases that have passed a method's successes and failures are shown.
@@ -33,6 +34,8 @@ type results struct {
 	Reasons  map[string]int  // of skips
 	Awaited  map[string]bool // methods with cases for what ours doesn't do yet
 	Compared int             // cases after which the guest was as before
+	Leaves   int             // cases after which it wasn't, which counts for nobody else's agent
+	Renewed  int             // times that the agent had to be started again
 }
 
 func newResults() *results {
@@ -111,6 +114,8 @@ func (results *results) merge(other *results) {
 		results.Awaited[name] = true
 	}
 	results.Compared += other.Compared
+	results.Leaves += other.Leaves
+	results.Renewed += other.Renewed
 }
 
 func (results *results) save(path string) error {
@@ -129,10 +134,10 @@ func (results *results) print(output io.Writer, methods []string) []string {
 	var total count
 	var missing []string
 
-	fmt.Fprintf(output, "# %-44s %6s %6s %7s %7s\n", "section", "cases", "passed", "failed", "skipped")
+	fmt.Fprintf(output, "# %-44s %6s %6s %7s %7s %7s\n", "section", "cases", "passed", "failed", "differs", "skipped")
 	line := func(name string, count count) {
-		fmt.Fprintf(output, "# %-44s %6d %6d %7d %7d\n", name, count.Passed+count.Failed+count.Skipped,
-			count.Passed, count.Failed, count.Skipped)
+		fmt.Fprintf(output, "# %-44s %6d %6d %7d %7d %7d\n", name, count.Passed+count.Failed+count.Differs+count.Skipped,
+			count.Passed, count.Failed, count.Differs, count.Skipped)
 	}
 	for _, name := range results.Order {
 		line(name, *results.Sections[name])
@@ -140,6 +145,12 @@ func (results *results) print(output io.Writer, methods []string) []string {
 	}
 	line("all", total)
 	fmt.Fprintf(output, "# after %d of them mounts, cgroups, open files and /run were compared with before\n", results.Compared)
+	if results.Leaves > 0 {
+		fmt.Fprintf(output, "# after %d of these something was left behind\n", results.Leaves)
+	}
+	if results.Renewed > 0 {
+		fmt.Fprintf(output, "# the agent had to be started again %d times\n", results.Renewed)
+	}
 	for _, reason := range sortedKeys(results.Reasons) {
 		fmt.Fprintf(output, "# skipped: %d: %s\n", results.Reasons[reason], reason)
 	}

@@ -28,9 +28,13 @@ type outcome struct {
 	done   chan struct{}
 }
 
+// caseLimit is how long all steps of a case may take together, whatever the agent does; most take less than a second.
+const caseLimit = 3 * time.Minute
+
 // performance is one case being run.
 type performance struct {
 	*conformance
+	ends        time.Time
 	variables   variables
 	connections map[string]*client
 	outcomes    map[string]*outcome
@@ -49,16 +53,24 @@ func (performance *performance) connection(step *step) (*client, error) {
 	}
 	limited := *client
 	limits := *client.settings
-	limits.timeout = step.limit()
+	limits.timeout = performance.limit(step)
 	limited.settings = &limits
 	return &limited, nil
 }
 
-func (step *step) limit() time.Duration {
+// limit is that of each call of a step: its own, but never beyond the case's end.
+func (performance *performance) limit(step *step) time.Duration {
+	limit := stepLimit
 	if step.Timeout > 0 {
-		return step.Timeout
+		limit = step.Timeout
 	}
-	return stepLimit
+	if left := time.Until(performance.ends); left < limit {
+		limit = left
+	}
+	if limit < time.Millisecond {
+		return time.Millisecond // 0 would be for ever
+	}
+	return limit
 }
 
 func (performance *performance) close() {
@@ -195,6 +207,7 @@ func (performance *performance) create(client *client, step *step, process *proc
 	if err != nil {
 		return nil, err
 	}
+	streams.limit(client.timeout)
 	if _, err := performance.send(client, "CreateContainer", request); err != nil {
 		return nil, err
 	}
@@ -211,6 +224,7 @@ func (performance *performance) finish(streams *streams, process *processStep) (
 		input = *process.Stdin
 	}
 	streams.stdin, streams.stdout, streams.stderr = strings.NewReader(input), &stdout, &stderr
+	streams.waitLast = true
 	status, err := streams.finish(identify(streams.options.id, streams.options.execID))
 	return object{"status": status, "stdout": stdout.String(), "stderr": stderr.String()}, err
 }
@@ -270,6 +284,7 @@ func (performance *performance) exec(client *client, step *step) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	streams.limit(client.timeout)
 	if _, err := performance.send(client, "ExecProcess", request); err != nil {
 		return nil, err
 	}

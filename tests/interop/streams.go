@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -21,6 +22,8 @@ type streams struct {
 	options *processOptions
 
 	in, out, err *net.UnixConn // nil by calls
+
+	waitLast bool // WaitProcess follows the end of streams by calls, as in the Go runtime; otherwise it is open meanwhile
 
 	// Our ends of them.
 	stdin          io.Reader
@@ -53,6 +56,15 @@ func prepareStreams(client *client, options *processOptions, request *dynamicpb.
 		request.Set(request.Descriptor().Fields().ByName(protoreflect.Name(wanted.field)), protoreflect.ValueOfUint32(port))
 	}
 	return streams, nil
+}
+
+// limit is for all that goes over the connections.
+func (streams *streams) limit(limit time.Duration) {
+	for _, conn := range []*net.UnixConn{streams.in, streams.out, streams.err} {
+		if conn != nil {
+			conn.SetDeadline(time.Now().Add(limit))
+		}
+	}
 }
 
 // readByCalls copies a stream until it ends, which is an empty answer.
@@ -116,8 +128,8 @@ func (streams *streams) write(who string) {
 	}
 }
 
-// finish carries the streams until they end, and returns the exit status. WaitProcess is open meanwhile: an agent that
-// lets an exit overtake the output would be found out.
+// finish carries the streams until they end, and returns the exit status. Where WaitProcess is open meanwhile, an agent that
+// lets an exit overtake the output is found out.
 func (streams *streams) finish(who string) (int, error) {
 	var group sync.WaitGroup
 	var outErr, errErr error
@@ -134,6 +146,9 @@ func (streams *streams) finish(who string) (int, error) {
 			defer group.Done()
 			errErr = streams.read(streams.err, "ReadStderr", who, streams.stderr)
 		}()
+	}
+	if streams.waitLast && !streams.options.byConn {
+		group.Wait()
 	}
 	response, err := streams.client.call("WaitProcess", who)
 	if err != nil {

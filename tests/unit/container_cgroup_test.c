@@ -1,5 +1,6 @@
 // uses: agent/container/cgroup.c agent/container/cgroup_limits.c agent/container/cgroup_v1.c
-// uses: agent/container/cgroup_v2.c agent/container/device_rules.c lib/arena.c lib/error.c lib/fd.c
+// uses: agent/container/cgroup_v2.c agent/container/cgroup_extras.c agent/container/device_rules.c
+// uses: lib/arena.c lib/error.c lib/fd.c
 /* Cgroup paths, limits as files, and the device policy: the BPF program is run here by a small interpreter. */
 #include <errno.h>
 #include <setjmp.h>
@@ -9,6 +10,8 @@
 #include <sys/sysmacros.h>
 
 #include <cmocka.h>
+
+#include "agent/container/plan_extras.h"
 
 /* For the program, which otherwise only the kernel sees. */
 #include "agent/container/device_filter.c"
@@ -71,16 +74,16 @@ static void test_limits(void **state)
 	resources.memory = &memory;
 	resources.pids = &pids;
 	cpu.quota = memory.limit = memory.swap = pids.limit = -2; /* unset */
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &error), 0);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, NULL, &error), 0);
 	assert_int_equal(limits.setting_count, 0);
 
 	cpu.quota = memory.limit = memory.swap = pids.limit = -1; /* no limit */
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &error), 0);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, NULL, &error), 0);
 	assert_string_equal(value_of(&limits, "cpu.max"), "max 100000");
 	assert_string_equal(value_of(&limits, "memory.max"), "max");
 	assert_string_equal(value_of(&limits, "memory.swap.max"), "max");
 	assert_string_equal(value_of(&limits, "pids.max"), "max");
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, &error), 0);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, NULL, &error), 0);
 	assert_string_equal(value_of(&limits, "cpu.cfs_quota_us"), "-1");
 	assert_string_equal(value_of(&limits, "memory.limit_in_bytes"), "-1");
 	assert_string_equal(value_of(&limits, "pids.max"), "max");
@@ -95,7 +98,7 @@ static void test_limits(void **state)
 	resources.n_hugepagelimits = 1;
 	page.pagesize = "2MB";
 	page.limit = 4096;
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &error), 0);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, NULL, &error), 0);
 	assert_string_equal(value_of(&limits, "cpu.weight"), "39");
 	assert_string_equal(value_of(&limits, "cpu.max"), "50000 100000");
 	assert_string_equal(value_of(&limits, "memory.max"), "1000");
@@ -103,16 +106,78 @@ static void test_limits(void **state)
 	assert_string_equal(value_of(&limits, "memory.low"), "500");
 	assert_string_equal(value_of(&limits, "pids.max"), "7");
 	assert_string_equal(value_of(&limits, "hugetlb.2MB.max"), "4096");
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, &error), 0);
+	assert_string_equal(value_of(&limits, "hugetlb.2MB.rsvd.max"), "4096");
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, NULL, &error), 0);
 	assert_string_equal(value_of(&limits, "cpu.shares"), "1024");
 	assert_string_equal(value_of(&limits, "cpu.cfs_quota_us"), "50000");
 	assert_string_equal(value_of(&limits, "memory.memsw.limit_in_bytes"), "3000");
 
 	page.pagesize = "../../x";
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &error), -EINVAL);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, NULL, &error), -EINVAL);
 	page.pagesize = "2MB";
 	memory.swap = 10;
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &error), -EINVAL);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, NULL, &error), -EINVAL);
+	arena_free(&arena);
+}
+
+/* What only config.json can say. */
+static void test_extras(void **state)
+{
+	static const char *const bad[] = {"cgroup.procs", "cgroup.freeze", "memory", ".high", "memory.", "memory..high",
+					  "../memory.max", "memory.max/", "a/memory.max", "memory.hi gh", ""};
+	Grpc__LinuxResources resources = GRPC__LINUX_RESOURCES__INIT;
+	Grpc__LinuxCPU cpu = GRPC__LINUX_CPU__INIT;
+	Grpc__LinuxMemory memory = GRPC__LINUX_MEMORY__INIT;
+	struct plan_unified files[] = {{"io.max", "8:0 rbps=1\n8:16 wbps=2\n"}, {"memory.high", "7"}};
+	struct plan_rdma rdma = {.device = "mlx5_0", .handles_given = true, .objects_given = true, .handles = 3};
+	struct plan_resource_extras extras = {
+		.cpu_idle_given = true,
+		.cpu_idle = 1,
+		.cpu_burst_given = true,
+		.cpu_burst = 2000,
+		.memory_check_before_update = true,
+		.rdma = &rdma,
+		.rdma_count = 1,
+	};
+	struct cgroup_limits limits;
+	struct error error;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, ARENA_FORK, 1 << 20);
+	resources.cpu = &cpu;
+	resources.memory = &memory;
+	cpu.shares = 1024;
+	memory.limit = 4096;
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &extras, &error), 0);
+	assert_string_equal(value_of(&limits, "cpu.idle"), "1");
+	assert_string_equal(value_of(&limits, "cpu.weight"), ""); /* refused beside it */
+	assert_string_equal(value_of(&limits, "cpu.max.burst"), "2000");
+	assert_string_equal(value_of(&limits, "rdma.max"), "mlx5_0 hca_handle=3 hca_object=0");
+	assert_int_equal(limits.memory_checked, 4096);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, &extras, &error), 0);
+	assert_string_equal(value_of(&limits, "cpu.idle"), "1");
+	assert_string_equal(value_of(&limits, "cpu.cfs_burst_us"), "2000");
+
+	/* One line a write, the named files after everything else. */
+	extras.unified = files;
+	extras.unified_count = 2;
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &extras, &error), 0);
+	assert_string_equal(limits.settings[limits.setting_count - 3].value, "8:0 rbps=1");
+	assert_string_equal(limits.settings[limits.setting_count - 2].value, "8:16 wbps=2");
+	assert_string_equal(limits.settings[limits.setting_count - 1].controller, "memory");
+	assert_string_equal(limits.settings[limits.setting_count - 1].file, "memory.high");
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, &extras, &error), -EINVAL);
+	for (size_t i = 0; i < array_size(bad); i++) {
+		files[1].file = bad[i];
+		assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &extras, &error), -EINVAL);
+	}
+	extras.unified_count = 0;
+	extras.cpu_idle = 2;
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &extras, &error), -EINVAL);
+	extras.cpu_idle = 0;
+	rdma.device = "mlx5_0 hca_handle=9";
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &unified, &resources, &extras, &error), -EINVAL);
 	arena_free(&arena);
 }
 
@@ -175,7 +240,7 @@ static void plan_rules(struct cgroup_limits *limits, struct arena *arena, const 
 
 	resources.devices = rules;
 	resources.n_devices = count;
-	assert_int_equal(cgroup_limits_plan(limits, arena, tree, &resources, NULL), 0);
+	assert_int_equal(cgroup_limits_plan(limits, arena, tree, &resources, NULL, NULL), 0);
 }
 
 static void test_filter(void **state)
@@ -244,21 +309,21 @@ static void test_rules_refused(void **state)
 	resources.devices = list;
 	resources.n_devices = 1;
 	rule.type = "x";
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL), -EINVAL);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL, NULL), -EINVAL);
 	rule.type = "b";
 	rule.access = "rx";
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL), -EINVAL);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL, NULL), -EINVAL);
 	/* v1 can't take one disk out of all of them. */
 	rule.allow = 1;
 	rule.access = "r";
 	rule.minor = -1;
 	tree.guest_disks[0] = makedev(254, 1);
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL), -EINVAL);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL, NULL), -EINVAL);
 	rule.major = 8;
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL), 0);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL, NULL), 0);
 	/* "a" with numbers isn't everything. */
 	rule.type = "a";
-	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL), 0);
+	assert_int_equal(cgroup_limits_plan(&limits, &arena, &tree, &resources, NULL, NULL), 0);
 	for (size_t i = 0; i < limits.rule_count; i++)
 		assert_true(limits.rules[i].type != 'a');
 	arena_free(&arena);
@@ -269,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_extras),
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_rules_refused),
 	};

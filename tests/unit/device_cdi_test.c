@@ -214,8 +214,14 @@ static void what_cannot_be_is_named(void **state)
 	fails(EINVAL, "names no CDI device", inject(false, 0));
 	annotation.value = "vendor.com/net=1";
 #define EDITS(edits) "{\"kind\": \"vendor.com/net\", \"devices\": [{\"name\": \"1\", \"containerEdits\": {" edits "}}]}"
+	write_file("vendor.json", EDITS("\"netDevices\": [{\"hostInterfaceName\": \"eth0\"}]"));
+	fails(EOPNOTSUPP, "CDI: netDevices: ", inject(false, 0));
 	write_file("vendor.json", EDITS("\"hooks\": [{\"hookName\": \"prestart\"}]"));
-	fails(EOPNOTSUPP, "CDI: hooks: ", inject(false, 0));
+	fails(EINVAL, "CDI: hooks: no path", inject(false, 0));
+	write_file("vendor.json", EDITS("\"hooks\": [{\"hookName\": \"preStart\", \"path\": \"/bin/sh\"}]"));
+	fails(EINVAL, "no hookName that is known", inject(false, 0));
+	write_file("vendor.json", EDITS("\"hooks\": [{\"hookName\": \"poststop\", \"path\": \"/x\", \"args\": [1]}]"));
+	fails(EINVAL, "an argument or a variable that is no text", inject(false, 0));
 	write_file("vendor.json", EDITS("\"deviceNodes\": [{\"path\": \"/dev/nosuch\"}]"));
 	fails(ENOENT, "CDI: deviceNodes: look at /dev/nosuch", inject(false, 0));
 	write_file("vendor.json", EDITS("\"deviceNodes\": [{\"path\": \"/etc\"}]"));
