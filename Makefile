@@ -376,6 +376,9 @@ check: ## the quick tests (all of them: scripts/test)
 interop: programs kernel images rootfs test-programs ## the behaviour that is wanted: AGENT=unix://PATH, PEER_AGENT=FILE or ours
 	$(Q)build/guarded tests/interop/run
 
+bench-agents: programs kernel image rootfs test-programs ## another agent beside ours, in figures: PEER_AGENT=FILE
+	$(Q)build/guarded scripts/compare-agents $(PEER_AGENT)
+
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
 
@@ -427,7 +430,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
+.PHONY: all programs agent gen kernel image images kata-image tools rootfs unit-tests test-programs check interop bench-agents test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)
