@@ -459,6 +459,9 @@ interop: programs kernel images rootfs test-programs ## the behaviour that is wa
 kata-test: programs kernel kata-image rootfs test-programs ## a Kata runtime, KATA_SHIM=FILE, below containerd: docs/kata.md
 	$(Q)build/guarded bats --formatter tap tests/kata
 
+bench-agents: programs kernel image rootfs test-programs ## another agent beside ours, in figures: PEER_AGENT=FILE
+	$(Q)build/guarded scripts/compare-agents $(PEER_AGENT)
+
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
 
@@ -526,7 +529,7 @@ help: ## this list
 		'PREFIX=/usr/local' 'DESTDIR='
 
 .PHONY: all programs agent nacre-box gen kernel image images kata-image tools rootfs unit-tests test-programs sanitize \
-	fuzz-targets fuzz check interop test-full lint install uninstall deb clean distclean help \
+	fuzz-targets fuzz check interop kata-test bench-agents test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -33,10 +33,10 @@ static int add_names(uint64_t *set, char **names, size_t count, struct error *er
 {
 	*set = 0;
 	for (size_t i = 0; i < count; i++) {
-		int number = -1;
+		/* The Rust runtime sends the names without their prefix. */
+		const char *name = strncasecmp(names[i], "CAP_", 4) == 0 ? names[i] + 4 : names[i];
+		int number = capng_name_to_capability(name);
 
-		if (strncasecmp(names[i], "CAP_", 4) == 0)
-			number = capng_name_to_capability(names[i] + 4);
 		if (number < 0 || number >= CAPABILITY_NUMBERS)
 			return error_set(error, EINVAL, "unknown capability \"%.64s\"", names[i]);
 		*set |= UINT64_C(1) << number;

@@ -20,9 +20,10 @@ struct namespace_name {
 	enum plan_namespace_kind kind;
 };
 
+/* The Rust runtime sends the kernel's own names, "mnt" and "net", and not the specification's. */
 static const struct namespace_name namespace_names[] = {
-	{"user", PLAN_USER},	   {"ipc", PLAN_IPC}, {"uts", PLAN_UTS},     {"network", PLAN_NETWORK},
-	{"cgroup", PLAN_CGROUP}, {"pid", PLAN_PID}, {"mount", PLAN_MOUNT},
+	{"user", PLAN_USER}, {"ipc", PLAN_IPC},	    {"uts", PLAN_UTS}, {"network", PLAN_NETWORK}, {"cgroup", PLAN_CGROUP},
+	{"pid", PLAN_PID},   {"mount", PLAN_MOUNT}, {"mnt", PLAN_MOUNT}, {"net", PLAN_NETWORK},
 };
 
 static int resolve_namespace(struct plan *plan, const Grpc__LinuxNamespace *given, unsigned *seen,

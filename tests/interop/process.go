@@ -24,6 +24,7 @@ type processOptions struct {
 	print       bool
 	keep        bool
 	detach      bool
+	waitLast    bool // WaitProcess follows the end of streams by calls, as in the Go runtime; otherwise it is open meanwhile
 	process     []string
 }
 
@@ -41,6 +42,7 @@ func parseProcess(name string, arguments []string) (*processOptions, error) {
 	flags.BoolVar(&options.print, "print", false, "print the request and do nothing")
 	flags.BoolVar(&options.keep, "keep", false, "run: don't remove the container")
 	flags.BoolVar(&options.detach, "detach", false, "start, leave it running with its streams unread")
+	flags.BoolVar(&options.waitLast, "wait-last", false, "ask for the status when the output has ended, not before")
 	way := flags.String("io", "calls", "how streams travel: calls, or connections")
 	flags.Parse(arguments)
 	options.process = flags.Args()

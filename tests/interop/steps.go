@@ -163,7 +163,7 @@ func (performance *performance) note(method string, request *dynamicpb.Message) 
 func (performance *performance) options(process *processStep) (*processOptions, error) {
 	options := &processOptions{
 		id: process.ID, execID: process.ExecID, rootfs: performance.root, terminal: process.Terminal,
-		stdin: process.Stdin != nil, byConn: process.Streams,
+		stdin: process.Stdin != nil, byConn: process.Streams, waitLast: true,
 	}
 	if options.id == "" {
 		options.id = "${id}"
@@ -224,7 +224,6 @@ func (performance *performance) finish(streams *streams, process *processStep) (
 		input = *process.Stdin
 	}
 	streams.stdin, streams.stdout, streams.stderr = strings.NewReader(input), &stdout, &stderr
-	streams.waitLast = true
 	status, err := streams.finish(identify(streams.options.id, streams.options.execID))
 	return object{"status": status, "stdout": stdout.String(), "stderr": stderr.String()}, err
 }

@@ -23,8 +23,6 @@ type streams struct {
 
 	in, out, err *net.UnixConn // nil by calls
 
-	waitLast bool // WaitProcess follows the end of streams by calls, as in the Go runtime; otherwise it is open meanwhile
-
 	// Our ends of them.
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -147,7 +145,7 @@ func (streams *streams) finish(who string) (int, error) {
 			errErr = streams.read(streams.err, "ReadStderr", who, streams.stderr)
 		}()
 	}
-	if streams.waitLast && !streams.options.byConn {
+	if streams.options.waitLast && !streams.options.byConn {
 		group.Wait()
 	}
 	response, err := streams.client.call("WaitProcess", who)
