@@ -41,7 +41,7 @@ __attribute__((no_stack_protector)) void start_relocate(void)
 {
 	uintptr_t base = (uintptr_t)&__ehdr_start;
 	const uint64_t *entry = NULL;
-	uint64_t *word = (uint64_t *)base; /* the first entry is an address */
+	uint64_t *word = NULL;
 	size_t size = 0;
 
 	for (const Elf64_Dyn *dynamic = _DYNAMIC; dynamic->d_tag != DT_NULL; dynamic++) {

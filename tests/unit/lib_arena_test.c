@@ -103,29 +103,6 @@ static bool child_has(void *memory)
 	return WEXITSTATUS(status) == 1;
 }
 
-/* Where the parent's memory isn't, the kernel gives a child some of its own; that it can use. */
-static void a_child_can_allocate(void **state)
-{
-	struct arena request, own;
-	int status;
-	pid_t pid;
-
-	(void)state;
-	arena_init(&request, ARENA_NO_FORK, 1 << 20);
-	for (int i = 0; i < 8; i++)
-		assert_non_null(arena_alloc(&request, 60000));
-	pid = fork();
-	if (pid == 0) {
-		arena_init(&own, ARENA_FORK, 1 << 20);
-		for (int i = 0; i < 8; i++)
-			memset(arena_alloc(&own, 60000), 1, 60000);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	arena_free(&request);
-}
-
 static void a_child_only_has_what_it_may(void **state)
 {
 	struct arena plan, request;
@@ -148,7 +125,6 @@ int main(void)
 		cmocka_unit_test(an_array_that_overflows_is_refused),
 		cmocka_unit_test(texts_are_copied),
 		cmocka_unit_test(a_child_only_has_what_it_may),
-		cmocka_unit_test(a_child_can_allocate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
