@@ -130,7 +130,9 @@ LIB_OBJECTS := $(call objects,$(call sources,lib))
 LEFT_OUT := agent/container/$(if $(CONFIG_SECCOMP),seccomp_none.c,seccomp.c)
 AGENT_OBJECTS := $(call objects,$(filter-out $(LEFT_OUT),$(call sources,init agent)))
 PROXY_OBJECTS := $(call objects,$(call sources,proxy))
-RUNTIME_OBJECTS := $(call objects,$(call sources,runtime))
+RUNTIME_OBJECTS := $(call objects,$(call sources,runtime oci))
+# The container code of the agent, with a command line for an OCI runtime's tests around it.
+BOX_OBJECTS := $(call objects,$(filter-out $(LEFT_OUT),$(wildcard agent/container/*.c)) $(call sources,box oci) runtime/signal_name.c runtime/terminal.c)
 
 # protoc-c 1.4 refuses the `optional` of proto3: copies without the word are compiled. Messages alone need no names at
 # run time: without them the agent is 16 KB smaller. Services are found by their names.
@@ -196,9 +198,13 @@ $(B)/nacre-proxy: $(B)/obj/proxy/main.o $(B)/libproxy.a $(B)/libnacre.a
 $(B)/nacre: $(RUNTIME_OBJECTS) $(B)/libproxy.a $(B)/libnacre.a
 	$(link)
 
+$(B)/nacre-box: $(BOX_OBJECTS) $(B)/libnacre.a
+	$(link)
+
 $(B)/nacre-agent: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lprotobuf-c
 $(B)/nacre-proxy: LIBS := -lseccomp -ljansson -lprotobuf-c
 $(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -llzma -lz -lmd
+$(B)/nacre-box: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lpopt -ljansson -lprotobuf-c
 
 # For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
 build/guarded: tests/guarded.c
@@ -208,6 +214,7 @@ build/guarded: tests/guarded.c
 
 agent: $(B)/nacre-agent ## build/nacre-agent alone
 programs: $(B)/nacre-agent $(B)/nacre-proxy $(B)/nacre build/guarded ## agent, proxy, nacre
+nacre-box: $(B)/nacre-box ## the container code as an OCI runtime, for tests
 all: programs kernel image ## programs, kernel and image (the default)
 
 # ---- Kernel and image --------------------------------------------------------------------------------------------
@@ -384,11 +391,11 @@ test-full: ## all tests, with what takes too long for each change repeated as of
 lint: ## shellcheck and cppcheck
 	$(Q)shellcheck -x $$(grep -slE '^#!/bin/(ba)?sh' scripts/* rootfs/* packaging/* tests/deb/* tests/interop/run .ci/run)
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. lib init agent proxy runtime
+		--suppress=missingIncludeSystem --suppress=memleak --suppress=unknownEvaluationOrder --suppress=uninitvar -I. lib init agent proxy runtime oci box
 
 # ---- The rest ----------------------------------------------------------------------------------------------------
 
-ALL_SOURCES := $(call sources,lib init agent proxy runtime)
+ALL_SOURCES := $(call sources,lib init agent proxy runtime oci box)
 
 compile_commands.json: $(GEN_HEADERS) $(SYSROOT_STAMP) ## for editors and clangd
 	$(Q)include=$$($(CC) -print-file-name=include) && scripts/compile-commands \
@@ -427,7 +434,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
+.PHONY: all programs agent nacre-box gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)

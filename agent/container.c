@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/container_hooks.h"
 #include "agent/device/pci_environment.h"
 #include "agent/device_setup.h"
 #include "agent/rpc.h"
@@ -125,6 +126,31 @@ static void ready(struct container *container)
 		created(container);
 }
 
+static void creation_hooks_over(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number)
+		fail_creation(container, &result->error);
+	else
+		launch_go_on(&container->init->launch); /* to one that has died meanwhile: it says so itself */
+}
+
+void container_process_assembled(struct container *container, struct process *process)
+{
+	if (process == container->init && container->state == CONTAINER_CREATING)
+		container_hooks_create(container, creation_hooks_over);
+}
+
+static void start_hooks_over(struct job *job, struct job_result *result)
+{
+	struct container *container = container_of(job, struct container, job);
+
+	if (result->error.number)
+		log_warning("container %s: %s", container->id, result->error.text);
+	rpc_finish(take_pointer(&container->init->call), NULL);
+}
+
 static void launched(struct process *process, const struct error *error)
 {
 	struct container *container = process->container;
@@ -141,6 +167,8 @@ static void launched(struct process *process, const struct error *error)
 	}
 	if (!error)
 		container->state = process->state == PROCESS_CREATED ? CONTAINER_CREATED : CONTAINER_RUNNING;
+	if (!error && container->state == CONTAINER_RUNNING && container_hooks_started(container, start_hooks_over))
+		return;
 	rpc_finish(take_pointer(&process->call), error);
 }
 
@@ -157,6 +185,7 @@ static int fill_parameters(struct container *container, struct plan_parameters *
 		.pid_namespace = -1,
 		.cgroup = &container->cgroup,
 		.limits = &sandbox->boot_limits,
+		.hooks = container_hooks_parameters(container),
 	};
 	if (!sandbox->had_container) {
 		parameters->procfs_exported = true;

@@ -58,7 +58,7 @@ struct container {
 	struct queued_call *changes;		/* those that wait for it */
 	struct oom_watch oom;
 
-	struct job job; /* mounts, or the removal */
+	struct job job; /* mounts, hooks, or the removal */
 	bool storages_mounted;
 	bool storages_awaited; /* another container's removal is unmounting one of them */
 	struct error failure; /* why it is removed before it was ever created */
@@ -104,8 +104,9 @@ void container_remove(struct container *container, uint64_t timeout,
 /* The process that has `exec_id` (the first one for "" and for the container's id), or NULL. */
 struct process *container_find_process(struct container *container, const char *exec_id);
 
-/* From its processes: the pid is known; the exit is known. */
+/* From its processes: the pid is known; the hooks of the creation are due; the exit is known. */
 void container_process_made(struct container *container, struct process *process);
+void container_process_assembled(struct container *container, struct process *process);
 void container_process_exited(struct container *container, struct process *process);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/container/bundle.h"
+#include "agent/container_hooks.h"
 #include "agent/storage_list.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -23,6 +24,7 @@ struct removal {
 	struct cgroup cgroup;
 	const char *bundle;
 	struct storage_list storages;
+	struct hooks hooks;
 	int milliseconds;
 };
 
@@ -38,6 +40,8 @@ static int remove_all(const void *argument, struct job_result *result)
 		status = storage_list_unmount(&removal->storages, &result->error);
 	if (status == 0)
 		status = bundle_remove(removal->bundle, &result->error);
+	if (status == 0)
+		hooks_run_each(&removal->hooks, HOOK_POSTSTOP, 0, container_hook_failed);
 	return status;
 }
 
@@ -132,17 +136,19 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 {
 	struct removal removal = {.cgroup = container->cgroup, .bundle = container->bundle};
 	struct arena arena;
-	int status = 0;
+	uint64_t hooks_time;
+	int status;
 
 	removal.milliseconds = timeout / LOOP_MILLISECOND > INT32_MAX ? INT32_MAX : (int)(timeout / LOOP_MILLISECOND);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
-	if (container->storages_mounted)
+	status = container_hooks_plan_stopped(container, &arena, &removal.hooks, &hooks_time, error);
+	if (status == 0 && container->storages_mounted)
 		status = storage_list_plan_unmount(&removal.storages, &arena, &container->sandbox->storages,
 						   container->id, container->request->storages,
 						   container->request->n_storages, never_came_to_be(container), error);
 	if (status == 0)
 		status = job_start(&container->job, &container->sandbox->agent->loop, "remove a container",
-				   timeout + UNMOUNT_TIME, remove_all, &removal, removal_over, error);
+				   timeout + UNMOUNT_TIME + hooks_time, remove_all, &removal, removal_over, error);
 	if (status < 0 && container->storages_mounted)
 		storage_list_stay(&container->sandbox->storages, container->request->storages,
 				  container->request->n_storages);

@@ -122,7 +122,19 @@ static void deadline_passed(struct loop_timer *timer)
 	job->done(job, &result);
 }
 
-static _Noreturn void child(int report, int before, int (*work)(const void *argument, struct job_result *result),
+/* A connection that the agent closes meanwhile must not stay open here. */
+static void close_others(int report, int kept)
+{
+	int low = report < kept ? report : kept, high = report < kept ? kept : report;
+
+	if (low > 3)
+		syscall(SYS_close_range, 3U, (unsigned)low - 1, 0);
+	if (high > low + 1)
+		syscall(SYS_close_range, (unsigned)(low < 3 ? 3 : low + 1), (unsigned)high - 1, 0);
+	syscall(SYS_close_range, (unsigned)high + 1, ~0U, 0);
+}
+
+static _Noreturn void child(int report, int before, int kept, int (*work)(const void *argument, struct job_result *result),
 			    const void *argument)
 {
 	struct pollfd killed = {.fd = before, .events = POLLIN};
@@ -131,9 +143,7 @@ static _Noreturn void child(int report, int before, int (*work)(const void *argu
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (before >= 0 && poll(&killed, 1, -1) < 0 && errno == EINTR)
 		;
-	/* A connection that the agent closes meanwhile must not stay open here. */
-	syscall(SYS_close_range, 3U, (unsigned)report - 1, 0);
-	syscall(SYS_close_range, (unsigned)report + 1, ~0U, 0);
+	close_others(report, kept);
 	signal(SIGPIPE, SIG_DFL);
 	if (work(argument, &result) < 0 && result.error.number == 0)
 		error_set(&result.error, EIO, "failed");
@@ -144,6 +154,13 @@ static _Noreturn void child(int report, int before, int (*work)(const void *argu
 int job_start(struct job *job, struct loop *loop, const char *what, uint64_t timeout,
 	      int (*work)(const void *argument, struct job_result *result), const void *argument,
 	      void (*done)(struct job *job, struct job_result *result), struct error *error)
+{
+	return job_start_keeping(job, loop, what, timeout, work, argument, -1, done, error);
+}
+
+int job_start_keeping(struct job *job, struct loop *loop, const char *what, uint64_t timeout,
+		      int (*work)(const void *argument, struct job_result *result), const void *argument, int kept,
+		      void (*done)(struct job *job, struct job_result *result), struct error *error)
 {
 	pid_t killed = lives(job->killed) ? job->killed : 0;
 	cleanup_close int before = killed ? kernel_pidfd_open(killed) : -1;
@@ -159,7 +176,7 @@ int job_start(struct job *job, struct loop *loop, const char *what, uint64_t tim
 		pid = fork();
 		/* `job` itself may be in a request's memory, which the child doesn't have. */
 		if (pid == 0)
-			child(ends[1], before, work, argument);
+			child(ends[1], before, kept, work, argument);
 		status = pid < 0 ? -errno : 0;
 	}
 	close(ends[1]);

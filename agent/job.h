@@ -43,6 +43,11 @@ int job_start(struct job *job, struct loop *loop, const char *what, uint64_t tim
 	      int (*work)(const void *argument, struct job_result *result), const void *argument,
 	      void (*done)(struct job *job, struct job_result *result), struct error *error);
 
+/* The same, where the work has the caller's descriptor `kept`, under its number. */
+int job_start_keeping(struct job *job, struct loop *loop, const char *what, uint64_t timeout,
+		      int (*work)(const void *argument, struct job_result *result), const void *argument, int kept,
+		      void (*done)(struct job *job, struct job_result *result), struct error *error);
+
 /* Kills a job that runs; `done` isn't called. It may end later, where it is in an I/O that nothing interrupts; nothing here
  * waits for that. */
 void job_cancel(struct job *job);

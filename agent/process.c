@@ -274,6 +274,9 @@ static void report_ready(struct loop_source *source, uint32_t events)
 	case LAUNCH_TERMINAL:
 		open_terminal(process);
 		break;
+	case LAUNCH_ASSEMBLED:
+		container_process_assembled(process->container, process);
+		break;
 	case LAUNCH_READY:
 		process->state = process->state == PROCESS_LAUNCHING ? PROCESS_CREATED : process->state;
 		process->launched(process, NULL);

@@ -24,8 +24,7 @@ struct output {
 	size_t used;
 };
 
-/* `input` and `output` are -1 where the caller gives none. */
-static _Noreturn void execute(char *const arguments[], int input, int output, int pipe)
+static _Noreturn void execute(const struct program *program, int pipe)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
@@ -36,10 +35,10 @@ static _Noreturn void execute(char *const arguments[], int input, int output, in
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	dup2(input < 0 ? null : input, STDIN_FILENO);
-	dup2(output < 0 ? pipe : output, STDOUT_FILENO);
+	dup2(program->input < 0 ? null : program->input, STDIN_FILENO);
+	dup2(program->output < 0 ? pipe : program->output, STDOUT_FILENO);
 	dup2(pipe, STDERR_FILENO);
-	execv(arguments[0], arguments);
+	execve(program->path, program->arguments, program->environment ? program->environment : environ);
 	dprintf(STDERR_FILENO, "%s\n", strerror(errno));
 	_exit(126);
 }
@@ -112,7 +111,20 @@ int run_program(char *const arguments[], uint64_t timeout, struct error *error)
 	return run_program_on(arguments, -1, -1, timeout, error);
 }
 
-int run_program_on(char *const arguments[], int input, int output_file, uint64_t timeout, struct error *error)
+int run_program_on(char *const arguments[], int input, int output, uint64_t timeout, struct error *error)
+{
+	const struct program program = {
+		.path = arguments[0],
+		.arguments = arguments,
+		.input = input,
+		.output = output,
+		.timeout = timeout,
+	};
+
+	return run_program_as(&program, error);
+}
+
+int run_program_as(const struct program *program, struct error *error)
 {
 	cleanup_close int process = -1, theirs = -1;
 	struct output output = {.pipe = -1};
@@ -120,16 +132,17 @@ int run_program_on(char *const arguments[], int input, int output_file, uint64_t
 	bool ended;
 	pid_t pid;
 
-	if (access(arguments[0], X_OK) < 0)
-		return error_errno(error, errno, "%s", arguments[0]);
+	if (access(program->path, X_OK) < 0)
+		return error_errno(error, errno, "%s", program->path);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_errno(error, errno, "make a pipe");
 	output.pipe = ends[0];
 	theirs = ends[1];
 	fd_set_blocking(output.pipe, false);
-	pid = fork();
+	/* No handlers of pthread_atfork(3): they are in memory that a container's process hasn't any more. */
+	pid = _Fork();
 	if (pid == 0)
-		execute(arguments, input, output_file, theirs);
+		execute(program, theirs);
 	if (pid > 0)
 		process = (int)syscall(SYS_pidfd_open, pid, 0);
 	status = pid < 0 || process < 0 ? -errno : 0;
@@ -137,18 +150,18 @@ int run_program_on(char *const arguments[], int input, int output_file, uint64_t
 	if (pid > 0)
 		setpgid(pid, pid);
 	fd_close(&theirs);
-	ended = status == 0 && wait_for(process, &output, timeout);
+	ended = status == 0 && wait_for(process, &output, program->timeout);
 	if (pid > 0 && !ended)
 		kill(-pid, SIGKILL);
 	if (ended && output.pipe >= 0)
 		read_output(&output);
 	fd_close(&output.pipe);
 	if (status < 0 && pid < 0)
-		return error_errno(error, -status, "run %s", arguments[0]);
+		return error_errno(error, -status, "run %s", program->path);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!ended)
-		return error_set(error, ETIMEDOUT, "%s took longer than %u s", arguments[0],
-				 (unsigned)(timeout / LOOP_SECOND));
-	return judge(arguments[0], status, &output, error);
+		return error_set(error, ETIMEDOUT, "%s took longer than %u s", program->path,
+				 (unsigned)(program->timeout / LOOP_SECOND));
+	return judge(program->path, status, &output, error);
 }

@@ -15,4 +15,14 @@ int run_program(char *const arguments[], uint64_t timeout, struct error *error);
 /* The same, where `input` is its stdin, and what it prints on stdout goes to `output`. */
 int run_program_on(char *const arguments[], int input, int output, uint64_t timeout, struct error *error);
 
+/* The same, with all that can be said of a program. Allocates nothing. */
+struct program {
+	const char *path;	 /* absolute */
+	char *const *arguments;	 /* NULL-terminated; the first one is a name */
+	char *const *environment; /* NULL-terminated; NULL: the caller's */
+	int input, output;	 /* -1: as run_program() has them */
+	uint64_t timeout;
+};
+int run_program_as(const struct program *program, struct error *error);
+
 #endif

@@ -35,11 +35,11 @@ static int find_packer(const char *program, char path[PATH_MAX], struct error *e
 static int open_bundle(struct composition *composition, struct error *error)
 {
 	struct source *source = &composition->source;
-	struct spec_notes notes = {0};
+	struct config_notes notes = {0};
 	Grpc__Spec *spec;
 	int status = spec_bundle_read(source->bundle, &composition->arena, &spec, &notes, error);
 
-	for (size_t i = 0; status == 0 && i < notes.count && i < SPEC_NOTES_MOST; i++)
+	for (size_t i = 0; status == 0 && i < notes.count && i < CONFIG_NOTES_MOST; i++)
 		timeline_say("%s/config.json: %s is not carried into the VM", source->path,
 			     notes.list[i] ? notes.list[i] : "something");
 	if (status == 0 && *spec->hostname)

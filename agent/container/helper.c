@@ -34,6 +34,18 @@ int helper_report(struct helper *helper, uint32_t type, pid_t pid, const int *fd
 	return status < 0 ? error_errno(&helper->error, -status, "report to the agent") : 0;
 }
 
+void helper_await_word(struct helper *helper)
+{
+	char word;
+	ssize_t count;
+
+	do {
+		count = recv(helper->report, &word, 1, 0);
+	} while (count < 0 && errno == EINTR);
+	if (count != 1)
+		_exit(1);
+}
+
 static _Noreturn void fail(struct helper *helper)
 {
 	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);

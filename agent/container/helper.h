@@ -46,6 +46,9 @@ _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[
 /* Sends a report. */
 int helper_report(struct helper *helper, uint32_t type, pid_t pid, const int *fds, size_t count);
 
+/* Waits for the agent's word to go on; where the agent has given the launch up, the process ends here. */
+void helper_await_word(struct helper *helper);
+
 /* helper_fds.c: keeps the descriptors that the helper needs, on numbers from 3 up, and closes all others. */
 int helper_keep_fds(struct helper *helper);
 

@@ -39,6 +39,8 @@ int launch_start(struct launch *launch, const struct plan *plan, const struct la
 	*launch = (struct launch){
 		.report_fd = -1,
 		.exec = plan->exec,
+		.own_pids = plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_NEW,
+		.own_users = plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_NEW,
 		.helper_pidfd = -1,
 		.pidfd = -1,
 		.pid_namespace = -1,
@@ -120,6 +122,11 @@ static int take_report(struct launch *launch, struct report *report, int fds[], 
 	case LAUNCH_TERMINAL:
 		status = count == 1 ? keep_fd(&launch->terminal, fds, 0) : -EPROTO;
 		return status < 0 ? status : LAUNCH_TERMINAL;
+	case LAUNCH_ASSEMBLED:
+		if (count > 0 || launch->assembled || launch->ready)
+			return -EPROTO;
+		launch->assembled = true;
+		return LAUNCH_ASSEMBLED;
 	case LAUNCH_READY:
 		if (count > 0 || launch->ready || launch->pid == 0)
 			return -EPROTO;
@@ -164,14 +171,31 @@ int launch_receive(struct launch *launch)
 	return event;
 }
 
+static int send_word(const struct launch *launch)
+{
+	return send(launch->report_fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? 0 : -EPIPE;
+}
+
+struct hooks_target launch_hooks_target(const struct launch *launch)
+{
+	return (struct hooks_target){
+		.pid = launch->own_pids ? launch->pid : launch->helper_pid,
+		.own_pids = launch->own_pids,
+		.own_users = launch->own_users,
+	};
+}
+
+int launch_go_on(struct launch *launch)
+{
+	return send_word(launch);
+}
+
 int launch_release(struct launch *launch)
 {
-	ssize_t sent = send(launch->report_fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	int status = send_word(launch);
 
-	if (sent != 1)
-		return -EPIPE;
-	launch->released = true;
-	return 0;
+	launch->released = status == 0;
+	return status;
 }
 
 void launch_destroy(struct launch *launch)

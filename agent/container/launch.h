@@ -7,7 +7,7 @@
  *	launch_start(&launch, &plan, &options, &error);
  *	loop_add(loop, &source, launch.report_fd, EPOLLIN, ...);
  *	... on EPOLLIN, until it says -EAGAIN: launch_receive(&launch)
- *	        LAUNCH_PROCESS, [LAUNCH_TERMINAL], LAUNCH_READY   (blocked in front of execve)
+ *	        LAUNCH_PROCESS, [LAUNCH_TERMINAL], [LAUNCH_ASSEMBLED], LAUNCH_READY   (blocked in front of execve)
  *	launch_release(&launch);
  *	        LAUNCH_EXECED, or LAUNCH_FAILED
  *
@@ -28,6 +28,7 @@
 enum launch_event {
 	LAUNCH_PROCESS = 1, /* pid, pidfd, and for a new pid namespace pid_namespace (and procfs if asked for) */
 	LAUNCH_TERMINAL,    /* terminal is set */
+	LAUNCH_ASSEMBLED,   /* hooks are due (hooks_at_creation()), and then launch_go_on() */
 	LAUNCH_READY,	    /* everything is done but execve */
 	LAUNCH_FAILED,	    /* failure and failure_class are set; nothing more comes, and the process ends by itself */
 	LAUNCH_EXECED,	    /* the workload runs (or was killed on its way); nothing more will come */
@@ -39,7 +40,8 @@ enum launch_class { LAUNCH_OTHER, LAUNCH_NOT_FOUND, LAUNCH_PERMISSION };
 struct launch {
 	int report_fd; /* the agent's end, non-blocking; to be watched for EPOLLIN */
 	bool exec;
-	bool ready, released, over;
+	bool own_pids, own_users; /* it has pid and user namespaces of its own */
+	bool assembled, ready, released, over;
 	pid_t helper_pid;
 	int helper_pidfd;
 
@@ -66,6 +68,13 @@ int launch_start(struct launch *launch, const struct plan *plan, const struct la
 /* Takes one report: an enum launch_event; -EAGAIN when there is none. After LAUNCH_FAILED or LAUNCH_EXECED the source
  * should be removed; more calls say -EAGAIN. */
 int launch_receive(struct launch *launch);
+
+/* A LAUNCH_ASSEMBLED launch, as the hooks need it, but for a pidfd of that process: launch.pidfd where the pid namespace is
+ * its own, launch.helper_pidfd otherwise. */
+struct hooks_target launch_hooks_target(const struct launch *launch);
+
+/* Lets it go on to LAUNCH_READY after the hooks. 0, or -EPIPE where it isn't there any more. */
+int launch_go_on(struct launch *launch);
 
 /* Lets the workload go on to its execve (StartContainer). 0, or -EPIPE where it isn't there any more. */
 int launch_release(struct launch *launch);

@@ -279,6 +279,8 @@ int plan_container(struct plan *plan, struct arena *arena, const Grpc__Spec *spe
 		status = plan_confinement(plan, spec, spec->process->capabilities, parameters->limits, error);
 	if (status == 0)
 		status = plan_resources(plan, spec->linux, error);
+	if (status == 0)
+		status = hooks_plan(&plan->hooks, arena, spec, &parameters->hooks, error);
 	if (status < 0)
 		return status;
 	plan->procfs_exported = parameters->procfs_exported;

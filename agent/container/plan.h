@@ -22,6 +22,8 @@
 #include <sys/types.h>
 
 #include "agent/container/cgroup.h"
+#include "agent/container/hooks.h"
+#include "agent/container/plan_extras.h"
 #include "lib/arena.h"
 #include "lib/error.h"
 #include "oci.pb-c.h"
@@ -73,10 +75,6 @@ struct plan_sysctl {
 struct plan_limit {
 	int resource; /* RLIMIT_* */
 	struct rlimit value;
-};
-
-struct plan_mapping {
-	uint32_t inside, outside, count;
 };
 
 /* One kind of namespace. */
@@ -156,6 +154,7 @@ struct plan {
 	size_t readonly_count;
 	const struct plan_mapping *uid_mappings, *gid_mappings;
 	size_t uid_mapping_count, gid_mapping_count;
+	struct hooks hooks;
 	const struct cgroup_limits *limits; /* applied before the process is in the cgroup */
 	const char *procfs;   /* joined pid namespace: where the agent has mounted its procfs */
 	bool procfs_exported; /* new pid namespace: its procfs is passed to the agent */
@@ -172,6 +171,8 @@ struct plan_parameters {
 	bool procfs_exported;	     /* this container's pid namespace will be shared: LAUNCH_PROCESS brings procfs */
 	const struct cgroup *cgroup; /* the container's, not made yet */
 	const struct boot_limits *limits;
+	struct hooks_parameters hooks; /* beside the spec's */
+	const struct plan_extras *extras; /* what the protocol has no room for; NULL: nothing */
 };
 
 /* What an exec joins. */
@@ -181,6 +182,8 @@ struct plan_exec_parameters {
 	const struct cgroup *cgroup;
 	const struct boot_limits *limits;
 	const char *tool; /* the name of the guest's program to execute; NULL: the container's own */
+	const struct plan_extras *extras; /* the container's; NULL: none */
+	const struct plan_process_extras *process_extras; /* the exec's own; NULL: none */
 };
 
 /* Plans a container. `*plan` is overwritten. */

@@ -208,18 +208,6 @@ static int close_everything(struct helper *helper)
 	return 0;
 }
 
-static void wait_for_release(struct helper *helper)
-{
-	char word;
-	ssize_t count;
-
-	do {
-		count = recv(helper->report, &word, 1, 0);
-	} while (count < 0 && errno == EINTR);
-	if (count != 1) /* the agent has given it up */
-		_exit(1);
-}
-
 static _Noreturn void fail(struct helper *helper)
 {
 	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);
@@ -239,7 +227,9 @@ _Noreturn void process_execute(struct helper *helper)
 		status = helper_report(helper, LAUNCH_READY, 0, NULL, 0);
 	if (status < 0)
 		fail(helper);
-	wait_for_release(helper);
+	helper_await_word(helper);
+	if (hooks_run_start(&helper->plan.hooks, &helper->error) < 0)
+		fail(helper);
 	if (process->no_new_privileges && seccomp_load_plan(process, &helper->error) < 0)
 		fail(helper);
 	if (helper->tool >= 0)

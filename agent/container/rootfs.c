@@ -87,6 +87,19 @@ static int pivot(struct helper *helper)
 	return 0;
 }
 
+/* The agent runs the hooks that are due now. */
+static int await_hooks(struct helper *helper)
+{
+	int status;
+
+	if (!hooks_at_creation(&helper->plan.hooks))
+		return 0;
+	status = helper_report(helper, LAUNCH_ASSEMBLED, 0, NULL, 0);
+	if (status == 0)
+		helper_await_word(helper);
+	return status;
+}
+
 int rootfs_assemble(struct helper *helper)
 {
 	const struct plan *plan = &helper->plan;
@@ -104,6 +117,8 @@ int rootfs_assemble(struct helper *helper)
 	umask(022);
 	if (status == 0)
 		status = make_directory(helper);
+	if (status == 0)
+		status = await_hooks(helper);
 	if (status == 0 && helper->dev_mount >= 0)
 		status = mounts_set_readonly(helper->dev_mount, false, &helper->error);
 	if (status == 0)

@@ -120,6 +120,9 @@ static const struct json *read_file(const char *path, struct arena *arena)
 
 	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > FILE_SIZE_MAX)
 		return NULL;
+	/* It may have programs run with the agent's rights. */
+	if (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH)))
+		return NULL;
 	text = arena_alloc(arena, (size_t)status.st_size + 1);
 	if (!text || fd_read_all(fd, text, (size_t)status.st_size) < 0)
 		return NULL;
@@ -194,7 +197,7 @@ static int resolve_name(struct cdi *cdi, const struct name *name, struct error *
 	if (known)
 		return error_set(error, EINVAL, "there is no CDI device %.80s=%.80s in this guest", name->kind, name->device);
 	return error_set(error, EAGAIN, "no file has the CDI device %.80s=%.80s%s%.128s%s", name->kind, name->device,
-			 cdi->broken ? " (" : "", cdi->broken ? cdi->broken : "", cdi->broken ? " isn't JSON)" : "");
+			 cdi->broken ? " (" : "", cdi->broken ? cdi->broken : "", cdi->broken ? " isn't JSON of root's)" : "");
 }
 
 static int resolve_all(struct cdi *cdi, const char *directory, struct error *error)

@@ -127,6 +127,61 @@ static int add_group(struct edit *edit, const struct json *item, struct error *e
 	return 0;
 }
 
+static int copy_texts(char ***texts, size_t *count, const struct json *list, struct arena *arena, struct error *error)
+{
+	for (const struct json *item = list ? list->first : NULL; item; item = item->next) {
+		if (item->kind != JSON_TEXT)
+			return error_set(error, EINVAL, "an argument or a variable that is no text");
+		if (device_spec_grow(texts, *count, arena, error) < 0)
+			return -error->number;
+		(*texts)[(*count)++] = (char *)item->text;
+	}
+	return 0;
+}
+
+static int add_hook(struct edit *edit, const struct json *item, struct error *error)
+{
+	const char *name = json_text(item, "hookName"), *path = json_text(item, "path");
+	Grpc__Hook *hook = arena_alloc(edit->arena, sizeof(*hook));
+	Grpc__Hooks *hooks = edit->spec->hooks ? edit->spec->hooks : arena_alloc(edit->arena, sizeof(*hooks));
+	int status;
+
+	if (!hook || !hooks)
+		return error_errno(error, ENOMEM, "the spec");
+	if (!edit->spec->hooks)
+		grpc__hooks__init(hooks);
+	edit->spec->hooks = hooks;
+	grpc__hook__init(hook);
+	const struct {
+		const char *name;
+		Grpc__Hook ***list;
+		size_t *count;
+	} lists[] = {
+		{"prestart", &hooks->prestart, &hooks->n_prestart},
+		{"createRuntime", &hooks->createruntime, &hooks->n_createruntime},
+		{"createContainer", &hooks->createcontainer, &hooks->n_createcontainer},
+		{"startContainer", &hooks->startcontainer, &hooks->n_startcontainer},
+		{"poststart", &hooks->poststart, &hooks->n_poststart},
+		{"poststop", &hooks->poststop, &hooks->n_poststop},
+	};
+	size_t kind = 0;
+
+	while (name && kind < array_size(lists) && strcmp(lists[kind].name, name) != 0)
+		kind++;
+	if (!name || !path || kind == array_size(lists))
+		return error_set(error, EINVAL, "no path, or no hookName that is known");
+	hook->path = (char *)path;
+	hook->timeout = json_number(item, "timeout", 0);
+	status = copy_texts(&hook->args, &hook->n_args, json_find(item, "args"), edit->arena, error);
+	if (status == 0)
+		status = copy_texts(&hook->env, &hook->n_env, json_find(item, "env"), edit->arena, error);
+	if (status == 0)
+		status = device_spec_grow(lists[kind].list, *lists[kind].count, edit->arena, error);
+	if (status == 0)
+		(*lists[kind].list)[(*lists[kind].count)++] = hook;
+	return status;
+}
+
 static int refuse(struct edit *edit, const struct json *item, struct error *error)
 {
 	(void)edit;
@@ -139,7 +194,7 @@ static const struct {
 	int (*add)(struct edit *edit, const struct json *item, struct error *error);
 } kinds[] = {
 	{"env", add_variable},	      {"deviceNodes", add_node}, {"mounts", add_mount},
-	{"additionalGids", add_group}, {"hooks", refuse},	 {"netDevices", refuse},
+	{"additionalGids", add_group}, {"hooks", add_hook},	 {"netDevices", refuse},
 	{"intelRdt", refuse},
 };
 

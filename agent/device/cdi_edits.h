@@ -8,7 +8,7 @@
 #include "oci.pb-c.h"
 
 /* Makes one set of edits: env, deviceNodes, mounts, additionalGids. The spec gets texts of `edits`. 0; -EINVAL for what
- * doesn't say enough; -EOPNOTSUPP for hooks, netDevices and intelRdt; -errno for a node that the guest hasn't. */
+ * doesn't say enough; -EOPNOTSUPP for netDevices and intelRdt; -errno for a node that the guest hasn't. */
 int cdi_edit(Grpc__Spec *spec, const struct json *edits, struct arena *arena, struct error *error);
 
 #endif

@@ -148,9 +148,9 @@ asked()
 }
 
 @test "CDI: what can't be is named, and a class that nobody knows is waited for" {
-	described card '{"kind": "vendor.com/card", "devices": [{"name": "0", "containerEdits": {"hooks": [{"hookName": "prestart"}]}}]}'
+	described card '{"kind": "vendor.com/card", "devices": [{"name": "0", "containerEdits": {"netDevices": [{"name": "x"}]}}]}'
 	guest_state >"$BATS_TEST_TMPDIR/before"
-	fails 125 "UNIMPLEMENTED: CDI: hooks" asked vendor.com/card=0 -- true
+	fails 125 "UNIMPLEMENTED: CDI: netDevices" asked vendor.com/card=0 -- true
 	fails 125 "INVALID_ARGUMENT: there is no CDI device vendor.com/card=1" asked vendor.com/card=0,vendor.com/card=1 -- true
 	fails 125 "INVALID_ARGUMENT: 'card' names no CDI device" asked card -- true
 	# It would take longer on this machine.
@@ -159,6 +159,19 @@ asked()
 	is ran edited '.OCI.Annotations = {"cdi.k8s.io/x": "vendor.com/other=0", "io.katacontainers.pkg.oci.container_type": "pod_sandbox"}' \
 		-- echo ran
 	unchanged
+	described card '{}'
+}
+
+@test "CDI: hooks of a device are run; a file that isn't root's alone is none" {
+	described card '{"kind": "vendor.com/card", "devices": [{"name": "0", "containerEdits": {"hooks": [
+		{"hookName": "createContainer", "path": "/bin/sh", "args": ["sh", "-c", "echo $A >$DIR/tmp/told"], "timeout": 5,
+			"env": ["A=one", "DIR=/run/kata-containers/c'"$BATS_TEST_NUMBER"'/rootfs"]}]}}]}'
+	is one edited '.OCI.Annotations = {"cdi.k8s.io/vfio1": "vendor.com/card=0"}
+		| .OCI.Mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs"}]' -- cat /tmp/told
+	in_guest "chmod 666 $guest/run/cdi/card.json"
+	[[ $place == local ]] ||
+		fails 125 "card.json isn't JSON of root's" asked vendor.com/card=0 -- true
+	in_guest "chmod 644 $guest/run/cdi/card.json"
 	described card '{}'
 }
 

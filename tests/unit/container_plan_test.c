@@ -1,4 +1,4 @@
-// uses: agent/container/plan.c agent/container/plan_mounts.c agent/container/plan_devices.c agent/container/plan_path.c
+// uses: agent/container/plan.c agent/container/hooks_plan.c agent/container/plan_mounts.c agent/container/plan_devices.c agent/container/plan_path.c
 // uses: agent/container/plan_process.c agent/container/plan_sysctls.c agent/container/capabilities.c
 // uses: agent/container/seccomp.c agent/container/cgroup.c agent/container/cgroup_limits.c agent/container/cgroup_v1.c
 // uses: agent/container/cgroup_v2.c agent/container/device_rules.c agent/container/device_filter.c
@@ -72,6 +72,7 @@ static int setup(void **state)
 	fixture->parameters = (struct plan_parameters){
 		.id = "c",
 		.bundle = "/run/kata-containers/c",
+		.hooks = {.id = "c", .bundle = "/run/kata-containers/c"},
 		.ipc_namespace = -1,
 		.uts_namespace = -1,
 		.pid_namespace = -1,

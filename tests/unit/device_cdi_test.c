@@ -201,7 +201,7 @@ static void what_cannot_be_is_named(void **state)
 	fails(ETIMEDOUT, "failed to inject devices after CDI timeout of 0 seconds: no file has the CDI device vendor.com/net=0",
 	      inject(false, 0));
 	write_file("vendor.json", "{\"kind\": \"vendor.com/net\"");
-	fails(ETIMEDOUT, "vendor.json isn't JSON", inject(false, 0));
+	fails(ETIMEDOUT, "vendor.json isn't JSON of root's", inject(false, 0));
 	write_file("vendor.json", "{\"kind\": \"vendor.com/net\", \"devices\": [{\"name\": \"1\"}]}");
 	fails(EINVAL, "there is no CDI device vendor.com/net=0", inject(false, UINT64_MAX / 4));
 	annotation.value = "net";
@@ -210,8 +210,14 @@ static void what_cannot_be_is_named(void **state)
 	fails(EINVAL, "names no CDI device", inject(false, 0));
 	annotation.value = "vendor.com/net=1";
 #define EDITS(edits) "{\"kind\": \"vendor.com/net\", \"devices\": [{\"name\": \"1\", \"containerEdits\": {" edits "}}]}"
+	write_file("vendor.json", EDITS("\"netDevices\": [{\"hostInterfaceName\": \"eth0\"}]"));
+	fails(EOPNOTSUPP, "CDI: netDevices: ", inject(false, 0));
 	write_file("vendor.json", EDITS("\"hooks\": [{\"hookName\": \"prestart\"}]"));
-	fails(EOPNOTSUPP, "CDI: hooks: ", inject(false, 0));
+	fails(EINVAL, "CDI: hooks: no path", inject(false, 0));
+	write_file("vendor.json", EDITS("\"hooks\": [{\"hookName\": \"preStart\", \"path\": \"/bin/sh\"}]"));
+	fails(EINVAL, "no hookName that is known", inject(false, 0));
+	write_file("vendor.json", EDITS("\"hooks\": [{\"hookName\": \"poststop\", \"path\": \"/x\", \"args\": [1]}]"));
+	fails(EINVAL, "an argument or a variable that is no text", inject(false, 0));
 	write_file("vendor.json", EDITS("\"deviceNodes\": [{\"path\": \"/dev/nosuch\"}]"));
 	fails(ENOENT, "CDI: deviceNodes: look at /dev/nosuch", inject(false, 0));
 	write_file("vendor.json", EDITS("\"deviceNodes\": [{\"path\": \"/etc\"}]"));

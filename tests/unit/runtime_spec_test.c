@@ -1,4 +1,4 @@
-// uses: runtime/spec.c runtime/spec_bundle.c runtime/spec_fields.c runtime/volume.c runtime/spec_seccomp.c lib/error.c lib/fd.c lib/arena.c
+// uses: runtime/spec.c runtime/spec_bundle.c oci/config.c oci/config_fields.c runtime/volume.c runtime/spec_seccomp.c lib/error.c lib/fd.c lib/arena.c
 /* The specification that a container gets. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,13 +1,18 @@
 /* One table a message, one line a field. */
-#include "runtime/spec_fields.h"
+#include "oci/config_fields.h"
 
-#define ONE(kind, type, json, member) {json, kind, offsetof(type, member), 0, NULL, NULL}
-#define MANY(kind, type, json, member) {json, kind, offsetof(type, member), offsetof(type, n_##member), NULL, NULL}
-#define INSIDE(type, json, member, shape) {json, FIELD_MESSAGE, offsetof(type, member), 0, &shape##_shape, NULL}
+#define PLACE(kind, type, member) kind, offsetof(type, member), 0, NULL
+#define PLACES(kind, type, member) kind, offsetof(type, member), offsetof(type, n_##member), NULL
+#define ONE(kind, type, json, member) {json, PLACE(kind, type, member), VM_TAKES, NULL}
+#define MANY(kind, type, json, member) {json, PLACES(kind, type, member), VM_TAKES, NULL}
+#define INSIDE(type, json, member, shape) {json, FIELD_MESSAGE, offsetof(type, member), 0, &shape##_shape, VM_TAKES, NULL}
 #define INSIDES(type, json, member, shape) \
-	{json, FIELD_MESSAGES, offsetof(type, member), offsetof(type, n_##member), &shape##_shape, NULL}
-#define IGNORED(json) {json, FIELD_IGNORED, 0, 0, NULL, NULL}
-#define REFUSED(json, why) {json, FIELD_REFUSED, 0, 0, NULL, why}
+	{json, FIELD_MESSAGES, offsetof(type, member), offsetof(type, n_##member), &shape##_shape, VM_TAKES, NULL}
+/* Of use only where the container is a process of this machine. */
+#define IGNORED(json, place) {json, place, VM_IGNORES, NULL}
+#define NOTED(json, place) {json, place, VM_NOTES, NULL}
+#define REFUSED(json, why, place) {json, place, VM_REFUSES, why}
+#define NOWHERE FIELD_NONE, 0, 0, NULL
 #define SHAPE(name, descriptor) static const struct shape name##_shape = {&(descriptor), name##_fields, NULL}
 
 /* Process ------------------------------------------------------------------------------------------------------ */
@@ -43,9 +48,9 @@ static const struct field rlimit_fields[] = {
 };
 SHAPE(rlimit, grpc__posixrlimit__descriptor);
 
-/* AppArmor's and SELinux's names become notes: the guest has neither. */
+/* A VM's guest has neither AppArmor nor SELinux. */
 static const struct field process_fields[] = {
-	IGNORED("terminal"), /* the command line decides */
+	IGNORED("terminal", PLACE(FIELD_BOOLEAN, Grpc__Process, terminal)), /* the command line decides */
 	INSIDE(Grpc__Process, "consoleSize", consolesize, box),
 	INSIDE(Grpc__Process, "user", user, user),
 	MANY(FIELD_TEXTS, Grpc__Process, "args", args),
@@ -55,9 +60,11 @@ static const struct field process_fields[] = {
 	INSIDES(Grpc__Process, "rlimits", rlimits, rlimit),
 	ONE(FIELD_BOOLEAN, Grpc__Process, "noNewPrivileges", nonewprivileges),
 	ONE(FIELD_INT64, Grpc__Process, "oomScoreAdj", oomscoreadj),
+	NOTED("apparmorProfile", PLACE(FIELD_TEXT, Grpc__Process, apparmorprofile)),
+	NOTED("selinuxLabel", PLACE(FIELD_TEXT, Grpc__Process, selinuxlabel)),
 	{0},
 };
-SHAPE(process, grpc__process__descriptor);
+const struct shape config_process_shape = {&grpc__process__descriptor, process_fields, NULL};
 
 /* Resources ---------------------------------------------------------------------------------------------------- */
 
@@ -181,7 +188,8 @@ SHAPE(mapping, grpc__linux_idmapping__descriptor);
 
 static const struct field namespace_fields[] = {
 	ONE(FIELD_TEXT, Grpc__LinuxNamespace, "type", type),
-	REFUSED("path", "a namespace of this machine can't be joined from a VM"),
+	REFUSED("path", "a namespace of this machine can't be joined from a VM",
+		PLACE(FIELD_TEXT, Grpc__LinuxNamespace, path)),
 	{0},
 };
 SHAPE(namespace, grpc__linux_namespace__descriptor);
@@ -211,7 +219,7 @@ static const struct field syscall_fields[] = {
 	MANY(FIELD_TEXTS, Grpc__LinuxSyscall, "names", names),
 	ONE(FIELD_TEXT, Grpc__LinuxSyscall, "action", action),
 	{"errnoRet", FIELD_CHOICE, offsetof(Grpc__LinuxSyscall, errnoret), offsetof(Grpc__LinuxSyscall, errno_ret_case),
-	 NULL, NULL},
+	 NULL, VM_TAKES, NULL},
 	INSIDES(Grpc__LinuxSyscall, "args", args, argument),
 	{0},
 };
@@ -222,8 +230,8 @@ static const struct field seccomp_fields[] = {
 	MANY(FIELD_TEXTS, Grpc__LinuxSeccomp, "architectures", architectures),
 	MANY(FIELD_TEXTS, Grpc__LinuxSeccomp, "flags", flags),
 	INSIDES(Grpc__LinuxSeccomp, "syscalls", syscalls, syscall),
-	REFUSED("defaultErrnoRet", "the agent protocol has no error number for a filter's default"),
-	REFUSED("listenerPath", "a socket of this machine can't be reached from a VM"),
+	REFUSED("defaultErrnoRet", "the agent protocol has no error number for a filter's default", NOWHERE),
+	REFUSED("listenerPath", "a socket of this machine can't be reached from a VM", NOWHERE),
 	{0},
 };
 SHAPE(seccomp, grpc__linux_seccomp__descriptor);
@@ -233,15 +241,16 @@ static const struct field linux_fields[] = {
 	INSIDES(Grpc__Linux, "gidMappings", gidmappings, mapping),
 	MANY(FIELD_SYSCTLS, Grpc__Linux, "sysctl", sysctl),
 	INSIDE(Grpc__Linux, "resources", resources, resources),
-	IGNORED("cgroupsPath"), /* a place on this machine */
+	IGNORED("cgroupsPath", PLACE(FIELD_TEXT, Grpc__Linux, cgroupspath)),
 	INSIDES(Grpc__Linux, "namespaces", namespaces, namespace),
 	INSIDES(Grpc__Linux, "devices", devices, device),
 	INSIDE(Grpc__Linux, "seccomp", seccomp, seccomp),
 	ONE(FIELD_TEXT, Grpc__Linux, "rootfsPropagation", rootfspropagation),
 	MANY(FIELD_TEXTS, Grpc__Linux, "maskedPaths", maskedpaths),
 	MANY(FIELD_TEXTS, Grpc__Linux, "readonlyPaths", readonlypaths),
-	REFUSED("personality", "the agent protocol has no personality"),
-	REFUSED("netDevices", "a network device of this machine can't be moved into a VM"),
+	NOTED("mountLabel", PLACE(FIELD_TEXT, Grpc__Linux, mountlabel)),
+	REFUSED("personality", "the agent protocol has no personality", NOWHERE),
+	REFUSED("netDevices", "a network device of this machine can't be moved into a VM", NOWHERE),
 	{0},
 };
 SHAPE(linux, grpc__linux__descriptor);
@@ -253,26 +262,49 @@ static const struct field mount_fields[] = {
 	ONE(FIELD_TEXT, Grpc__Mount, "source", source),
 	ONE(FIELD_TEXT, Grpc__Mount, "type", type),
 	MANY(FIELD_TEXTS, Grpc__Mount, "options", options),
-	REFUSED("uidMappings", "the agent protocol has no mapped mounts"),
-	REFUSED("gidMappings", "the agent protocol has no mapped mounts"),
+	REFUSED("uidMappings", "the agent protocol has no mapped mounts", NOWHERE),
+	REFUSED("gidMappings", "the agent protocol has no mapped mounts", NOWHERE),
 	{0},
 };
 SHAPE(mount, grpc__mount__descriptor);
 
 static const struct field root_fields[] = {
-	IGNORED("path"), ONE(FIELD_BOOLEAN, Grpc__Root, "readonly", readonly), {0},
+	IGNORED("path", PLACE(FIELD_TEXT, Grpc__Root, path)),
+	ONE(FIELD_BOOLEAN, Grpc__Root, "readonly", readonly),
+	{0},
 };
 SHAPE(root, grpc__root__descriptor);
 
+static const struct field hook_fields[] = {
+	ONE(FIELD_TEXT, Grpc__Hook, "path", path),
+	MANY(FIELD_TEXTS, Grpc__Hook, "args", args),
+	MANY(FIELD_TEXTS, Grpc__Hook, "env", env),
+	ONE(FIELD_INT64, Grpc__Hook, "timeout", timeout),
+	{0},
+};
+SHAPE(hook, grpc__hook__descriptor);
+
+static const struct field hooks_fields[] = {
+	INSIDES(Grpc__Hooks, "prestart", prestart, hook),
+	INSIDES(Grpc__Hooks, "createRuntime", createruntime, hook),
+	INSIDES(Grpc__Hooks, "createContainer", createcontainer, hook),
+	INSIDES(Grpc__Hooks, "startContainer", startcontainer, hook),
+	INSIDES(Grpc__Hooks, "poststart", poststart, hook),
+	INSIDES(Grpc__Hooks, "poststop", poststop, hook),
+	{0},
+};
+SHAPE(hooks, grpc__hooks__descriptor);
+
 static const struct field spec_fields[] = {
 	ONE(FIELD_TEXT, Grpc__Spec, "ociVersion", version),
-	INSIDE(Grpc__Spec, "process", process, process),
+	INSIDE(Grpc__Spec, "process", process, config_process),
 	INSIDE(Grpc__Spec, "root", root, root),
 	ONE(FIELD_TEXT, Grpc__Spec, "hostname", hostname),
 	INSIDES(Grpc__Spec, "mounts", mounts, mount),
-	REFUSED("hooks", "hooks are programs of this machine, and the container is in a VM"),
+	{"hooks", FIELD_MESSAGE, offsetof(Grpc__Spec, hooks), 0, &hooks_shape, VM_REFUSES,
+	 "hooks are programs of this machine, and the container is in a VM"},
 	MANY(FIELD_ANNOTATIONS, Grpc__Spec, "annotations", annotations),
 	INSIDE(Grpc__Spec, "linux", linux, linux),
 	{0},
 };
-const struct shape spec_shape = {&grpc__spec__descriptor, spec_fields, NULL};
+const struct shape config_spec_shape = {&grpc__spec__descriptor, spec_fields, NULL};

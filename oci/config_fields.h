@@ -1,6 +1,6 @@
 /* The tables by which a bundle's config.json is read: what runtime-spec and agent protocol have in common. */
-#ifndef NACRE_RUNTIME_SPEC_FIELDS_H
-#define NACRE_RUNTIME_SPEC_FIELDS_H
+#ifndef NACRE_OCI_CONFIG_FIELDS_H
+#define NACRE_OCI_CONFIG_FIELDS_H
 
 #include <stddef.h>
 
@@ -19,8 +19,15 @@ enum field_kind {
 	FIELD_MESSAGES,
 	FIELD_SYSCTLS,
 	FIELD_ANNOTATIONS,
-	FIELD_IGNORED, /* says nothing about the container */
-	FIELD_REFUSED,
+	FIELD_NONE, /* the protocol has no such thing */
+};
+
+/* What becomes of a field whose container is in a VM. */
+enum field_in_vm {
+	VM_TAKES,
+	VM_IGNORES, /* it says nothing about the container, or others decide */
+	VM_NOTES,
+	VM_REFUSES,
 };
 
 struct shape;
@@ -31,7 +38,8 @@ struct field {
 	enum field_kind kind;
 	size_t offset, count;
 	const struct shape *shape;
-	const char *why;
+	enum field_in_vm in_vm;
+	const char *why; /* it is refused */
 };
 
 struct shape {
@@ -40,7 +48,7 @@ struct shape {
 	void (*prepare)(void *message); /* for defaults other than 0 */
 };
 
-/* Of a whole config.json. */
-extern const struct shape spec_shape;
+/* Of a whole config.json, and of a process alone. */
+extern const struct shape config_spec_shape, config_process_shape;
 
 #endif
