@@ -233,7 +233,8 @@ static int copy_cgroup(struct plan *plan, const struct cgroup *given, struct err
 	return 0;
 }
 
-static int plan_resources(struct plan *plan, const Grpc__Linux *linux, struct error *error)
+static int plan_resources(struct plan *plan, const Grpc__Linux *linux, const struct plan_extras *extras,
+			  struct error *error)
 {
 	struct cgroup_limits *limits;
 	int status;
@@ -243,7 +244,8 @@ static int plan_resources(struct plan *plan, const Grpc__Linux *linux, struct er
 	limits = plan_array(plan->arena, 1, sizeof(*limits), error);
 	if (!limits)
 		return -ENOMEM;
-	status = cgroup_limits_plan(limits, plan->arena, plan->cgroup->tree, linux->resources, NULL, error);
+	status = cgroup_limits_plan(limits, plan->arena, plan->cgroup->tree, linux->resources,
+				    extras ? &extras->resources : NULL, error);
 	plan->limits = limits;
 	return status;
 }
@@ -278,7 +280,7 @@ int plan_container(struct plan *plan, struct arena *arena, const Grpc__Spec *spe
 	if (status == 0)
 		status = plan_confinement(plan, spec, spec->process->capabilities, parameters->limits, error);
 	if (status == 0)
-		status = plan_resources(plan, spec->linux, error);
+		status = plan_resources(plan, spec->linux, parameters->extras, error);
 	if (status == 0)
 		status = hooks_plan(&plan->hooks, arena, spec, &parameters->hooks, error);
 	if (status < 0)
