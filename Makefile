@@ -206,6 +206,11 @@ $(B)/nacre-proxy: LIBS := -lseccomp -ljansson -lprotobuf-c
 $(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -llzma -lz -lmd
 $(B)/nacre-box: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lpopt -ljansson -lprotobuf-c
 
+# What a container's life costs, by the bare system calls and by the agent: runs in a guest.
+$(B)/life: $(call objects,$(wildcard tests/bench/*.c) agent/container/device_filter.c) $(B)/libnacre.a
+	$(link)
+$(B)/life: LIBS := -lprotobuf-c
+
 # For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
 build/guarded: tests/guarded.c
 	@echo "  HOSTCC   $@"
