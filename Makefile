@@ -377,7 +377,7 @@ build/promlint: $(wildcard tests/promlint/*)
 	$(Q)cd tests/promlint && go build -trimpath -o $(CURDIR)/$@ .
 	$(Q)touch $@
 
-test-programs: build/guarded build/agentctl build/promlint unit-tests ## what the tests need beside the programs
+test-programs: build/guarded build/agentctl build/promlint $(B)/nacre-box $(B)/life unit-tests ## what the tests need beside the programs
 
 unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 
@@ -387,6 +387,9 @@ check: ## the quick tests (all of them: scripts/test)
 # See tests/interop/run for the ways to give another agent than ours.
 interop: programs kernel images rootfs test-programs ## the behaviour that is wanted: AGENT=unix://PATH, PEER_AGENT=FILE or ours
 	$(Q)build/guarded tests/interop/run
+
+bench-life: $(B)/life nacre-box programs kernel image rootfs build/guarded ## a container's life and an exec: bare system calls, agent, nacre-box, crun
+	$(Q)tests/bench/report
 
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
@@ -439,7 +442,7 @@ help: ## this list
 	@printf '  %s\n' 'ARCH=x86_64|aarch64|riscv64|ppc64le|s390x' 'CC=gcc|clang' 'V=1 (show commands)' \
 		'PREFIX=/usr/local' 'DESTDIR='
 
-.PHONY: all programs agent nacre-box gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
+.PHONY: bench-life all programs agent nacre-box gen kernel image images kata-image tools rootfs unit-tests test-programs check interop test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)
