@@ -62,7 +62,10 @@ int guest_cgroup_mount(bool v1, struct error *error)
 {
 	if (v1)
 		return mount_v1(error);
-	if (mount("cgroup2", TOP, "cgroup2", FLAGS, "nsdelegate") == 0)
+	/* Processes are moved without waiting for an RCU grace period, which is most of what an exec takes; in return, forks
+	 * take a lock. Kernels before 6.0 don't know it. */
+	if (mount("cgroup2", TOP, "cgroup2", FLAGS, "nsdelegate,favordynmods") == 0 ||
+	    mount("cgroup2", TOP, "cgroup2", FLAGS, "nsdelegate") == 0)
 		return 0;
 	if (errno == ENODEV)
 		return mount_v1(error);

@@ -3,11 +3,7 @@
 
 load helpers
 
-setup_file()
-{
-	agent_start
-	watch
-}
+setup_file() { agent_start; }
 teardown_file() { agent_stop; }
 
 # The value of a limit as the container itself sees it, in the file of its version.
@@ -225,6 +221,7 @@ init/cgroup.procs 0"$'\n'"0::/one" ]]
 
 @test "nothing is left of cgroups that are nested deeply and have processes" {
 	local before
+	watch
 	before=$(guest_state)
 	manager
 	execute -- sh -ec 'cd /sys/fs/cgroup
@@ -235,10 +232,12 @@ init/cgroup.procs 0"$'\n'"0::/one" ]]
 		echo $! >cgroup.procs'
 	remove
 	[[ $(guest_state) == "$before" ]]
+	[[ $place == local ]] || agentctl RemoveContainer '{"container_id": "watcher"}'
 }
 
 @test "what a container has frozen itself ends with it all the same" {
 	local before
+	watch
 	before=$(guest_state)
 	manager
 	execute -- sh -ec 'cd /sys/fs/cgroup
@@ -249,4 +248,5 @@ init/cgroup.procs 0"$'\n'"0::/one" ]]
 		if [ -e one/freezer.state ]; then echo FROZEN >one/freezer.state; else echo 1 >one/cgroup.freeze; fi'
 	remove
 	[[ $(guest_state) == "$before" ]]
+	[[ $place == local ]] || agentctl RemoveContainer '{"container_id": "watcher"}'
 }

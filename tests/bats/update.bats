@@ -91,6 +91,19 @@ processes() { limit pids/pids.max pids.max; }
 	remove
 }
 
+@test "while rules are replaced there is no moment without any" {
+	limited
+	# Tries all the time, from before the first update until after the last.
+	execute -- sh -c 'mknod /tmp/d c 1 11
+		(until [ -e /tmp/end ]; do echo >/tmp/d && echo opened >>/tmp/opened; echo tried >>/tmp/tries; done) 2>/dev/null &'
+	execute -- sh -c 'until [ -e /tmp/tries ]; do sleep 0.01; done'
+	for minor in {200..209}; do
+		is '{}' update "{\"Devices\": [{\"Allow\": true, \"Type\": \"c\", \"Major\": 10, \"Minor\": $minor, \"Access\": \"rwm\"}]}"
+	done
+	is "enough" execute -- sh -c 'touch /tmp/end; [ "$(wc -l </tmp/tries)" -gt 10 ] && echo enough; cat /tmp/opened 2>/dev/null; true'
+	remove
+}
+
 @test "without resources there is nothing to do" {
 	resident
 	is '{}' agentctl UpdateContainer "{\"container_id\": \"$id\"}"
