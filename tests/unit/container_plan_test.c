@@ -1,4 +1,5 @@
 // uses: agent/container/plan.c agent/container/hooks_plan.c agent/container/plan_mounts.c agent/container/plan_devices.c agent/container/plan_path.c
+// uses: agent/container/plan_labels.c agent/container/plan_mappings.c agent/container/plan_process_extras.c
 // uses: agent/container/plan_process.c agent/container/plan_sysctls.c agent/container/capabilities.c
 // uses: agent/container/seccomp.c agent/container/cgroup.c agent/container/cgroup_limits.c agent/container/cgroup_v1.c
 // uses: agent/container/cgroup_v2.c agent/container/device_rules.c agent/container/device_filter.c
