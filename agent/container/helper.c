@@ -179,15 +179,15 @@ static int split(struct helper *helper, bool new_namespace)
 		fail(helper);
 	}
 	if (pid > 0) {
-		close(helper->pair[1]);
+		fd_close(&helper->pair[1]);
 		hand_over(helper, pid, pidfd, new_namespace);
 	}
-	close(helper->pair[0]);
+	fd_close(&helper->pair[0]);
 	if (helper->plan.procfs_exported && new_namespace)
 		status = export_procfs(helper);
 	shutdown(helper->pair[1], SHUT_WR);
 	wait_for_other(helper->pair[1]);
-	close(helper->pair[1]);
+	fd_close(&helper->pair[1]);
 	return status;
 }
 

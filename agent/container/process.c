@@ -204,6 +204,24 @@ static int load_early_filter(struct helper *helper)
 	return status < 0 ? status : load_filter(helper);
 }
 
+/* Nothing of the helper's is left but the sockets, and a tool's file, which execve closes, and what the workload is to keep.
+ * Before a filter is loaded: profiles older than close_range(2) refuse it. */
+static int close_everything(struct helper *helper)
+{
+	int kept[] = {helper->report, helper->tool, helper->pair[0], helper->pair[1]};
+	int first = 3 + (int)helper->plan.process.preserved_fds;
+
+	for (int fd = 3; fd < first; fd++)
+		if (fcntl(fd, F_SETFD, 0) < 0)
+			return error_errno(&helper->error, errno, "keep descriptor %d", fd);
+	for (int i = 0; i < (int)array_size(kept); i++)
+		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
+			return error_errno(&helper->error, errno, "keep a descriptor");
+	if (helper_close_others(first, kept, array_size(kept)) < 0)
+		return error_errno(&helper->error, errno, "close the helper's descriptors");
+	return 0;
+}
+
 int process_become(struct helper *helper)
 {
 	struct error *error = &helper->error;
@@ -221,6 +239,8 @@ int process_become(struct helper *helper)
 		status = look_around(helper);
 	if (status == 0)
 		status = labels_apply(helper);
+	if (status == 0)
+		status = close_everything(helper);
 	if (status == 0)
 		status = load_early_filter(helper);
 	if (status == 0)
@@ -244,25 +264,6 @@ static int own_session(struct helper *helper)
 	return 0;
 }
 
-/* Nothing of the helper's is left but the socket and a tool's file, which execve closes, and what the workload is to
- * keep. */
-static int close_everything(struct helper *helper)
-{
-	int kept[] = {helper->report, helper->tool};
-	int first = 3 + (int)helper->plan.process.preserved_fds;
-
-	for (int fd = 3; fd < first; fd++)
-		if (fcntl(fd, F_SETFD, 0) < 0)
-			return error_errno(&helper->error, errno, "keep descriptor %d", fd);
-
-	for (int i = 0; i < (int)array_size(kept); i++)
-		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
-			return error_errno(&helper->error, errno, "keep a descriptor");
-	if (helper_close_others(first, kept, array_size(kept)) < 0)
-		return error_errno(&helper->error, errno, "close the helper's descriptors");
-	return 0;
-}
-
 static _Noreturn void fail(struct helper *helper)
 {
 	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);
@@ -278,8 +279,6 @@ _Noreturn void process_execute(struct helper *helper)
 		status = set_limits(helper);
 	if (status == 0 && process->scheduler.flags & KERNEL_SCHED_RESET_ON_FORK)
 		status = set_scheduler(helper, 0);
-	if (status == 0)
-		status = close_everything(helper);
 	if (status == 0)
 		status = helper_report(helper, LAUNCH_READY, 0, NULL, 0);
 	if (status < 0)

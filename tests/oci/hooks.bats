@@ -115,7 +115,7 @@ on" in_place "cat $told"
 }
 
 @test "with user and pid namespaces: createContainer is root in the user namespace" {
-	bundle "$(filters "$(hook createContainer 'test "$(cat /proc/self/uid_map | xargs)" = "0 100000 65536" && id -u | grep -x 0')" \
+	bundle "$(filters "$(hook createContainer 'read a b c </proc/self/uid_map; test "$a $b $c" = "0 100000 65536" && test "$(stat -c %u /proc/self)" = 0')" \
 		'.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings' \
 		'.mounts |= map(select(.destination != "/dev/pts")) | .process.args = ["true"]')"
 	run box run --bundle "$bundle" "$id"
