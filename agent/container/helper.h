@@ -79,6 +79,7 @@ int copy_up(struct helper *helper, int target, int tree);
 /* mounts.c */
 int mounts_map_ids(struct helper *helper); /* makes helper->idmapped; before namespaces_enter() */
 int mounts_attach(struct helper *helper, const struct plan_mount *mount);
+int mounts_propagate(struct helper *helper, const struct plan_mount *mount); /* sets that of what is mounted there */
 int mounts_set_readonly(int mount, bool recursive, struct error *error);
 
 /* Attaches a filesystem at the helper's own scratch folder, from where kernel_move_mount() takes it. The mount's fd or

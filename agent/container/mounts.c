@@ -327,6 +327,13 @@ static int open_target(struct helper *helper, const struct plan_mount *mount, in
 	return take_fd(&target);
 }
 
+int mounts_propagate(struct helper *helper, const struct plan_mount *mount)
+{
+	cleanup_close int target = path_open_in_root(helper->root, mount->target, O_PATH, 0, &helper->error);
+
+	return target < 0 ? target : set_propagation(target, mount, &helper->error);
+}
+
 static int remount(const char *path, unsigned long flags, const char *data)
 {
 	return mount(NULL, path, NULL, MS_REMOUNT | flags, data);

@@ -203,7 +203,7 @@ static int plan_root(struct plan *plan, const Grpc__Spec *spec, const struct pla
 	if (!plan->root_path || !plan->bundle)
 		return -error->number;
 	plan->root_readonly = spec->root->readonly;
-	return plan_propagation(spec->linux->rootfspropagation, MS_SLAVE | MS_REC, &plan->root_propagation, error);
+	return plan_propagation(spec->linux->rootfspropagation, 0, &plan->root_propagation, error);
 }
 
 static int plan_filesystem(struct plan *plan, const Grpc__Spec *spec, const struct plan_extras *extras,

@@ -177,7 +177,7 @@ struct plan {
 	const char *bundle;    /* a folder for it, made if needed; the root is seen at its "rootfs" */
 	const char *root_path; /* Root.Path of the spec, bound at bundle/rootfs where that isn't the same */
 	bool root_readonly;
-	unsigned long root_propagation; /* MS_SLAVE | MS_REC, ... */
+	unsigned long root_propagation; /* MS_SLAVE | MS_REC, ...; 0: MS_SLAVE but for what a mount says itself */
 	const char *hostname, *domainname; /* NULL: keep */
 	const struct plan_time_offset *time_offsets;
 	size_t time_offset_count;

@@ -264,10 +264,17 @@ static int own_session(struct helper *helper)
 	return 0;
 }
 
+/* A filter may refuse even exit_group(2), and libc would try for ever. */
+static _Noreturn void end(int status)
+{
+	syscall(SYS_exit_group, status);
+	__builtin_trap();
+}
+
 static _Noreturn void fail(struct helper *helper)
 {
 	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);
-	_exit(helper->failure_class == LAUNCH_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+	end(helper->failure_class == LAUNCH_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
 _Noreturn void process_execute(struct helper *helper)

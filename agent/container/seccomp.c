@@ -226,7 +226,8 @@ static int add_architectures(scmp_filter_ctx context, const Grpc__LinuxSeccomp *
 		if (status < 0)
 			return status;
 		status = seccomp_arch_add(context, token);
-		if (status < 0 && status != -EEXIST)
+		/* -EDOM: of the other byte order, whose programs can't run here. */
+		if (status < 0 && status != -EEXIST && status != -EDOM)
 			return error_errno(error, -status, "seccomp architecture %.64s", profile->architectures[i]);
 	}
 	return 0;

@@ -8,8 +8,8 @@ teardown_file() { place_stop; }
 
 @test "root.readonly: nothing can be made, what is mounted on it stays as it is, and the folder outside is untouched" {
 	is "read-only tmp" boxed '.root.readonly = true' sh -c \
-		'mkdir /made 2>/dev/null || echo read-only; mkdir /tmp/made && echo tmp' < <(:) | xargs
-	is "made" boxed . sh -c 'mkdir /made; ls -d /made; rmdir /made; ' | tr -d /
+		'mkdir /made 2>/dev/null || echo -n "read-only "; mkdir /tmp/made && echo tmp'
+	is /made boxed . sh -c 'mkdir /made && ls -d /made && rmdir /made'
 	is "" in_place "ls -d $oci/root/made 2>/dev/null || true"
 }
 

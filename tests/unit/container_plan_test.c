@@ -131,7 +131,7 @@ static void test_defaults(void **state)
 	assert_true(result->process.home_wanted);
 	assert_int_equal(result->process.oom_score_adjust, 0);
 	assert_int_equal(result->process.capabilities.bounding, 0);
-	assert_int_equal(result->root_propagation, MS_SLAVE | MS_REC);
+	assert_int_equal(result->root_propagation, 0);
 	assert_int_equal(result->namespaces[PLAN_PID].mode, PLAN_NAMESPACE_NEW);
 	assert_int_equal(result->namespaces[PLAN_NETWORK].mode, PLAN_NAMESPACE_KEEP);
 	assert_int_equal(result->namespaces[PLAN_CGROUP].mode, PLAN_NAMESPACE_NEW);
