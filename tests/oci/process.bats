@@ -163,7 +163,7 @@ scheduler='set -- $(sed "s/.*) //" /proc/1/stat); echo ${17} ${38} ${39}'
 	is "0 1 2" boxed . sh -c 'for n in $(seq 0 100); do test -e /proc/self/fd/$n && echo $n; done | xargs'
 	bundle '.process.args = ["sh", "-c", "cat <&4; for n in 3 5 6; do test -e /proc/self/fd/$n && echo $n; done; true"]'
 	is "handed 3" xargs <<<"$(in_place "echo handed >$bundle/handed; nacre-box --root $oci/state run --preserve-fds 2 --bundle $bundle $id 3</dev/null 4<$bundle/handed 5</dev/null")"
-	fails 125 "descriptor" in_place "nacre-box --root $oci/state run --preserve-fds 9 --bundle $bundle $id"
+	fails 1 "descriptor 3: Bad file descriptor" in_place "nacre-box --root $oci/state run --preserve-fds 9 --bundle $bundle $id"
 	is "" left
 }
 
