@@ -9,7 +9,7 @@ setup_file()
 	# Commands that can't be executed.
 	in_place "cd $oci/root && mkdir -p folder.d && printf 'text' >text && printf '#!/none/sh\n' >script && printf '#!\n' >bare &&
 		cp bin/busybox foreign && printf '\363\0' | dd of=foreign bs=1 seek=18 conv=notrunc 2>/dev/null && cp bin/busybox plain &&
-		printf '#!/folder.d\n' >script2 && chmod 755 text script bare foreign script2 && chmod 644 plain && mkfifo -m 755 fifo && ln -s loop loop"
+		printf '#!/folder.d\n' >script2 && chmod 755 text script bare foreign script2 && chmod 644 plain && ln -s loop loop"
 }
 teardown_file() { place_stop; }
 
@@ -30,7 +30,7 @@ status_line() { echo "sed -n 's/^$1:[[:space:]]*//p' /proc/self/status"; }
 	fails 127 'exec: "/none": no such file or directory' boxed . /none
 	fails 126 'exec: "/folder.d": is a directory' boxed . /folder.d
 	fails 126 'exec: "/plain": permission denied' boxed . /plain
-	fails 126 'exec: "/fifo": permission denied' boxed . /fifo
+	fails 126 'exec: "/dev/null": permission denied' boxed . /dev/null
 	fails 126 'exec: "/text": exec format error' boxed . /text
 	fails 126 'exec: "/foreign": exec format error' boxed . /foreign
 	fails 126 'exec: "/bare": exec format error' boxed . /bare
