@@ -8,7 +8,7 @@ setup_file()
 	place_start
 	# Commands that can't be executed.
 	in_place "cd $oci/root && mkdir -p folder.d && printf 'text' >text && printf '#!/none/sh\n' >script && printf '#!\n' >bare &&
-		cp bin/busybox foreign && printf '\363\0' | dd of=foreign bs=1 seek=18 conv=notrunc 2>/dev/null && cp bin/busybox plain &&
+		{ printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\363\0' && dd if=/dev/zero bs=44 count=1 2>/dev/null; } >foreign && cp bin/busybox plain &&
 		printf '#!/folder.d\n' >script2 && chmod 755 text script bare foreign script2 && chmod 644 plain && ln -s loop loop"
 }
 teardown_file() { place_stop; }
