@@ -183,6 +183,7 @@ static int fill_parameters(struct container *container, struct plan_parameters *
 		.pid_namespace = -1,
 		.cgroup = &container->cgroup,
 		.limits = &sandbox->boot_limits,
+		.apparmor_ignored = !sandbox->apparmor,
 		.hooks = container_hooks_parameters(container),
 	};
 	if (!sandbox->had_container) {
@@ -207,6 +208,9 @@ static int launch_init(struct container *container, struct error *error)
 	status = fill_parameters(container, &parameters, error);
 	if (status < 0)
 		return status;
+	if (parameters.apparmor_ignored && container->request->oci->process && *container->request->oci->process->apparmorprofile)
+		log_warning("container %s: this guest has no AppArmor, profile \"%.80s\" is passed over", container->id,
+			    container->request->oci->process->apparmorprofile);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = plan_container(&plan, &arena, container->request->oci, &parameters, error);
 	if (status == 0)
@@ -405,6 +409,7 @@ static int know_guest(struct sandbox *sandbox, struct error *error)
 	/* Containers get the limits of the boot, so these are read before our own are changed. */
 	boot_limits_read(&sandbox->boot_limits);
 	raise_descriptor_limit();
+	sandbox->apparmor = apparmor_started();
 	status = cgroup_tree_find(&sandbox->cgroups, error);
 	sandbox->guest_known = status == 0;
 	return status;
@@ -499,6 +504,7 @@ static int launch_exec(struct process *process, struct error *error)
 		.init_pidfd = container->init->pidfd,
 		.cgroup = &container->cgroup,
 		.limits = &container->sandbox->boot_limits,
+		.apparmor_ignored = !container->sandbox->apparmor,
 		.tool = exec->tool,
 	};
 	struct arena arena;

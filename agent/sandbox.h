@@ -40,7 +40,8 @@ struct sandbox {
 	int ipc_namespace, uts_namespace; /* shared by all containers; -1 until CreateSandbox */
 	int pid_namespace;		  /* of the first container; -1 without one */
 	bool had_container;		  /* the first container, which gives the pid namespace, has been created */
-	bool guest_known; /* the two below */
+	bool guest_known; /* the three below */
+	bool apparmor;
 	struct cgroup_tree cgroups;
 	struct boot_limits boot_limits;
 	struct container *containers;

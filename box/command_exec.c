@@ -12,6 +12,7 @@
 #include "box/box.h"
 #include "box/console.h"
 #include "box/container.h"
+#include "box/listener.h"
 #include "box/descriptors.h"
 #include "box/extras.h"
 #include "lib/cleanup.h"
@@ -105,7 +106,7 @@ static int pass_terminal(struct launch *launch, int console, struct error *error
 }
 
 /* Until the command runs. */
-static int drive(struct launch *launch, int console, struct error *error)
+static int drive(struct launch *launch, const struct state *state, int console, struct error *error)
 {
 	struct pollfd waiting = {.fd = launch->report_fd, .events = POLLIN};
 	int status = 0;
@@ -117,6 +118,9 @@ static int drive(struct launch *launch, int console, struct error *error)
 			break;
 		case LAUNCH_TERMINAL:
 			status = pass_terminal(launch, console, error);
+			break;
+		case LAUNCH_LISTENER:
+			status = listener_send(launch, launch->pid ? launch->pid : launch->helper_pid, state, error);
 			break;
 		case LAUNCH_READY:
 			launch_release(launch); /* one that has died says so itself */
@@ -155,7 +159,8 @@ static int write_pid_file(const char *path, pid_t pid, struct error *error)
 }
 
 /* The streams are ours, but for a terminal: `console` is where that goes, and `relayed` where it comes back from, or -1. */
-static int execute(const struct execution *execution, const struct plan *plan, int console, int relayed)
+static int execute(const struct execution *execution, const struct state *state, const struct plan *plan, int console,
+		   int relayed)
 {
 	const struct launch_options streams = {.stdio = {0, 1, 2}, .own_child = true};
 	struct launch launch;
@@ -164,7 +169,7 @@ static int execute(const struct execution *execution, const struct plan *plan, i
 
 	if (status < 0)
 		return box_fail(&error);
-	status = drive(&launch, console, &error);
+	status = drive(&launch, state, console, &error);
 	if (status == 0)
 		status = write_pid_file(execution->pid_file, launch.pid, &error);
 	if (status == 0 && relayed >= 0 && console_relay(relayed, launch.pidfd, &error) < 0)
@@ -247,7 +252,7 @@ static int exec_in(const struct execution *execution, const char **arguments)
 	if (status == 0)
 		status = open_console(execution, process->terminal, &console, &relayed, &error);
 	if (status == 0) {
-		status = execute(execution, &plan, console, relayed);
+		status = execute(execution, &state, &plan, console, relayed);
 	} else {
 		box_fail(&error);
 		status = 125;

@@ -19,6 +19,7 @@
 #include "agent/container/launch.h"
 #include "box/box.h"
 #include "box/container.h"
+#include "box/listener.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
@@ -173,6 +174,10 @@ static int take_event(struct monitor *monitor, const struct plan *plan, const st
 	case LAUNCH_TERMINAL:
 		status = send_terminal(monitor, options->console, error);
 		break;
+	case LAUNCH_LISTENER:
+		status = listener_send(&monitor->launch, monitor->launch.pid ? monitor->launch.pid : monitor->launch.helper_pid,
+				       state, error);
+		break;
 	case LAUNCH_ASSEMBLED:
 		status = run_creation_hooks(monitor, plan, error);
 		if (status == 0)
@@ -326,6 +331,16 @@ static int start(struct monitor *monitor, int *failure_status, struct error *err
 	if (launch_release(&monitor->launch) < 0)
 		return error_set(error, ESRCH, "container %s can't be started: its process has gone", state->id);
 	event = next_event(&monitor->launch);
+	if (event == LAUNCH_LISTENER) {
+		int status = listener_send(&monitor->launch, state->pid, state, error);
+
+		/* It would wait for ever at the first of those calls. */
+		if (status < 0) {
+			kill(state->pid, SIGKILL);
+			return status;
+		}
+		event = next_event(&monitor->launch);
+	}
 	if (event == LAUNCH_FAILED) {
 		*error = monitor->launch.failure;
 		*failure_status = status_of(monitor->launch.failure_class);

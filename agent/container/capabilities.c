@@ -99,32 +99,46 @@ static int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inh
 	return 0;
 }
 
-static int get_permitted(uint64_t *permitted, uint64_t *inheritable, struct error *error)
+static int get_capabilities(struct plan_capabilities *capabilities, struct error *error)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return error_errno(error, errno, "get capabilities");
-	*permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
-	*inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	capabilities->effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	capabilities->permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	capabilities->inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
 	return 0;
 }
 
 int capabilities_raise(struct error *error)
 {
-	uint64_t permitted, inheritable;
-	int status = get_permitted(&permitted, &inheritable, error);
-
-	return status < 0 ? status : set_capabilities(permitted, permitted, inheritable, error);
+	return capabilities_lower(UINT64_MAX, error);
 }
 
 int capabilities_lower(uint64_t effective, struct error *error)
 {
-	uint64_t permitted, inheritable;
-	int status = get_permitted(&permitted, &inheritable, error);
+	struct plan_capabilities now;
+	int status = get_capabilities(&now, error);
 
-	return status < 0 ? status : set_capabilities(effective & permitted, permitted, inheritable, error);
+	return status < 0 ? status :
+			    set_capabilities(effective & now.permitted, now.permitted, now.inheritable, error);
+}
+
+/* All five sets, bounding and ambient ones too: a silent difference is a container with other rights. */
+static int verify(const struct plan_capabilities *capabilities, struct error *error)
+{
+	struct plan_capabilities now = {.bounding = available()};
+
+	if (get_capabilities(&now, error) < 0)
+		return -error->number;
+	for (int number = 0; number < CAPABILITY_NUMBERS; number++)
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1)
+			now.ambient |= UINT64_C(1) << number;
+	if (memcmp(&now, capabilities, sizeof(now)) != 0)
+		return error_set(error, EPERM, "the capabilities are not what they were set to");
+	return 0;
 }
 
 int capabilities_apply(const struct plan_capabilities *capabilities, struct error *error)
@@ -143,5 +157,5 @@ int capabilities_apply(const struct plan_capabilities *capabilities, struct erro
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0)
 			return error_errno(error, errno, "raise ambient capability %d", number);
 	}
-	return 0;
+	return verify(capabilities, error);
 }

@@ -106,6 +106,7 @@ int devices_make(struct helper *helper)
 	int status = 0;
 
 	for (size_t i = 0; status == 0 && i < plan->device_count; i++)
-		status = bind ? bind_node(helper, &plan->devices[i]) : make_node(helper, &plan->devices[i]);
+		status = bind && !S_ISFIFO(plan->devices[i].mode) ? bind_node(helper, &plan->devices[i]) :
+								    make_node(helper, &plan->devices[i]);
 	return status < 0 ? status : make_links(helper);
 }

@@ -141,6 +141,13 @@ static int enter_cgroup(struct helper *helper)
 			    &helper->error);
 }
 
+static int set_processors(struct helper *helper, const struct plan_cpus *cpus)
+{
+	if (cpus && kernel_sched_setaffinity(sizeof(cpus->mask), cpus->mask) < 0)
+		return error_errno(&helper->error, errno, "set the processors of the exec");
+	return 0;
+}
+
 /* The procfs of the new pid namespace, which the agent keeps for the containers that will join it. */
 static int export_procfs(struct helper *helper)
 {
@@ -249,7 +256,7 @@ _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[
 		.dev_mount = -1,
 		.entrance = {.child = -1, .top = -1},
 	};
-	bool joined = plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_JOIN;
+	bool joined = plan->namespaces[PLAN_PID].mode != PLAN_NAMESPACE_NEW;
 
 	restore_signals();
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -259,7 +266,10 @@ _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[
 	    prepare_guest(&helper) < 0)
 		fail(&helper);
 	/* In a shared pid namespace the helper itself is the one who builds, so it has to be inside already. */
-	if (joined && enter_cgroup(&helper) < 0)
+	if (joined && (set_processors(&helper, plan->process.cpus_initial) < 0 || enter_cgroup(&helper) < 0 ||
+		       set_processors(&helper, plan->process.cpus_final) < 0))
+		fail(&helper);
+	if (mounts_map_ids(&helper) < 0)
 		fail(&helper);
 	if (namespaces_enter(&helper) < 0)
 		fail(&helper);

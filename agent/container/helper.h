@@ -32,6 +32,7 @@ struct helper {
 	int ptmx;	  /* the guest's pty multiplexer (O_PATH), for a container without its own; -1 */
 	int root;	  /* the container's root (O_PATH), once there is one */
 	int tool;	  /* the guest's program to execute (O_PATH); -1 for one of the container's */
+	int idmapped[PLAN_IDMAPPED_MAX]; /* trees for plan_mount.idmap; not -1 where there is none */
 	int dev_mount;	  /* the filesystem on the container's /dev, to be made read-only; -1 */
 	struct cgroup_entrance entrance;
 	char home[PATH_MAX + sizeof("HOME=")];
@@ -52,8 +53,8 @@ void helper_await_word(struct helper *helper);
 /* helper_fds.c: keeps the descriptors that the helper needs, on numbers from 3 up, and closes all others. */
 int helper_keep_fds(struct helper *helper);
 
-/* Closes everything from 3 up that isn't in `kept` (where -1 means nothing). 0 or -errno. */
-int helper_close_others(const int *kept, size_t count);
+/* Closes everything from `first` up that isn't in `kept` (where -1 means nothing). 0 or -errno. */
+int helper_close_others(int first, const int *kept, size_t count);
 
 /* Opens again what an O_PATH descriptor has open, whatever has happened to its name. The fd or -errno. */
 int helper_reopen(const struct helper *helper, int fd, int flags);
@@ -63,13 +64,22 @@ int helper_forget(struct helper *helper);
 
 /* namespaces.c */
 int namespaces_open(struct helper *helper);  /* those given by path */
+
+/* Makes a user namespace with these mappings, which nobody is in. Its fd or -errno. */
+int namespaces_make_users(struct helper *helper, const struct plan_mapping *uids, size_t uid_count,
+			  const struct plan_mapping *gids, size_t gid_count);
 int namespaces_enter(struct helper *helper); /* joins, and makes new ones but for the cgroup namespace */
 
 /* rootfs.c: mounts, devices, masks; ends inside of the new root. */
 int rootfs_assemble(struct helper *helper);
 
+/* copy_up.c: copies what is in the folder `target` into the mount `tree`. */
+int copy_up(struct helper *helper, int target, int tree);
+
 /* mounts.c */
+int mounts_map_ids(struct helper *helper); /* makes helper->idmapped; before namespaces_enter() */
 int mounts_attach(struct helper *helper, const struct plan_mount *mount);
+int mounts_propagate(struct helper *helper, const struct plan_mount *mount); /* sets that of what is mounted there */
 int mounts_set_readonly(int mount, bool recursive, struct error *error);
 
 /* Attaches a filesystem at the helper's own scratch folder, from where kernel_move_mount() takes it. The mount's fd or
@@ -94,6 +104,9 @@ int terminal_open(struct helper *helper, bool console);
 int process_raise_limits(struct helper *helper); /* while the guest's own capabilities are there */
 int process_become(struct helper *helper);	 /* user, capabilities, directory, look-up of the executable, seccomp */
 _Noreturn void process_execute(struct helper *helper);
+
+/* labels.c: what the execve is to bring of AppArmor and SELinux. */
+int labels_apply(struct helper *helper);
 
 /* executable.c: finds the command and looks at it as the kernel will; fills helper->executable and failure_class. */
 int executable_find(struct helper *helper);

@@ -11,18 +11,18 @@
 
 #define KEPT_MAX (5 + PLAN_NAMESPACES)
 
-/* Makes *fd, unless it is negative, a copy with a number above the three of stdio; close-on-exec. */
-static int lift(int *fd)
+/* Makes *fd, unless it is negative, a copy with a number from `first` on; close-on-exec. */
+static int lift(int *fd, int first)
 {
 	if (*fd < 0)
 		return 0;
-	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, first);
 	return *fd < 0 ? -errno : 0;
 }
 
-int helper_close_others(const int *kept, size_t count)
+int helper_close_others(int first, const int *kept, size_t count)
 {
-	int next = 3;
+	int next = first;
 
 	/* Few of them: look for the next higher one each time, rather than sort. */
 	for (;;) {
@@ -60,19 +60,24 @@ int helper_keep_fds(struct helper *helper)
 	size_t count = 0;
 	int *own[KEPT_MAX] = {&helper->report, &helper->plan.init_pidfd, &helper->stdio[0], &helper->stdio[1],
 			      &helper->stdio[2]};
+	int first = 3 + (int)helper->plan.process.preserved_fds;
 	int status = 0;
 
+	/* Those that the workload keeps stay where they are. */
+	for (int fd = 3; fd < first; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			return error_errno(&helper->error, errno, "keep descriptor %d", fd);
 	for (size_t i = 0; i < PLAN_NAMESPACES; i++)
 		own[5 + i] = &helper->plan.namespaces[i].fd;
 	for (size_t i = 0; status == 0 && i < array_size(own); i++) {
-		status = lift(own[i]);
+		status = lift(own[i], first);
 		if (status == 0 && *own[i] >= 0)
 			kept[count++] = *own[i];
 	}
 	if (status == 0)
 		status = fill_stdio();
 	if (status == 0)
-		status = helper_close_others(kept, count);
+		status = helper_close_others(first, kept, count);
 	return status < 0 ? error_errno(&helper->error, -status, "keep the helper's descriptors") : 0;
 }
 

@@ -8,6 +8,7 @@
 #define NACRE_AGENT_CONTAINER_KERNEL_H
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -48,6 +49,15 @@
 #endif
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
+#endif
+#ifndef MS_LAZYTIME
+#define MS_LAZYTIME (1 << 25)
+#endif
+#ifndef MOUNT_ATTR_IDMAP
+#define MOUNT_ATTR_IDMAP 0x00100000
+#endif
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
 #endif
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
@@ -122,6 +132,27 @@ static inline int kernel_pidfd_send_signal(int pidfd, int signal)
 static inline int kernel_access(int fd, int mode)
 {
 	return (int)syscall(SYS_faccessat2, fd, "", mode, AT_EMPTY_PATH | AT_EACCESS);
+}
+
+#define KERNEL_SCHED_RESET_ON_FORK 0x01
+
+/* `attributes` is a struct sched_attr, which says its own size. */
+static inline int kernel_sched_setattr(const void *attributes)
+{
+	return (int)syscall(SYS_sched_setattr, 0, attributes, 0);
+}
+
+#define KERNEL_IOPRIO_WHO_PROCESS 1
+
+static inline int kernel_ioprio_set(int priority)
+{
+	return (int)syscall(SYS_ioprio_set, KERNEL_IOPRIO_WHO_PROCESS, 0, priority);
+}
+
+/* Of the calling process; `mask` as the kernel has it. */
+static inline int kernel_sched_setaffinity(size_t size, const unsigned long *mask)
+{
+	return (int)syscall(SYS_sched_setaffinity, 0, size, mask);
 }
 
 /* fork(2) with flags and a pidfd; runs on a copy of the stack. The plain clone(2) is used, as seccomp profiles let it

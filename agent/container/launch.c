@@ -46,6 +46,7 @@ int launch_start(struct launch *launch, const struct plan *plan, const struct la
 		.pid_namespace = -1,
 		.procfs = -1,
 		.terminal = -1,
+		.seccomp_listener = -1,
 	};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return error_errno(error, errno, "make a socket for the helper");
@@ -122,6 +123,9 @@ static int take_report(struct launch *launch, struct report *report, int fds[], 
 	case LAUNCH_TERMINAL:
 		status = count == 1 ? keep_fd(&launch->terminal, fds, 0) : -EPROTO;
 		return status < 0 ? status : LAUNCH_TERMINAL;
+	case LAUNCH_LISTENER:
+		status = count == 1 ? keep_fd(&launch->seccomp_listener, fds, 0) : -EPROTO;
+		return status < 0 ? status : LAUNCH_LISTENER;
 	case LAUNCH_ASSEMBLED:
 		if (count > 0 || launch->assembled || launch->ready)
 			return -EPROTO;
@@ -210,6 +214,7 @@ void launch_destroy(struct launch *launch)
 	fd_close(&launch->pid_namespace);
 	fd_close(&launch->procfs);
 	fd_close(&launch->terminal);
+	fd_close(&launch->seccomp_listener);
 	launch->over = true;
 }
 

@@ -29,6 +29,8 @@ enum launch_event {
 	LAUNCH_PROCESS = 1, /* pid, pidfd, and for a new pid namespace pid_namespace (and procfs if asked for) */
 	LAUNCH_TERMINAL,    /* terminal is set */
 	LAUNCH_ASSEMBLED,   /* hooks are due (hooks_at_creation()), and then launch_go_on() */
+	LAUNCH_LISTENER,    /* seccomp_listener is set; before LAUNCH_READY, or with no_new_privs after launch_release().
+			     * Where the pid namespace isn't new it can come before LAUNCH_PROCESS */
 	LAUNCH_READY,	    /* everything is done but execve */
 	LAUNCH_FAILED,	    /* failure and failure_class are set; nothing more comes, and the process ends by itself */
 	LAUNCH_EXECED,	    /* the workload runs (or was killed on its way); nothing more will come */
@@ -52,6 +54,7 @@ struct launch {
 	int pid_namespace;
 	int procfs; /* a detached mount: launch_keep_procfs() */
 	int terminal; /* the master end of the pty */
+	int seccomp_listener; /* of a filter that notifies somebody: see seccomp_unotify(2) */
 	struct error failure;
 	enum launch_class failure_class;
 };

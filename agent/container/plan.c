@@ -13,7 +13,7 @@
 
 #define OOM_SCORE_ADJUST_MAX 1000
 #define HOSTNAME_MAX 64
-#define MAPPINGS_MAX 340 /* of the kernel: user_namespaces(7) */
+#define TIME_OFFSETS_MAX 2
 
 struct namespace_name {
 	const char *name;
@@ -23,7 +23,7 @@ struct namespace_name {
 /* The Rust runtime sends the kernel's own names, "mnt" and "net", and not the specification's. */
 static const struct namespace_name namespace_names[] = {
 	{"user", PLAN_USER}, {"ipc", PLAN_IPC},	    {"uts", PLAN_UTS}, {"network", PLAN_NETWORK}, {"cgroup", PLAN_CGROUP},
-	{"pid", PLAN_PID},   {"mount", PLAN_MOUNT}, {"mnt", PLAN_MOUNT}, {"net", PLAN_NETWORK},
+	{"time", PLAN_TIME}, {"pid", PLAN_PID},	    {"mount", PLAN_MOUNT}, {"mnt", PLAN_MOUNT}, {"net", PLAN_NETWORK},
 };
 
 static int resolve_namespace(struct plan *plan, const Grpc__LinuxNamespace *given, unsigned *seen,
@@ -60,6 +60,7 @@ static int plan_namespaces(struct plan *plan, const Grpc__Linux *linux, const st
 			   struct error *error)
 {
 	unsigned seen = 0;
+	bool literal = parameters->extras && parameters->extras->namespaces_literal;
 
 	for (size_t i = 0; i < PLAN_NAMESPACES; i++)
 		plan->namespaces[i].fd = -1;
@@ -71,13 +72,17 @@ static int plan_namespaces(struct plan *plan, const Grpc__Linux *linux, const st
 		if (status < 0)
 			return status;
 	}
+	if (plan->namespaces[PLAN_MOUNT].mode != PLAN_NAMESPACE_NEW)
+		return error_set(error, EINVAL, "a container needs a new mount namespace");
+	if (literal) {
+		plan->procfs_made = plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_JOIN;
+		return 0;
+	}
 	take_shared(&plan->namespaces[PLAN_IPC], parameters->ipc_namespace);
 	take_shared(&plan->namespaces[PLAN_UTS], parameters->uts_namespace);
 	/* Always one: the shared one, or a new one. */
 	plan->namespaces[PLAN_PID].mode = PLAN_NAMESPACE_NEW;
 	take_shared(&plan->namespaces[PLAN_PID], parameters->pid_namespace);
-	if (plan->namespaces[PLAN_MOUNT].mode != PLAN_NAMESPACE_NEW)
-		return error_set(error, EINVAL, "a container needs a new mount namespace");
 	if (plan->namespaces[PLAN_CGROUP].mode == PLAN_NAMESPACE_JOIN)
 		return error_set(error, EINVAL, "a cgroup namespace can't be joined");
 	/* On v2 there is always one, so that the container's cgroup is its own top. */
@@ -89,21 +94,13 @@ static int plan_namespaces(struct plan *plan, const Grpc__Linux *linux, const st
 static int resolve_mappings(struct plan *plan, const struct plan_mapping **result, size_t *result_count,
 			    Grpc__LinuxIDMapping **given, size_t count, struct error *error)
 {
-	struct plan_mapping *mappings;
+	struct plan_mapping *mappings = plan_array(plan->arena, count, sizeof(*mappings), error);
 
-	if (count > MAPPINGS_MAX)
-		return error_set(error, EINVAL, "%zu id mappings are too many", count);
-	mappings = plan_array(plan->arena, count, sizeof(*mappings), error);
 	if (!mappings)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		if (given[i]->size == 0)
-			return error_set(error, EINVAL, "an id mapping of size 0");
+	for (size_t i = 0; i < count; i++)
 		mappings[i] = (struct plan_mapping){given[i]->containerid, given[i]->hostid, given[i]->size};
-	}
-	*result = mappings;
-	*result_count = count;
-	return 0;
+	return plan_mappings_copy(plan, result, result_count, mappings, count, error);
 }
 
 static int plan_mappings(struct plan *plan, const Grpc__Linux *linux, struct error *error)
@@ -140,20 +137,58 @@ static int plan_paths(struct plan *plan, const char *const **result, size_t *res
 	return 0;
 }
 
-static int plan_hostname(struct plan *plan, const Grpc__Spec *spec, struct error *error)
+/* A name of a uts namespace: a new one's, or a joined one's where the spec's words are taken to the letter. */
+static int plan_name(struct plan *plan, const char **result, const char *name, const char *what, bool literal,
+		     struct error *error)
 {
-	if (!*spec->hostname)
+	if (!name || !*name)
 		return 0;
 	if (plan->namespaces[PLAN_UTS].mode == PLAN_NAMESPACE_KEEP)
-		return error_set(error, EINVAL, "a hostname needs a uts namespace");
-	if (strlen(spec->hostname) > HOSTNAME_MAX)
-		return error_set(error, EINVAL, "hostname \"%.80s\" is longer than %d bytes", spec->hostname,
-				 HOSTNAME_MAX);
+		return error_set(error, EINVAL, "a %s needs a uts namespace", what);
+	if (strlen(name) > HOSTNAME_MAX)
+		return error_set(error, EINVAL, "%s \"%.80s\" is longer than %d bytes", what, name, HOSTNAME_MAX);
 	/* A joined namespace has the sandbox's name. */
-	if (plan->namespaces[PLAN_UTS].mode == PLAN_NAMESPACE_NEW) {
-		plan->hostname = plan_text(plan->arena, spec->hostname, error);
-		return plan->hostname ? 0 : -ENOMEM;
+	if (plan->namespaces[PLAN_UTS].mode == PLAN_NAMESPACE_JOIN && !literal)
+		return 0;
+	*result = plan_text(plan->arena, name, error);
+	return *result ? 0 : -ENOMEM;
+}
+
+static int plan_names(struct plan *plan, const Grpc__Spec *spec, const struct plan_extras *extras, struct error *error)
+{
+	bool literal = extras && extras->namespaces_literal;
+	int status = plan_name(plan, &plan->hostname, spec->hostname, "hostname", literal, error);
+
+	if (status == 0 && extras)
+		status = plan_name(plan, &plan->domainname, extras->domainname, "domain name", literal, error);
+	return status;
+}
+
+static int plan_time(struct plan *plan, const struct plan_extras *extras, struct error *error)
+{
+	struct plan_time_offset *offsets;
+
+	if (!extras || extras->time_offset_count == 0)
+		return 0;
+	if (plan->namespaces[PLAN_TIME].mode != PLAN_NAMESPACE_NEW)
+		return error_set(error, EINVAL, "time offsets need a new time namespace");
+	if (extras->time_offset_count > TIME_OFFSETS_MAX)
+		return error_set(error, EINVAL, "%zu time offsets are too many", extras->time_offset_count);
+	offsets = plan_array(plan->arena, extras->time_offset_count, sizeof(*offsets), error);
+	if (!offsets)
+		return -ENOMEM;
+	for (size_t i = 0; i < extras->time_offset_count; i++) {
+		offsets[i] = extras->time_offsets[i];
+		if (strcmp(offsets[i].clock, "monotonic") != 0 && strcmp(offsets[i].clock, "boottime") != 0)
+			return error_set(error, EINVAL, "the clock \"%.32s\" has no offset", offsets[i].clock);
+		if (offsets[i].nanoseconds > 999999999)
+			return error_set(error, EINVAL, "%u nanoseconds are a second or more", offsets[i].nanoseconds);
+		offsets[i].clock = plan_text(plan->arena, offsets[i].clock, error);
+		if (!offsets[i].clock)
+			return -ENOMEM;
 	}
+	plan->time_offsets = offsets;
+	plan->time_offset_count = extras->time_offset_count;
 	return 0;
 }
 
@@ -162,25 +197,26 @@ static int plan_root(struct plan *plan, const Grpc__Spec *spec, const struct pla
 {
 	if (!spec->root || !*spec->root->path)
 		return error_set(error, EINVAL, "the spec has no root");
-	if (*spec->linux->mountlabel)
-		return error_set(error, EINVAL, "the spec has an SELinux mount label, and this guest has no SELinux");
+	if (plan_check_selinux(spec->linux->mountlabel, error) < 0)
+		return -EINVAL;
 	plan->root_path = plan_path(plan->arena, spec->root->path, "root path", error);
 	plan->bundle = plan_path(plan->arena, parameters->bundle, "bundle path", error);
 	if (!plan->root_path || !plan->bundle)
 		return -error->number;
 	plan->root_readonly = spec->root->readonly;
-	return plan_propagation(spec->linux->rootfspropagation, MS_SLAVE | MS_REC, &plan->root_propagation, error);
+	return plan_propagation(spec->linux->rootfspropagation, 0, &plan->root_propagation, error);
 }
 
-static int plan_filesystem(struct plan *plan, const Grpc__Spec *spec, struct error *error)
+static int plan_filesystem(struct plan *plan, const Grpc__Spec *spec, const struct plan_extras *extras,
+			   struct error *error)
 {
 	const Grpc__Linux *linux = spec->linux;
-	int status = plan_mounts(plan, spec, error);
+	int status = plan_mounts(plan, spec, extras, error);
 
 	if (status == 0)
 		status = plan_devices(plan, linux, error);
 	if (status == 0)
-		status = plan_sysctls(plan, linux, error);
+		status = plan_sysctls(plan, linux, extras && extras->namespaces_literal, error);
 	if (status == 0)
 		status = plan_paths(plan, &plan->masked_paths, &plan->masked_count, linux->maskedpaths,
 				    linux->n_maskedpaths, "masked path", error);
@@ -202,7 +238,7 @@ static int plan_oom_score(struct plan *plan, const Grpc__Process *process, struc
 
 /* What an exec has in common with its container: rlimits, oom score, seccomp, all from `owner`. */
 static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Grpc__LinuxCapabilities *capabilities,
-			    const struct boot_limits *limits, struct error *error)
+			    const struct boot_limits *limits, const struct plan_extras *extras, struct error *error)
 {
 	int status = capabilities_plan(&plan->process.capabilities, capabilities, error);
 
@@ -211,7 +247,7 @@ static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Gr
 	if (status == 0)
 		status = plan_oom_score(plan, owner->process, error);
 	if (status == 0)
-		status = seccomp_plan(&plan->process, plan->arena, owner->linux ? owner->linux->seccomp : NULL, error);
+		status = seccomp_plan(&plan->process, plan->arena, owner->linux ? owner->linux->seccomp : NULL, extras, error);
 	return status;
 }
 
@@ -271,15 +307,23 @@ int plan_container(struct plan *plan, struct arena *arena, const Grpc__Spec *spe
 	if (status == 0)
 		status = plan_mappings(plan, spec->linux, error);
 	if (status == 0)
-		status = plan_hostname(plan, spec, error);
+		status = plan_names(plan, spec, parameters->extras, error);
+	if (status == 0)
+		status = plan_time(plan, parameters->extras, error);
 	if (status == 0)
 		status = plan_root(plan, spec, parameters, error);
 	if (status == 0)
-		status = plan_filesystem(plan, spec, error);
+		status = plan_filesystem(plan, spec, parameters->extras, error);
 	if (status == 0)
 		status = plan_workload(plan, spec->process, error);
 	if (status == 0)
-		status = plan_confinement(plan, spec, spec->process->capabilities, parameters->limits, error);
+		status = plan_labels(plan, spec->process, NULL, parameters->apparmor_ignored, error);
+	if (status == 0)
+		status = plan_process_extras(plan, parameters->extras ? &parameters->extras->process : NULL,
+					     parameters->extras, error);
+	if (status == 0)
+		status = plan_confinement(plan, spec, spec->process->capabilities, parameters->limits,
+					  parameters->extras, error);
 	if (status == 0)
 		status = plan_resources(plan, spec->linux, parameters->extras, error);
 	if (status == 0)
@@ -294,16 +338,19 @@ int plan_container(struct plan *plan, struct arena *arena, const Grpc__Spec *spe
 	return 0;
 }
 
-/* Only the kinds that setns(2) has to be told about: joining the same user namespace is an error, the others do no harm
- * where the container shares them with the guest. */
+/* Only the kinds that setns(2) has to be told about: joining the same user namespace is an error, a kernel may have no
+ * time namespaces, and the others do no harm where the container shares them with the guest. */
 static void plan_joined(struct plan *plan, const Grpc__Linux *linux)
 {
 	for (size_t i = 0; i < PLAN_NAMESPACES; i++)
 		plan->namespaces[i] = (struct plan_namespace){.mode = PLAN_NAMESPACE_JOIN, .fd = -1};
-	plan->namespaces[PLAN_USER].mode = PLAN_NAMESPACE_KEEP;
-	for (size_t i = 0; linux && i < linux->n_namespaces; i++)
+	plan->namespaces[PLAN_USER].mode = plan->namespaces[PLAN_TIME].mode = PLAN_NAMESPACE_KEEP;
+	for (size_t i = 0; linux && i < linux->n_namespaces; i++) {
 		if (strcmp(linux->namespaces[i]->type, "user") == 0)
 			plan->namespaces[PLAN_USER].mode = PLAN_NAMESPACE_JOIN;
+		if (strcmp(linux->namespaces[i]->type, "time") == 0)
+			plan->namespaces[PLAN_TIME].mode = PLAN_NAMESPACE_JOIN;
+	}
 }
 
 /* A name, and nothing that could be a path. */
@@ -344,5 +391,11 @@ int plan_exec(struct plan *plan, struct arena *arena, const Grpc__Process *proce
 		status = plan_workload(plan, process, error);
 	if (status == 0)
 		status = plan_tool(plan, parameters->tool, error);
-	return status < 0 ? status : plan_confinement(plan, container, capabilities, parameters->limits, error);
+	if (status == 0)
+		status = plan_labels(plan, process, container->process, parameters->apparmor_ignored, error);
+	if (status == 0)
+		status = plan_process_extras(plan, parameters->process_extras, parameters->extras, error);
+	if (status < 0)
+		return status;
+	return plan_confinement(plan, container, capabilities, parameters->limits, parameters->extras, error);
 }

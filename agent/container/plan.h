@@ -38,11 +38,16 @@ struct boot_limits {
 /* Reads the current ones; call it before the agent changes its own. */
 void boot_limits_read(struct boot_limits *limits);
 
+/* Whether the guest's kernel has AppArmor, and was told to use it. */
+bool apparmor_started(void);
+
 enum plan_mount_kind {
 	PLAN_MOUNT_FILESYSTEM,	/* a filesystem of `type` */
 	PLAN_MOUNT_BIND,
 	PLAN_MOUNT_PROC,	/* the procfs of the container's pid namespace */
 	PLAN_MOUNT_CGROUP,	/* cgroup2, or the container's directories of the v1 hierarchies */
+	PLAN_MOUNT_REMOUNT,	/* other options for what is mounted there: a filesystem's */
+	PLAN_MOUNT_REMOUNT_BIND, /* or a mount's alone */
 };
 
 struct plan_mount {
@@ -54,12 +59,20 @@ struct plan_mount {
 	unsigned long flags;	  /* MS_RDONLY and its fellows */
 	unsigned long clear;	  /* per-mount flags that were taken away by "rw", "dev", "exec", ... */
 	unsigned long propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE, with or without MS_REC; or 0 */
+	unsigned long recursive_flags, recursive_clear; /* the same of the mounts below as well: "rro", "rsuid", ... */
 	bool recursive;		  /* rbind */
-	bool recursive_readonly;  /* rro */
+	bool copy_up;		  /* tmpcopyup: what is at the target is copied into it */
+	/* A bind with ids of its own: its place in helper.idmapped from 1 on, or 0. */
+	size_t idmap;
+	bool idmap_recursive;
+	const struct plan_mapping *uid_mappings, *gid_mappings; /* none: those of the container's user namespace */
+	size_t uid_mapping_count, gid_mapping_count;
 };
 
+#define PLAN_IDMAPPED_MAX 32
+
 struct plan_device {
-	const char *path; /* below /dev */
+	const char *path; /* mostly below /dev */
 	mode_t mode;	  /* with S_IFCHR, S_IFBLK or S_IFIFO */
 	dev_t number;
 	uid_t uid;
@@ -90,9 +103,27 @@ enum plan_namespace_kind {
 	PLAN_UTS,
 	PLAN_NETWORK,
 	PLAN_CGROUP,
+	PLAN_TIME,
 	PLAN_PID,
 	PLAN_MOUNT,
 	PLAN_NAMESPACES,
+};
+
+/* As sched_setattr(2) takes it. */
+struct plan_scheduler {
+	uint32_t size; /* 0: the caller's scheduler stays */
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+#define PLAN_CPUS_MAX 1024
+
+/* Processors, as sched_setaffinity(2) takes them. */
+struct plan_cpus {
+	unsigned long mask[PLAN_CPUS_MAX / (8 * sizeof(unsigned long))];
 };
 
 /* Sets of capabilities, one bit each, numbered as in linux/capability.h. */
@@ -116,14 +147,25 @@ struct plan_process {
 	struct plan_capabilities capabilities;
 	const struct plan_limit *limits; /* the boot's with the spec's in their place: a whole set */
 	size_t limit_count;
+	bool oom_score_kept;
 	int oom_score_adjust;
+	mode_t umask;
+	unsigned long personality; /* for personality(2); PLAN_PERSONALITY_KEEP */
+	struct plan_scheduler scheduler;
+	int io_priority; /* for ioprio_set(2); 0: it stays */
+	const struct plan_cpus *cpus_initial, *cpus_final; /* exec: before and after it is in the cgroup; NULL: they stay */
+	unsigned preserved_fds; /* the caller's descriptors from 3 on that the workload keeps */
+	const char *apparmor_profile, *selinux_label; /* for its execve; NULL for none */
 	bool no_new_privileges;
 	bool terminal;
 	uint16_t terminal_rows, terminal_columns; /* 0 where the spec is silent */
 	const struct sock_filter *seccomp; /* NULL for none */
 	size_t seccomp_count;
-	unsigned seccomp_flags; /* SECCOMP_FILTER_FLAG_* */
+	unsigned seccomp_flags; /* SECCOMP_FILTER_FLAG_*; with NEW_LISTENER the listener is reported */
 };
+
+#define PLAN_LABEL_MAX 4096 /* with its end */
+#define PLAN_PERSONALITY_KEEP (~0ul)
 
 struct plan {
 	struct arena *arena;
@@ -138,10 +180,13 @@ struct plan {
 	const char *bundle;    /* a folder for it, made if needed; the root is seen at its "rootfs" */
 	const char *root_path; /* Root.Path of the spec, bound at bundle/rootfs where that isn't the same */
 	bool root_readonly;
-	unsigned long root_propagation; /* MS_SLAVE | MS_REC, ... */
-	const char *hostname;		/* NULL: keep */
+	unsigned long root_propagation; /* MS_SLAVE | MS_REC, ...; 0: MS_SLAVE but for what a mount says itself */
+	const char *hostname, *domainname; /* NULL: keep */
+	const struct plan_time_offset *time_offsets;
+	size_t time_offset_count;
+	bool procfs_made; /* a joined pid namespace's procfs is made by the helper, and not brought in `procfs` */
 	const struct plan_mount *mounts;
-	size_t mount_count;
+	size_t mount_count, idmapped_count;
 	bool dev_is_bind; /* /dev is brought by the spec: nothing is put there */
 	bool dev_readonly;
 	const struct plan_device *devices; /* the default ones with the spec's */
@@ -171,6 +216,7 @@ struct plan_parameters {
 	bool procfs_exported;	     /* this container's pid namespace will be shared: LAUNCH_PROCESS brings procfs */
 	const struct cgroup *cgroup; /* the container's, not made yet */
 	const struct boot_limits *limits;
+	bool apparmor_ignored;	     /* a profile is a host's word, and passed over in a guest that has no AppArmor */
 	struct hooks_parameters hooks; /* beside the spec's */
 	const struct plan_extras *extras; /* what the protocol has no room for; NULL: nothing */
 };
@@ -181,6 +227,7 @@ struct plan_exec_parameters {
 	int init_pidfd; /* pins the namespaces: where that process is gone, the launch fails with ESRCH */
 	const struct cgroup *cgroup;
 	const struct boot_limits *limits;
+	bool apparmor_ignored;
 	const char *tool; /* the name of the guest's program to execute; NULL: the container's own */
 	const struct plan_extras *extras; /* the container's; NULL: none */
 	const struct plan_process_extras *process_extras; /* the exec's own; NULL: none */

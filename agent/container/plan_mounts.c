@@ -1,5 +1,6 @@
 /* Mounts of the spec: option words to flags, and what kind of mount each is. See OCI config.md "Mounts". */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,19 @@
 
 #define ATIME_FLAGS (MS_NOATIME | MS_RELATIME | MS_STRICTATIME)
 
-enum option_kind { OPTION_SET, OPTION_CLEAR, OPTION_PROPAGATION, OPTION_BIND, OPTION_RECURSIVE_READONLY };
+/* What mount_setattr(2) can change of the mounts below as well: the word with an "r" in front. */
+#define RECURSIVE_FLAGS \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NODIRATIME | MS_NOSYMFOLLOW | ATIME_FLAGS)
+
+enum option_kind {
+	OPTION_SET,
+	OPTION_CLEAR,
+	OPTION_PROPAGATION,
+	OPTION_BIND,
+	OPTION_REMOUNT,
+	OPTION_IDMAP,
+	OPTION_COPY_UP,
+};
 
 struct option {
 	const char *word;
@@ -44,13 +57,18 @@ static const struct option options[] = {
 	{"nostrictatime", OPTION_CLEAR, MS_STRICTATIME},
 	{"nosymfollow", OPTION_SET, MS_NOSYMFOLLOW},
 	{"symfollow", OPTION_CLEAR, MS_NOSYMFOLLOW},
+	{"lazytime", OPTION_SET, MS_LAZYTIME},
+	{"nolazytime", OPTION_CLEAR, MS_LAZYTIME},
 	{"iversion", OPTION_SET, MS_I_VERSION},
 	{"noiversion", OPTION_CLEAR, MS_I_VERSION},
 	{"silent", OPTION_SET, MS_SILENT},
 	{"loud", OPTION_CLEAR, MS_SILENT},
 	{"bind", OPTION_BIND, 0},
 	{"rbind", OPTION_BIND, MS_REC},
-	{"rro", OPTION_RECURSIVE_READONLY, MS_RDONLY},
+	{"remount", OPTION_REMOUNT, 0},
+	{"idmap", OPTION_IDMAP, 0},
+	{"ridmap", OPTION_IDMAP, MS_REC},
+	{"tmpcopyup", OPTION_COPY_UP, 0},
 	{"shared", OPTION_PROPAGATION, MS_SHARED},
 	{"rshared", OPTION_PROPAGATION, MS_SHARED | MS_REC},
 	{"slave", OPTION_PROPAGATION, MS_SLAVE},
@@ -60,9 +78,6 @@ static const struct option options[] = {
 	{"unbindable", OPTION_PROPAGATION, MS_UNBINDABLE},
 	{"runbindable", OPTION_PROPAGATION, MS_UNBINDABLE | MS_REC},
 };
-
-/* What can't be done, and must not be passed over. */
-static const char *const refused_options[] = {"remount", "idmap", "ridmap"};
 
 /* What may be bound below /proc (fakes of the resources that a container has). */
 static const char *const proc_files[] = {
@@ -98,54 +113,98 @@ static int append_data(char data[MOUNT_DATA_MAX + 1], const char *word, struct e
 	return 0;
 }
 
-static void apply_option(struct plan_mount *mount, const struct option *option)
+/* The kinds of atime exclude each other, and the last word wins. */
+static void change_flags(unsigned long *set, unsigned long *clear, const struct option *option)
+{
+	if (option->kind == OPTION_CLEAR) {
+		*set &= ~option->flags;
+		*clear |= option->flags;
+		return;
+	}
+	if (option->flags & ATIME_FLAGS)
+		*set &= ~(unsigned long)ATIME_FLAGS;
+	*set |= option->flags;
+	*clear &= ~option->flags;
+}
+
+/* What a mount's words say beside flags. */
+struct words {
+	bool bind, remount, idmap;
+};
+
+static void apply_option(struct plan_mount *mount, const struct option *option, struct words *words)
 {
 	switch (option->kind) {
 	case OPTION_SET:
-		/* The kinds of atime exclude each other, and the last word wins. */
-		if (option->flags & ATIME_FLAGS)
-			mount->flags &= ~(unsigned long)ATIME_FLAGS;
-		mount->flags |= option->flags;
-		mount->clear &= ~option->flags;
-		break;
 	case OPTION_CLEAR:
-		mount->flags &= ~option->flags;
-		mount->clear |= option->flags;
+		change_flags(&mount->flags, &mount->clear, option);
 		break;
 	case OPTION_PROPAGATION:
 		mount->propagation = option->flags;
 		break;
 	case OPTION_BIND:
-		mount->kind = PLAN_MOUNT_BIND;
+		words->bind = true;
 		mount->recursive |= option->flags & MS_REC;
 		break;
-	case OPTION_RECURSIVE_READONLY:
-		mount->flags |= option->flags;
-		mount->recursive_readonly = true;
+	case OPTION_REMOUNT:
+		words->remount = true;
+		break;
+	case OPTION_IDMAP:
+		words->idmap = true;
+		mount->idmap_recursive = option->flags & MS_REC;
+		break;
+	case OPTION_COPY_UP:
+		mount->copy_up = true;
 		break;
 	}
 }
 
-static int resolve_options(struct plan_mount *mount, const Grpc__Mount *given, struct arena *arena,
+/* "rro" is "ro" for everything below. */
+static const struct option *find_recursive(const char *word)
+{
+	const struct option *option = *word == 'r' ? find_option(word + 1) : NULL;
+
+	if (!option || (option->kind != OPTION_SET && option->kind != OPTION_CLEAR) ||
+	    !(option->flags & RECURSIVE_FLAGS))
+		return NULL;
+	return option;
+}
+
+static enum plan_mount_kind kind_of(const struct plan_mount *mount, const struct words *words)
+{
+	if (words->remount)
+		return words->bind ? PLAN_MOUNT_REMOUNT_BIND : PLAN_MOUNT_REMOUNT;
+	if (words->bind || strcmp(mount->type, "bind") == 0)
+		return PLAN_MOUNT_BIND;
+	if (strcmp(mount->type, "proc") == 0)
+		return PLAN_MOUNT_PROC;
+	if (strcmp(mount->type, "cgroup") == 0 || strcmp(mount->type, "cgroup2") == 0)
+		return PLAN_MOUNT_CGROUP;
+	return PLAN_MOUNT_FILESYSTEM;
+}
+
+static int resolve_options(struct plan_mount *mount, const Grpc__Mount *given, struct words *words, struct arena *arena,
 			   struct error *error)
 {
 	char data[MOUNT_DATA_MAX + 1] = "";
 
 	for (size_t i = 0; i < given->n_options; i++) {
 		const char *word = given->options[i];
-		const struct option *option = find_option(word);
+		const struct option *option = find_option(word), *recursive = option ? NULL : find_recursive(word);
 		int status = 0;
 
-		for (size_t j = 0; j < array_size(refused_options); j++)
-			if (strcmp(word, refused_options[j]) == 0)
-				return error_set(error, EINVAL, "mount option \"%s\" isn't supported", word);
 		if (option)
-			apply_option(mount, option);
+			apply_option(mount, option, words);
+		else if (recursive)
+			change_flags(&mount->recursive_flags, &mount->recursive_clear, recursive);
 		else if (*word)
 			status = append_data(data, word, error);
 		if (status < 0)
 			return status;
 	}
+	mount->kind = kind_of(mount, words);
+	if (mount->copy_up && (mount->kind != PLAN_MOUNT_FILESYSTEM || strcmp(mount->type, "tmpfs") != 0))
+		return error_set(error, EINVAL, "tmpcopyup is for a tmpfs");
 	if (*data) {
 		mount->data = plan_text(arena, data, error);
 		if (!mount->data)
@@ -154,15 +213,49 @@ static int resolve_options(struct plan_mount *mount, const Grpc__Mount *given, s
 	return 0;
 }
 
-static enum plan_mount_kind kind_of(const struct plan_mount *mount)
+/* The tree is prepared before the container's user namespace is entered, as nobody in it may do that. */
+static int resolve_idmap(struct plan *plan, struct plan_mount *mount, const struct plan_mount_extras *extras,
+			 bool asked_for, struct error *error)
 {
-	if (mount->kind == PLAN_MOUNT_BIND || strcmp(mount->type, "bind") == 0)
-		return PLAN_MOUNT_BIND;
-	if (strcmp(mount->type, "proc") == 0)
-		return PLAN_MOUNT_PROC;
-	if (strcmp(mount->type, "cgroup") == 0 || strcmp(mount->type, "cgroup2") == 0)
-		return PLAN_MOUNT_CGROUP;
-	return PLAN_MOUNT_FILESYSTEM;
+	static const struct plan_mount_extras none;
+	int status;
+
+	if (!extras)
+		extras = &none;
+	if (!asked_for && extras->uid_mapping_count == 0 && extras->gid_mapping_count == 0)
+		return 0;
+	if (mount->kind != PLAN_MOUNT_BIND)
+		return error_set(error, EINVAL, "only a bind mount can have id mappings");
+	if ((extras->uid_mapping_count == 0) != (extras->gid_mapping_count == 0))
+		return error_set(error, EINVAL, "id mappings of users and of groups go together");
+	if (extras->uid_mapping_count == 0 && plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_KEEP)
+		return error_set(error, EINVAL, "an idmapped mount needs mappings, or a user namespace");
+	if (plan->idmapped_count == PLAN_IDMAPPED_MAX)
+		return error_set(error, EINVAL, "more than %d idmapped mounts", PLAN_IDMAPPED_MAX);
+	mount->idmap = ++plan->idmapped_count;
+	status = plan_mappings_copy(plan, &mount->uid_mappings, &mount->uid_mapping_count, extras->uid_mappings,
+				    extras->uid_mapping_count, error);
+	if (status < 0)
+		return status;
+	return plan_mappings_copy(plan, &mount->gid_mappings, &mount->gid_mapping_count, extras->gid_mappings,
+				  extras->gid_mapping_count, error);
+}
+
+/* SELinux's label of a filesystem's files. */
+static int add_label(struct plan_mount *mount, const char *label, struct arena *arena, struct error *error)
+{
+	char data[MOUNT_DATA_MAX + 1];
+	int length;
+
+	if (!*label || mount->kind != PLAN_MOUNT_FILESYSTEM || strcmp(mount->type, "sysfs") == 0 ||
+	    strcmp(mount->type, "mqueue") == 0)
+		return 0;
+	length = snprintf(data, sizeof(data), "%s%scontext=\"%s\"", mount->data ? mount->data : "",
+			  mount->data ? "," : "", label);
+	if (length < 0 || (size_t)length >= sizeof(data))
+		return error_set(error, EINVAL, "the mount's options are longer than %d bytes", MOUNT_DATA_MAX);
+	mount->data = plan_text(arena, data, error);
+	return mount->data ? 0 : -ENOMEM;
 }
 
 /* Nothing may cover procfs, or labels and sysctls would be written elsewhere than they seem to be. What is bound at
@@ -179,18 +272,38 @@ static int check_proc(const struct plan_mount *mount, struct error *error)
 	return error_set(error, EINVAL, "\"%.128s\" cannot be mounted because it is inside /proc", mount->target);
 }
 
-static int resolve_mount(struct plan_mount *mount, const Grpc__Mount *given, struct arena *arena, struct error *error)
+/* A relative destination is one of old configurations, from the root. */
+static const char *resolve_target(const char *given, struct arena *arena, struct error *error)
 {
-	int status = resolve_options(mount, given, arena, error);
+	char path[PATH_MAX];
 
-	if (status < 0)
-		return error_wrap(error, "mount at \"%.128s\"", given->destination);
-	mount->target = plan_path(arena, given->destination, "mount destination", error);
+	if (*given == '/' || !*given || strlen(given) >= sizeof(path) - 1)
+		return plan_path(arena, given, "mount destination", error);
+	snprintf(path, sizeof(path), "/%s", given);
+	return plan_path(arena, path, "mount destination", error);
+}
+
+static int resolve_mount(struct plan *plan, struct plan_mount *mount, const Grpc__Mount *given,
+			 const struct plan_mount_extras *extras, const char *label, struct error *error)
+{
+	struct arena *arena = plan->arena;
+	struct words words = {0};
+	int status;
+
+	mount->target = resolve_target(given->destination, arena, error);
 	mount->source = plan_text(arena, given->source, error);
 	mount->type = plan_text(arena, given->type, error);
 	if (!mount->target || !mount->source || !mount->type)
 		return -error->number;
-	mount->kind = kind_of(mount);
+	status = resolve_options(mount, given, &words, arena, error);
+	if (status == 0)
+		status = resolve_idmap(plan, mount, extras, words.idmap, error);
+	if (status == 0)
+		status = add_label(mount, label, arena, error);
+	if (status < 0)
+		return error_wrap(error, "mount at \"%.128s\"", given->destination);
+	if (mount->kind == PLAN_MOUNT_REMOUNT || mount->kind == PLAN_MOUNT_REMOUNT_BIND)
+		return 0;
 	if (strcmp(mount->target, "/") == 0)
 		return error_set(error, EINVAL, "a mount can't take the place of the root");
 	if (mount->kind == PLAN_MOUNT_BIND && *mount->source != '/')
@@ -200,7 +313,7 @@ static int resolve_mount(struct plan_mount *mount, const Grpc__Mount *given, str
 	return check_proc(mount, error);
 }
 
-int plan_mounts(struct plan *plan, const Grpc__Spec *spec, struct error *error)
+int plan_mounts(struct plan *plan, const Grpc__Spec *spec, const struct plan_extras *extras, struct error *error)
 {
 	struct plan_mount *mounts = plan_array(plan->arena, spec->n_mounts, sizeof(*mounts), error);
 
@@ -208,13 +321,14 @@ int plan_mounts(struct plan *plan, const Grpc__Spec *spec, struct error *error)
 		return -ENOMEM;
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		struct plan_mount *mount = &mounts[i];
-		int status = resolve_mount(mount, spec->mounts[i], plan->arena, error);
+		const struct plan_mount_extras *more = extras && extras->mounts ? &extras->mounts[i] : NULL;
+		int status = resolve_mount(plan, mount, spec->mounts[i], more, spec->linux->mountlabel, error);
 
 		if (status < 0)
 			return status;
 		if (strcmp(mount->target, "/dev") != 0)
 			continue;
-		plan->dev_is_bind = mount->kind == PLAN_MOUNT_BIND;
+		plan->dev_is_bind |= mount->kind == PLAN_MOUNT_BIND;
 		/* Written to while it is set up; read-only afterwards. */
 		if (!plan->dev_is_bind && mount->flags & MS_RDONLY) {
 			plan->dev_readonly = true;

@@ -42,6 +42,14 @@ void boot_limits_read(struct boot_limits *limits)
 		getrlimit((unsigned)limit_names[i].resource, &limits->limits[limit_names[i].resource]);
 }
 
+const char *plan_limit_name(int resource)
+{
+	for (size_t i = 0; i < array_size(limit_names); i++)
+		if (limit_names[i].resource == resource)
+			return limit_names[i].name;
+	return "rlimit";
+}
+
 static int resolve_limit(const Grpc__POSIXRlimit *given, struct plan_limit *limits, unsigned *seen,
 			 struct error *error)
 {
@@ -211,8 +219,6 @@ int plan_workload(struct plan *plan, const Grpc__Process *process, struct error 
 	struct plan_process *workload = &plan->process;
 	int status;
 
-	if (*process->selinuxlabel)
-		return error_set(error, EINVAL, "the process has an SELinux label, and this guest has no SELinux");
 	workload->directory = plan_path(plan->arena, *process->cwd ? process->cwd : "/", "cwd", error);
 	if (!workload->directory)
 		return -error->number;

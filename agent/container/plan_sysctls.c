@@ -26,18 +26,18 @@ static const struct sysctl_rule rules[] = {
 	{"kernel.shm_rmid_forced", false, PLAN_IPC},
 	{"fs.mqueue.", true, PLAN_IPC},
 	{"kernel.domainname", false, PLAN_UTS},
-	/* The network is the guest's own, which the pod owns as a whole. */
-	{"net.", true, PLAN_NAMESPACES},
+	/* Of a pod the network is the guest's own, which it owns as a whole. */
+	{"net.", true, PLAN_NETWORK},
 };
 
-static int check_key(const struct plan *plan, const char *key, struct error *error)
+static int check_key(const struct plan *plan, const char *key, bool own_network, struct error *error)
 {
 	for (size_t i = 0; i < array_size(rules); i++) {
 		const struct sysctl_rule *rule = &rules[i];
 
 		if (rule->prefix ? strncmp(key, rule->name, strlen(rule->name)) != 0 : strcmp(key, rule->name) != 0)
 			continue;
-		if (rule->needs < PLAN_NAMESPACES && plan->namespaces[rule->needs].mode == PLAN_NAMESPACE_KEEP)
+		if ((rule->needs != PLAN_NETWORK || own_network) && plan->namespaces[rule->needs].mode == PLAN_NAMESPACE_KEEP)
 			return error_set(error, EINVAL, "sysctl \"%.128s\" needs a namespace of its own", key);
 		return 0;
 	}
@@ -59,7 +59,7 @@ static int resolve_path(struct plan_sysctl *sysctl, const char *key, struct aren
 	return 0;
 }
 
-int plan_sysctls(struct plan *plan, const Grpc__Linux *linux, struct error *error)
+int plan_sysctls(struct plan *plan, const Grpc__Linux *linux, bool own_network, struct error *error)
 {
 	size_t count = linux ? linux->n_sysctl : 0;
 	struct plan_sysctl *sysctls = plan_array(plan->arena, count, sizeof(*sysctls), error);
@@ -67,7 +67,7 @@ int plan_sysctls(struct plan *plan, const Grpc__Linux *linux, struct error *erro
 	if (!sysctls)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		int status = check_key(plan, linux->sysctl[i]->key, error);
+		int status = check_key(plan, linux->sysctl[i]->key, own_network, error);
 
 		if (status == 0)
 			status = resolve_path(&sysctls[i], linux->sysctl[i]->key, plan->arena, error);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,6 +21,8 @@
 #include "agent/container/capabilities.h"
 #include "agent/container/helper.h"
 #include "agent/container/kernel.h"
+#include "agent/container/launch.h"
+#include "agent/container/plan_parts.h"
 #include "agent/container/seccomp.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -35,7 +38,8 @@ int process_raise_limits(struct helper *helper)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", process->oom_score_adjust);
-	if (fd_write_file(helper->proc, "self/oom_score_adj", text, error) < 0)
+	if (!process->oom_score_kept &&
+	    fd_write_file(helper->proc, "self/oom_score_adj", text, error) < 0)
 		return error_wrap(error, "set the oom score");
 	/* Only raised here: a limit on descriptors or processes must not hit the helper, and lowering is always
 	 * allowed. */
@@ -44,12 +48,13 @@ int process_raise_limits(struct helper *helper)
 		struct rlimit now;
 
 		if (getrlimit((unsigned)limit->resource, &now) < 0)
-			return error_errno(error, errno, "get rlimit %d", limit->resource);
+			return error_errno(error, errno, "get %s", plan_limit_name(limit->resource));
 		if (limit->value.rlim_max <= now.rlim_max)
 			continue;
 		now.rlim_max = limit->value.rlim_max;
 		if (setrlimit((unsigned)limit->resource, &now) < 0)
-			return error_errno(error, errno, "raise rlimit %d", limit->resource);
+			return error_errno(error, errno, "raise %s to %llu", plan_limit_name(limit->resource),
+					   (unsigned long long)limit->value.rlim_max);
 	}
 	return 0;
 }
@@ -60,7 +65,8 @@ static int set_limits(struct helper *helper)
 
 	for (size_t i = 0; i < process->limit_count; i++)
 		if (setrlimit((unsigned)process->limits[i].resource, &process->limits[i].value) < 0)
-			return error_errno(&helper->error, errno, "set rlimit %d", process->limits[i].resource);
+			return error_errno(&helper->error, errno, "set %s",
+					   plan_limit_name(process->limits[i].resource));
 	return 0;
 }
 
@@ -92,6 +98,32 @@ static int install_stdio(struct helper *helper)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return error_errno(&helper->error, errno, "keep stream %d", fd);
 	give_stdio(helper);
+	return 0;
+}
+
+/* While the helper's rights are there. Resetting on a fork comes in the end, as where the pid namespace is shared there is a
+ * fork between. */
+static int set_scheduler(struct helper *helper, uint64_t without)
+{
+	struct plan_scheduler scheduler = helper->plan.process.scheduler;
+
+	scheduler.flags &= ~without;
+	if (scheduler.size > 0 && kernel_sched_setattr(&scheduler) < 0)
+		return error_errno(&helper->error, errno, "set the scheduler (policy %u, priority %u, nice %d)",
+				   scheduler.policy, scheduler.priority, scheduler.nice);
+	return 0;
+}
+
+static int set_priorities(struct helper *helper)
+{
+	const struct plan_process *process = &helper->plan.process;
+
+	if (set_scheduler(helper, KERNEL_SCHED_RESET_ON_FORK) < 0)
+		return -helper->error.number;
+	if (process->io_priority && kernel_ioprio_set(process->io_priority) < 0)
+		return error_errno(&helper->error, errno, "set the io priority %#x", process->io_priority);
+	if (process->personality != PLAN_PERSONALITY_KEEP && personality(process->personality) < 0)
+		return error_errno(&helper->error, errno, "set the personality %#lx", process->personality);
 	return 0;
 }
 
@@ -148,6 +180,19 @@ static int look_around(struct helper *helper)
 	return status;
 }
 
+/* Who is notified gets the listener at once: the next call may be one that waits for it. */
+static int load_filter(struct helper *helper)
+{
+	int listener = seccomp_load_plan(&helper->plan.process, &helper->error);
+	int status;
+
+	if (listener <= 0)
+		return listener;
+	status = helper_report(helper, LAUNCH_LISTENER, 0, &listener, 1);
+	close(listener);
+	return status;
+}
+
 /* A filter without no_new_privs needs CAP_SYS_ADMIN, so it comes before the capabilities go; with it, it comes last. */
 static int load_early_filter(struct helper *helper)
 {
@@ -156,19 +201,23 @@ static int load_early_filter(struct helper *helper)
 	if (helper->plan.process.no_new_privileges || !helper->plan.process.seccomp)
 		return 0;
 	status = capabilities_raise(&helper->error);
-	return status < 0 ? status : seccomp_load_plan(&helper->plan.process, &helper->error);
+	return status < 0 ? status : load_filter(helper);
 }
 
-/* Nothing of the helper's is left but the sockets, and a tool's file, which execve closes. Before a filter is loaded: profiles
- * older than close_range(2) refuse it. */
+/* Nothing of the helper's is left but the sockets, and a tool's file, which execve closes, and what the workload is to keep.
+ * Before a filter is loaded: profiles older than close_range(2) refuse it. */
 static int close_everything(struct helper *helper)
 {
 	int kept[] = {helper->report, helper->tool, helper->pair[0], helper->pair[1]};
+	int first = 3 + (int)helper->plan.process.preserved_fds;
 
+	for (int fd = 3; fd < first; fd++)
+		if (fcntl(fd, F_SETFD, 0) < 0)
+			return error_errno(&helper->error, errno, "keep descriptor %d", fd);
 	for (int i = 0; i < (int)array_size(kept); i++)
 		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
 			return error_errno(&helper->error, errno, "keep a descriptor");
-	if (helper_close_others(kept, array_size(kept)) < 0)
+	if (helper_close_others(first, kept, array_size(kept)) < 0)
 		return error_errno(&helper->error, errno, "close the helper's descriptors");
 	return 0;
 }
@@ -178,14 +227,18 @@ int process_become(struct helper *helper)
 	struct error *error = &helper->error;
 	int status;
 
-	umask(022);
+	umask(helper->plan.process.umask);
 	status = install_stdio(helper);
 	if (status == 0)
 		status = home_find(helper);
 	if (status == 0)
+		status = set_priorities(helper);
+	if (status == 0)
 		status = change_user(helper);
 	if (status == 0)
 		status = look_around(helper);
+	if (status == 0)
+		status = labels_apply(helper);
 	if (status == 0)
 		status = close_everything(helper);
 	if (status == 0)
@@ -211,10 +264,17 @@ static int own_session(struct helper *helper)
 	return 0;
 }
 
+/* A filter may refuse even exit_group(2), and libc would try for ever. */
+static _Noreturn void end(int status)
+{
+	syscall(SYS_exit_group, status);
+	__builtin_trap();
+}
+
 static _Noreturn void fail(struct helper *helper)
 {
 	helper_report(helper, LAUNCH_FAILED, 0, NULL, 0);
-	_exit(helper->failure_class == LAUNCH_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+	end(helper->failure_class == LAUNCH_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
 _Noreturn void process_execute(struct helper *helper)
@@ -224,6 +284,8 @@ _Noreturn void process_execute(struct helper *helper)
 
 	if (status == 0)
 		status = set_limits(helper);
+	if (status == 0 && process->scheduler.flags & KERNEL_SCHED_RESET_ON_FORK)
+		status = set_scheduler(helper, 0);
 	if (status == 0)
 		status = helper_report(helper, LAUNCH_READY, 0, NULL, 0);
 	if (status < 0)
@@ -231,7 +293,7 @@ _Noreturn void process_execute(struct helper *helper)
 	helper_await_word(helper);
 	if (hooks_run_start(&helper->plan.hooks, &helper->error) < 0)
 		fail(helper);
-	if (process->no_new_privileges && seccomp_load_plan(process, &helper->error) < 0)
+	if (process->no_new_privileges && load_filter(helper) < 0)
 		fail(helper);
 	if (helper->tool >= 0)
 		syscall(SYS_execveat, helper->tool, "", process->arguments, process->environment, AT_EMPTY_PATH);

@@ -63,13 +63,20 @@ static int make_directory(struct helper *helper)
 	return 0;
 }
 
+/* Only now, as pivot_root(2) takes no shared root. A recursive one is for those mounts that say nothing themselves. */
 static int set_root_propagation(struct helper *helper)
 {
 	const unsigned long propagation = helper->plan.root_propagation;
+	int status = 0;
 
+	if (propagation == 0)
+		return 0;
 	if (mount(NULL, "/", NULL, propagation, NULL) < 0)
 		return error_errno(&helper->error, errno, "set the propagation of the root");
-	return 0;
+	for (size_t i = 0; status == 0 && propagation & MS_REC && i < helper->plan.mount_count; i++)
+		if (helper->plan.mounts[i].propagation)
+			status = mounts_propagate(helper, &helper->plan.mounts[i]);
+	return status;
 }
 
 /* pivot_root(".", "."): the old root comes to lie on top of the new one, and is taken off. See pivot_root(2). */

@@ -15,6 +15,7 @@
 #include "lib/fd.h"
 
 #define ARGUMENTS_MAX 6
+#define FLAG_WAIT_KILLABLE_RECV (1u << 5) /* of Linux 5.19 */
 
 struct word {
 	const char *name;
@@ -30,6 +31,7 @@ static const struct word actions[] = {
 	{"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0)},
 	{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
 	{"SCMP_ACT_LOG", SCMP_ACT_LOG},
+	{"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY},
 	{NULL, 0},
 };
 
@@ -54,6 +56,11 @@ static const struct word architectures[] = {
 	{"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
 	{"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
 	{"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
+	/* This library doesn't know them, so none of their programs can run here: nothing is to be said of them. */
+	{"SCMP_ARCH_LOONGARCH64", SCMP_ARCH_NATIVE},
+	{"SCMP_ARCH_M68K", SCMP_ARCH_NATIVE},
+	{"SCMP_ARCH_SH", SCMP_ARCH_NATIVE},
+	{"SCMP_ARCH_SHEB", SCMP_ARCH_NATIVE},
 	{NULL, 0},
 };
 
@@ -72,6 +79,7 @@ static const struct word flags[] = {
 	{"SECCOMP_FILTER_FLAG_TSYNC", 0}, /* there is one thread */
 	{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
 	{"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+	{"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", FLAG_WAIT_KILLABLE_RECV},
 	{NULL, 0},
 };
 
@@ -99,6 +107,8 @@ static int resolve_action(const char *name, bool has_errno, uint32_t number, uin
 
 	if (status < 0)
 		return status;
+	if (has_errno && *action != SCMP_ACT_ERRNO(0) && *action != SCMP_ACT_TRACE(0))
+		return error_set(error, EINVAL, "seccomp action %s takes no errno", name);
 	if (!has_errno)
 		number = EPERM;
 	if (number > 0xffff)
@@ -157,8 +167,20 @@ static int add_call(scmp_filter_ctx context, uint32_t action, int call, const st
 	return 0;
 }
 
+/* The listener is passed on by the process that is filtered: what it needs for that can't wait for it. */
+static const char *const needed_calls[] = {"sendmsg", "recvfrom", "close", "prctl", "capset", "clone"};
+
+static int check_notification(const Grpc__LinuxSyscall *rule, struct error *error)
+{
+	for (size_t i = 0; i < rule->n_names; i++)
+		for (size_t j = 0; j < array_size(needed_calls); j++)
+			if (strcmp(rule->names[i], needed_calls[j]) == 0)
+				return error_set(error, EINVAL, "seccomp: nobody can be notified of %s", rule->names[i]);
+	return 0;
+}
+
 static int add_rule(scmp_filter_ctx context, const Grpc__LinuxSyscall *rule, uint32_t default_action,
-		    struct error *error)
+		    struct plan_process *process, const struct plan_extras *extras, struct error *error)
 {
 	bool has_errno = rule->errno_ret_case == GRPC__LINUX_SYSCALL__ERRNO_RET_ERRNORET;
 	struct scmp_arg_cmp comparisons[64];
@@ -171,7 +193,14 @@ static int add_rule(scmp_filter_ctx context, const Grpc__LinuxSyscall *rule, uin
 	status = resolve_action(rule->action, has_errno, has_errno ? rule->errnoret : 0, &action, error);
 	if (status < 0)
 		return status;
-	status = resolve_arguments(rule, comparisons, &repeated, error);
+	if (action == SCMP_ACT_NOTIFY && !(extras && extras->seccomp_listener))
+		return error_set(error, EINVAL, "seccomp: SCMP_ACT_NOTIFY needs a listener");
+	if (action == SCMP_ACT_NOTIFY) {
+		process->seccomp_flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+		status = check_notification(rule, error);
+	}
+	if (status == 0)
+		status = resolve_arguments(rule, comparisons, &repeated, error);
 	if (status < 0)
 		return status;
 	if (action == default_action) /* says nothing, and libseccomp refuses it */
@@ -197,7 +226,8 @@ static int add_architectures(scmp_filter_ctx context, const Grpc__LinuxSeccomp *
 		if (status < 0)
 			return status;
 		status = seccomp_arch_add(context, token);
-		if (status < 0 && status != -EEXIST)
+		/* -EDOM: of the other byte order, whose programs can't run here. */
+		if (status < 0 && status != -EEXIST && status != -EDOM)
 			return error_errno(error, -status, "seccomp architecture %.64s", profile->architectures[i]);
 	}
 	return 0;
@@ -233,17 +263,21 @@ static int export_program(struct plan_process *process, struct arena *arena, scm
 }
 
 int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
-		 struct error *error)
+		 const struct plan_extras *extras, struct error *error)
 {
+	bool has_errno = extras && extras->seccomp_errno_given;
 	__attribute__((cleanup(release_context))) scmp_filter_ctx context = NULL;
 	uint32_t default_action;
 	int status;
 
 	if (!profile || !*profile->defaultaction)
 		return 0;
-	status = resolve_action(profile->defaultaction, false, 0, &default_action, error);
+	status = resolve_action(profile->defaultaction, has_errno, has_errno ? extras->seccomp_errno : 0, &default_action,
+				error);
 	if (status < 0)
 		return status;
+	if (default_action == SCMP_ACT_NOTIFY)
+		return error_set(error, EINVAL, "seccomp: SCMP_ACT_NOTIFY can't be the default");
 	for (size_t i = 0; i < profile->n_flags; i++) {
 		uint32_t flag;
 
@@ -257,7 +291,10 @@ int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__
 		return error_errno(error, ENOMEM, "make a seccomp filter");
 	status = add_architectures(context, profile, error);
 	for (size_t i = 0; status == 0 && i < profile->n_syscalls; i++)
-		status = add_rule(context, profile->syscalls[i], default_action, error);
+		status = add_rule(context, profile->syscalls[i], default_action, process, extras, error);
+	/* It is for filters that notify, and refused without. */
+	if (!(process->seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER))
+		process->seccomp_flags &= ~FLAG_WAIT_KILLABLE_RECV;
 	return status < 0 ? status : export_program(process, arena, context, error);
 }
 
@@ -268,9 +305,12 @@ int seccomp_load_plan(const struct plan_process *process, struct error *error)
 		.filter = (struct sock_filter *)process->seccomp,
 	};
 
+	int listener;
+
 	if (!process->seccomp)
 		return 0;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process->seccomp_flags, &program) < 0)
+	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process->seccomp_flags, &program);
+	if (listener < 0)
 		return error_errno(error, errno, "load the seccomp filter");
-	return 0;
+	return listener;
 }

@@ -5,8 +5,9 @@
 #include <errno.h>
 
 int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
-		 struct error *error)
+		 const struct plan_extras *extras, struct error *error)
 {
+	(void)extras;
 	(void)process;
 	(void)arena;
 	if (profile && profile->defaultaction && profile->defaultaction[0])

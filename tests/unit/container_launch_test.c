@@ -36,6 +36,7 @@ static int setup(void **state)
 		.pid_namespace = -1,
 		.procfs = -1,
 		.terminal = -1,
+		.seccomp_listener = -1,
 	};
 	fixture->theirs = sockets[1];
 	*state = fixture;

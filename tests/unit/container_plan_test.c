@@ -1,4 +1,5 @@
 // uses: agent/container/plan.c agent/container/hooks_plan.c agent/container/plan_mounts.c agent/container/plan_devices.c agent/container/plan_path.c
+// uses: agent/container/plan_labels.c agent/container/plan_mappings.c agent/container/plan_process_extras.c
 // uses: agent/container/plan_process.c agent/container/plan_sysctls.c agent/container/capabilities.c
 // uses: agent/container/seccomp.c agent/container/cgroup.c agent/container/cgroup_limits.c agent/container/cgroup_extras.c agent/container/cgroup_v1.c
 // uses: agent/container/cgroup_v2.c agent/container/device_rules.c agent/container/device_filter.c
@@ -130,7 +131,7 @@ static void test_defaults(void **state)
 	assert_true(result->process.home_wanted);
 	assert_int_equal(result->process.oom_score_adjust, 0);
 	assert_int_equal(result->process.capabilities.bounding, 0);
-	assert_int_equal(result->root_propagation, MS_SLAVE | MS_REC);
+	assert_int_equal(result->root_propagation, 0);
 	assert_int_equal(result->namespaces[PLAN_PID].mode, PLAN_NAMESPACE_NEW);
 	assert_int_equal(result->namespaces[PLAN_NETWORK].mode, PLAN_NAMESPACE_KEEP);
 	assert_int_equal(result->namespaces[PLAN_CGROUP].mode, PLAN_NAMESPACE_NEW);
@@ -173,8 +174,11 @@ static void test_namespace_rules(void **state)
 	assert_refused(fixture, "cannot find the pid ns");
 	fixture->linux.n_namespaces = 5;
 	fixture->namespace_list[4] = &more;
+	more.type = "nothing";
+	assert_refused(fixture, "\"nothing\"");
 	more.type = "time";
-	assert_refused(fixture, "\"time\"");
+	assert_int_equal(plan(fixture), 0);
+	assert_int_equal(fixture->plan.namespaces[PLAN_TIME].mode, PLAN_NAMESPACE_NEW);
 	more.type = "ipc";
 	assert_refused(fixture, "twice");
 	more.type = "mnt"; /* as the Rust runtime has it */
@@ -241,11 +245,12 @@ static void test_bad_mounts(void **state)
 	static const struct {
 		const char *type, *target, *option, *word;
 	} cases[] = {
-		{"tmpfs", "relative", "ro", "absolute"},	{"tmpfs", "/a/../b", "ro", ".."},
+		{"tmpfs", "", "ro", "absolute"},		{"tmpfs", "/a/../b", "ro", ".."},
 		{"tmpfs", "/", "ro", "root"},			{"tmpfs", "/proc", "ro", "inside /proc"},
 		{"tmpfs", "/proc/sys", "ro", "inside /proc"}, {"bind", "/proc/self/attr", "bind", "inside /proc"},
-		{"", "/x", "ro", "no type"},			{"tmpfs", "/x", "remount", "remount"},
-		{"bind", "/x", "idmap", "idmap"},		{"proc", "/proc/x", "ro", "inside /proc"},
+		{"", "/x", "ro", "no type"},			{"tmpfs", "/x", "idmap", "only a bind"},
+		{"bind", "/x", "idmap", "user namespace"},  {"bind", "/x", "tmpcopyup", "tmpcopyup"},
+		{"tmpfs", "x/..", "ro", ".."},				{"proc", "/proc/x", "ro", "inside /proc"},
 	};
 
 	for (size_t i = 0; i < array_size(cases); i++) {
@@ -298,8 +303,8 @@ static void test_devices(void **state)
 	assert_int_equal(plan(fixture), 0);
 	assert_int_equal(fixture->plan.device_count, 7);
 
-	device.path = "/etc/x";
-	assert_refused(fixture, "below /dev");
+	device.path = "/";
+	assert_refused(fixture, "root");
 	device.path = "/dev/../x";
 	assert_refused(fixture, "..");
 	device.path = "/dev/x";
@@ -516,6 +521,74 @@ static void test_exec(void **state)
 	assert_int_equal(exec.process.capabilities.bounding, 0);
 }
 
+/* What only config.json has. */
+static void test_extras(void **state)
+{
+	struct fixture *fixture = *state;
+	static const char *const flags[] = {"SCHED_FLAG_RESET_ON_FORK"};
+	struct plan_extras extras = {
+		.process = {.umask_given = true, .umask = 027, .scheduler = {"SCHED_FIFO", 3, 9, flags, 1}, .io_class = "IOPRIO_CLASS_IDLE",
+			    .io_priority = 4, .oom_score_kept = true, .preserved_fds = 2},
+		.personality = "LINUX32",
+		.domainname = "example",
+		.namespaces_literal = true,
+	};
+
+	/* Without them. */
+	assert_int_equal(plan(fixture), 0);
+	assert_int_equal(fixture->plan.process.umask, 022);
+	assert_int_equal(fixture->plan.process.personality, PLAN_PERSONALITY_KEEP);
+	assert_int_equal(fixture->plan.process.scheduler.size, 0);
+	assert_int_equal(fixture->plan.process.io_priority, 0);
+	fixture->parameters.extras = &extras;
+	assert_int_equal(plan(fixture), 0);
+	assert_int_equal(fixture->plan.process.umask, 027);
+	assert_int_equal(fixture->plan.process.personality, 8);
+	assert_int_equal(fixture->plan.process.scheduler.policy, 1);
+	assert_int_equal(fixture->plan.process.scheduler.priority, 9);
+	assert_int_equal(fixture->plan.process.scheduler.nice, 3);
+	assert_int_equal(fixture->plan.process.scheduler.flags, 1);
+	assert_int_equal(fixture->plan.process.io_priority, 3 << 13 | 4);
+	assert_true(fixture->plan.process.oom_score_kept);
+	assert_string_equal(fixture->plan.domainname, "example");
+	/* To the letter: a joined uts namespace is named, and a pid namespace that isn't listed is the caller's. */
+	fixture->namespaces[2].path = "/proc/1/ns/uts";
+	fixture->linux.n_namespaces = 3;
+	fixture->spec.hostname = "named";
+	assert_int_equal(plan(fixture), 0);
+	assert_int_equal(fixture->plan.namespaces[PLAN_UTS].mode, PLAN_NAMESPACE_JOIN);
+	assert_int_equal(fixture->plan.namespaces[PLAN_PID].mode, PLAN_NAMESPACE_KEEP);
+	assert_string_equal(fixture->plan.hostname, "named");
+	extras.process.scheduler.policy = "SCHED_NONE";
+	assert_refused(fixture, "SCHED_NONE");
+	extras.process.scheduler.policy = NULL;
+	extras.personality_flag_count = 1;
+	assert_refused(fixture, "flags");
+	extras.personality_flag_count = 0;
+	extras.process.preserved_fds = 100000;
+	assert_refused(fixture, "descriptors");
+}
+
+static void test_processors_of_an_exec(void **state)
+{
+	struct fixture *fixture = *state;
+	static const char *const bad[] = {"x", "1,", ",1", "1-", "3-2", "0-1024", "99999999999999999999", "1 2"};
+	Grpc__Process process = GRPC__PROCESS__INIT;
+	struct plan_process_extras extras = {.cpus_initial = "0-2,64,66-67"};
+	struct plan_exec_parameters parameters = {.id = "c", .limits = &fixture->limits, .process_extras = &extras};
+	struct plan exec;
+
+	assert_int_equal(plan_exec(&exec, &fixture->arena, &process, &fixture->spec, &parameters, &fixture->error), 0);
+	assert_int_equal(exec.process.cpus_initial->mask[0], 7);
+	assert_int_equal(exec.process.cpus_initial->mask[1], 1 | 4 | 8);
+	assert_null(exec.process.cpus_final);
+	for (size_t i = 0; i < array_size(bad); i++) {
+		extras.cpus_initial = bad[i];
+		assert_int_equal(plan_exec(&exec, &fixture->arena, &process, &fixture->spec, &parameters, &fixture->error),
+				 -EINVAL);
+	}
+}
+
 static void test_arena_limit(void **state)
 {
 	struct fixture *fixture = *state;
@@ -544,6 +617,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_user, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seccomp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_extras, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_processors_of_an_exec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_arena_limit, setup, teardown),
 	};
 

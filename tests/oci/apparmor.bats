@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# OCI config.md "Linux Process": AppArmor profiles, in a guest of the full kernel with AppArmor on. The policy is compiled here, by
+# Debian's apparmor_parser, and loaded by the guest's own securityfs.
+
+load helpers
+
+setup_file()
+{
+	local abi=/etc/apparmor.d/abi/kernel-5.4-vanilla
+
+	[[ $place == vm ]] || skip "this machine's kernel has no AppArmor"
+	command -v apparmor_parser >/dev/null || skip "apparmor_parser isn't installed"
+	VM_MACHINE=q35 BOX_VARIANT=full VM_APPEND=lsm=apparmor place_start
+	apparmor_parser -QTK --policy-features "$abi" --kernel-features "$abi" -o "$BATS_FILE_TMPDIR/policy" <<-'END'
+		profile nacre-test flags=(attach_disconnected) {
+			file,
+			capability,
+			signal,
+			deny /tmp/forbidden w,
+		}
+	END
+	in_place "mount -t securityfs securityfs /sys/kernel/security
+		base64 -d >/tmp/policy <<'END'
+$(base64 "$BATS_FILE_TMPDIR/policy")
+END
+		cat /tmp/policy >/sys/kernel/security/apparmor/.load"
+}
+teardown_file() { [[ $place == local || ! -e $BATS_FILE_TMPDIR/agent.pid ]] || place_stop; }
+
+@test "the profile is the workload's, and an exec's, and holds" {
+	is "nacre-test (enforce)" boxed '.process.apparmorProfile = "nacre-test"' cat /proc/self/attr/apparmor/current
+	fails 1 "Permission denied" boxed '.process.apparmorProfile = "nacre-test"' sh -c 'echo x >/tmp/allowed && echo x >/tmp/forbidden'
+	is "nacre-test (enforce)" boxed '.process.apparmorProfile = "nacre-test" | .process.noNewPrivileges = true | .process.user.uid = 5' cat /proc/self/attr/apparmor/current
+	is unconfined boxed . cat /proc/self/attr/apparmor/current
+	is unconfined boxed '.process.apparmorProfile = "unconfined"' cat /proc/self/attr/apparmor/current
+	bundle '.process.apparmorProfile = "nacre-test"'
+	box run --detach --bundle "$bundle" "$id"
+	is "nacre-test (enforce)" box exec "$id" cat /proc/self/attr/apparmor/current
+	box delete --force "$id"
+	is "" left
+}
+
+@test "a profile that isn't loaded is an error, and what the container mounts over procfs changes nothing" {
+	fails 125 'AppArmor profile "nothing-like-it": No such file or directory' boxed '.process.apparmorProfile = "nothing-like-it"' true
+	fails 125 "cannot be mounted because it is inside /proc" boxed '.process.apparmorProfile = "nacre-test" | .mounts += [{destination: "/proc/self/attr", type: "tmpfs", source: "m"}]' true
+	is "" left
+}
