@@ -174,7 +174,7 @@ int main(int argc, const char *argv[])
 		puts("nacre-box " NACRE_VERSION "\nspec: " BOX_OCI_VERSION);
 		return 0;
 	}
-	if (wants_help || !rest)
+	if (wants_help || !rest || !*rest)
 		return help(wants_help ? stdout : stderr, wants_help ? 0 : BOX_FAILED);
 	box_settings.log = log;
 	box_settings.log_json = format && strcmp(format, "json") == 0;

@@ -196,10 +196,13 @@ static int walk(struct tree *tree, struct walk *state, const char *path, struct 
 
 		if (length > NAME_MAX)
 			return error_set(error, ENAMETOOLONG, "the image has a symlink that is too long");
-		if (length == 2 && memcmp(path, "..", 2) == 0)
-			state->at = state->at->parent ? state->at->parent : tree->root;
-		else if (length != 1 || *path != '.')
+		/* The root is its own parent. */
+		if (length == 2 && memcmp(path, "..", 2) == 0) {
+			if (state->at->parent)
+				state->at = state->at->parent;
+		} else if (length != 1 || *path != '.') {
 			status = step(tree, state, path, length, error);
+		}
 		path += length;
 	}
 	return status;

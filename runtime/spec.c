@@ -112,13 +112,13 @@ static void build_environment(Grpc__Process *process, const struct spec_options 
 				   sizeof(char *));
 	if (!process->env || arena->exhausted)
 		return;
-	for (size_t i = 0; i < base_count; i++)
-		process->env[process->n_env++] = base[i];
+	for (char *const *variable = base; variable && *variable; variable++)
+		process->env[process->n_env++] = *variable;
 	if (!options->bundle) {
 		set_variable(process, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", false);
 		set_variable(process, host, false);
 		/* Where passwd doesn't know the user, the agent finds a HOME. */
-		if (*options->user->home)
+		if (options->user && *options->user->home)
 			set_variable(process, home, false);
 	}
 	if (options->terminal)

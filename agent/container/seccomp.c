@@ -185,7 +185,7 @@ static int add_rule(scmp_filter_ctx context, const Grpc__LinuxSyscall *rule, uin
 	bool has_errno = rule->errno_ret_case == GRPC__LINUX_SYSCALL__ERRNO_RET_ERRNORET;
 	struct scmp_arg_cmp comparisons[64];
 	uint32_t action;
-	bool repeated;
+	bool repeated = false;
 	int status;
 
 	if (rule->n_args > array_size(comparisons))
