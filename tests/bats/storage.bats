@@ -216,7 +216,7 @@ with()
 
 @test "where the container itself can't be made, its storages are taken down" {
 	fails 125 "executable file not found" with "$(storage ephemeral tmpfs tmpfs '[]')" -- nosuch
-	fails 125 "" edited ".storages += [$(storage ephemeral tmpfs tmpfs '[]')] | .OCI.Linux.Namespaces += [{Type: \"time\"}]" -- true
+	fails 125 "" edited ".storages += [$(storage ephemeral tmpfs tmpfs '[]')] | .OCI.Linux.Namespaces += [{Type: \"nonsense\"}]" -- true
 	unchanged
 }
 
