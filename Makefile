@@ -400,7 +400,7 @@ sanitized = $(patsubst %.c,build/san/%.o,$(filter-out lib/start.c $(LEFT_OUT),$(
 
 build/san/nacre-agent: $(call sanitized,init agent) build/san/libgen.a
 build/san/nacre-proxy: $(call sanitized,proxy) build/san/libgen.a
-build/san/nacre: $(call sanitized,runtime) $(filter-out %/main.o,$(call sanitized,proxy)) build/san/libgen.a
+build/san/nacre: $(call sanitized,runtime oci) $(filter-out %/main.o,$(call sanitized,proxy)) build/san/libgen.a
 
 $(SANITIZED):
 	@echo "  LINK     $@"

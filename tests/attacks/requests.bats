@@ -120,7 +120,7 @@ agent_pid() { guest 'for p in /proc/[0-9]*; do [ "$(cut -d" " -f4 $p/stat)" = 1 
 @test "W3 an AppArmor profile that isn't applied is told of; capabilities that can't be ambient are errors" {
 	attacker_request labelled '.OCI.Process.ApparmorProfile = "nothing-like-it"' -- true
 	agentctl run --request "$BATS_TEST_TMPDIR/labelled"
-	grep -q 'this guest has no AppArmor, profile "nothing-like-it" is passed over' "$AGENT_DIR/console.log"
+	grep -q 'this guest has no AppArmor, profile .*nothing-like-it' "$AGENT_DIR/console.log"
 	attacker_request labelled '.OCI.Process.SelinuxLabel = "u:r:t:s0"' -- true
 	fails 125 SELinux agentctl run --request "$BATS_TEST_TMPDIR/labelled"
 	attacker_request labelled '.OCI.Process.Capabilities.Ambient = ["CAP_CHOWN"] | .OCI.Process.Capabilities.Inheritable = []' -- true
@@ -152,7 +152,7 @@ agent_pid() { guest 'for p in /proc/[0-9]*; do [ "$(cut -d" " -f4 $p/stat)" = 1 
 @test "W5 words that mean nothing are the request's fault, and the agent lives" {
 	local filter pid count=0
 	pid=$(agent_pid)
-	for filter in '.OCI.Process.Capabilities.Bounding += ["CAP_NOTHING"]' '.OCI.Process.Capabilities.Ambient = ["CHOWN"]' \
+	for filter in '.OCI.Process.Capabilities.Bounding += ["CAP_NOTHING"]' '.OCI.Process.Capabilities.Ambient = ["NOTHING"]' \
 		'.OCI.Process.Rlimits = [{Type: "RLIMIT_NOTHING", Hard: 1, Soft: 1}]' '.OCI.Linux.Seccomp = {DefaultAction: "SCMP_ACT_NOTHING"}' \
 		'.OCI.Linux.Seccomp = {DefaultAction: "SCMP_ACT_ALLOW", Architectures: ["SCMP_ARCH_NOTHING"]}' \
 		'.OCI.Linux.Namespaces += [{Type: "nothing"}]' '.OCI.Linux.RootfsPropagation = "nothing"' \
