@@ -62,10 +62,7 @@ int guest_cgroup_mount(bool v1, struct error *error)
 {
 	if (v1)
 		return mount_v1(error);
-	/* Processes are moved without waiting for an RCU grace period, which is most of what an exec takes; in return, forks
-	 * take a lock. Kernels before 6.0 don't know it. */
-	if (mount("cgroup2", TOP, "cgroup2", FLAGS, "nsdelegate,favordynmods") == 0 ||
-	    mount("cgroup2", TOP, "cgroup2", FLAGS, "nsdelegate") == 0)
+	if (mount("cgroup2", TOP, "cgroup2", FLAGS, "nsdelegate") == 0)
 		return 0;
 	if (errno == ENODEV)
 		return mount_v1(error);
@@ -79,6 +76,9 @@ int guest_cgroup_enter(pid_t agent, struct error *error)
 
 	if (access(TOP "/cgroup.procs", F_OK) < 0)
 		return 0;
+	/* Processes are moved without waiting for an RCU grace period, which is most of what an exec takes; in return, forks
+	 * take a lock. It costs one grace period (20 ms), and the agent listens already. Kernels before 6.0 don't know it. */
+	mount(NULL, TOP, NULL, MS_REMOUNT | FLAGS, "nsdelegate,favordynmods");
 	if (mkdir(OWN, 0755) < 0 && errno != EEXIST)
 		return error_errno(error, errno, "make " OWN);
 	snprintf(pid, sizeof(pid), "%d", agent);
