@@ -54,7 +54,7 @@ static void check(struct ttrpc_call *call)
 }
 
 static const struct ttrpc_method methods[] = {{"Check", check}, {0}};
-static const struct ttrpc_service service = {&grpc__health__descriptor, methods};
+static const struct ttrpc_service service = {.descriptor = &grpc__health__descriptor, .methods = methods};
 static const struct ttrpc_service *const services[] = {&service, NULL};
 
 /* Reads what was answered: whole frames, of responses. */
