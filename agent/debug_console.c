@@ -142,14 +142,10 @@ static _Noreturn void serve_console(void)
 
 static _Noreturn void child(int connection)
 {
-	const unsigned kept = (unsigned)connection;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (connection < 0)
 		serve_console();
-	if (kept > 3)
-		syscall(SYS_close_range, 3U, kept - 1, 0);
-	syscall(SYS_close_range, kept + 1, ~0U, 0);
+	fd_close_others(3, &connection, 1);
 	serve_connection(connection);
 }
 

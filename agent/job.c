@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,18 +121,6 @@ static void deadline_passed(struct loop_timer *timer)
 	job->done(job, &result);
 }
 
-/* A connection that the agent closes meanwhile must not stay open here. */
-static void close_others(int report, int kept)
-{
-	int low = report < kept ? report : kept, high = report < kept ? kept : report;
-
-	if (low > 3)
-		syscall(SYS_close_range, 3U, (unsigned)low - 1, 0);
-	if (high > low + 1)
-		syscall(SYS_close_range, (unsigned)(low < 3 ? 3 : low + 1), (unsigned)high - 1, 0);
-	syscall(SYS_close_range, (unsigned)high + 1, ~0U, 0);
-}
-
 static _Noreturn void child(int report, int before, int kept, int (*work)(const void *argument, struct job_result *result),
 			    const void *argument)
 {
@@ -143,7 +130,8 @@ static _Noreturn void child(int report, int before, int kept, int (*work)(const 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (before >= 0 && poll(&killed, 1, -1) < 0 && errno == EINTR)
 		;
-	close_others(report, kept);
+	/* A connection that the agent closes meanwhile must not stay open here. */
+	fd_close_others(3, (const int[]){report, kept}, 2);
 	signal(SIGPIPE, SIG_DFL);
 	if (work(argument, &result) < 0 && result.error.number == 0)
 		error_set(&result.error, EIO, "failed");

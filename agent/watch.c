@@ -62,7 +62,7 @@ static _Noreturn void child(const struct watcher *watcher)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "nacre-watcher");
-	syscall(SYS_close_range, 3U, ~0U, 0);
+	fd_close_others(3, NULL, 0);
 	for (const struct watched *watched = watcher->list; watched; watched = watched->next)
 		count++;
 	failed = calloc(count, sizeof(*failed));

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -14,6 +16,25 @@ void fd_close(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+int fd_close_others(int first, const int *kept, size_t count)
+{
+	int next = first;
+
+	/* Few of them: look for the next higher one each time, rather than sort. */
+	for (;;) {
+		int higher = INT_MAX;
+
+		for (size_t i = 0; i < count; i++)
+			if (kept[i] >= next && kept[i] < higher)
+				higher = kept[i];
+		if (higher > next && syscall(SYS_close_range, (unsigned)next, (unsigned)higher - 1, 0) < 0)
+			return -errno;
+		if (higher == INT_MAX)
+			return 0;
+		next = higher + 1;
+	}
 }
 
 int fd_set_blocking(int fd, bool blocking)

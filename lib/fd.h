@@ -16,6 +16,10 @@
 /* Closes *fd unless it is negative, and leaves -1 there. */
 void fd_close(int *fd);
 
+/* Closes everything from `first` up that isn't in `kept` (where -1 means nothing), by close_range(2). Allocates nothing.
+ * 0 or -errno. */
+int fd_close_others(int first, const int *kept, size_t count);
+
 /* O_NONBLOCK on or off. 0 or -errno. */
 int fd_set_blocking(int fd, bool blocking);
 

@@ -53,9 +53,6 @@ void helper_await_word(struct helper *helper);
 /* helper_fds.c: keeps the descriptors that the helper needs, on numbers from 3 up, and closes all others. */
 int helper_keep_fds(struct helper *helper);
 
-/* Closes everything from `first` up that isn't in `kept` (where -1 means nothing). 0 or -errno. */
-int helper_close_others(int first, const int *kept, size_t count);
-
 /* Opens again what an O_PATH descriptor has open, whatever has happened to its name. The fd or -errno. */
 int helper_reopen(const struct helper *helper, int fd, int flags);
 

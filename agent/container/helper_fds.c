@@ -1,13 +1,12 @@
 /* The helper's file descriptors: it starts with a copy of all of the agent's, and keeps a few. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "agent/container/helper.h"
-#include "agent/container/kernel.h"
 #include "lib/cleanup.h"
+#include "lib/fd.h"
 
 #define KEPT_MAX (5 + PLAN_NAMESPACES)
 
@@ -18,25 +17,6 @@ static int lift(int *fd, int first)
 		return 0;
 	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, first);
 	return *fd < 0 ? -errno : 0;
-}
-
-int helper_close_others(int first, const int *kept, size_t count)
-{
-	int next = first;
-
-	/* Few of them: look for the next higher one each time, rather than sort. */
-	for (;;) {
-		int higher = INT_MAX;
-
-		for (size_t i = 0; i < count; i++)
-			if (kept[i] >= next && kept[i] < higher)
-				higher = kept[i];
-		if (higher > next && kernel_close_range((unsigned)next, (unsigned)higher - 1) < 0)
-			return -errno;
-		if (higher == INT_MAX)
-			return 0;
-		next = higher + 1;
-	}
 }
 
 /* /dev/null at 0, 1 and 2, so that nothing opened later gets these numbers. */
@@ -77,7 +57,7 @@ int helper_keep_fds(struct helper *helper)
 	if (status == 0)
 		status = fill_stdio();
 	if (status == 0)
-		status = helper_close_others(first, kept, count);
+		status = fd_close_others(first, kept, count);
 	return status < 0 ? error_errno(&helper->error, -status, "keep the helper's descriptors") : 0;
 }
 

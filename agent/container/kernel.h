@@ -2,7 +2,7 @@
  *
  * Each wrapper returns what the system call does: a value or 0, or -1 with errno. Constants carry the kernel's names
  * where libc may be without them. See open_tree(2), move_mount(2), fsopen(2), mount_setattr(2), pivot_root(2),
- * close_range(2), pidfd_open(2), clone(2), faccessat2(2).
+ * pidfd_open(2), clone(2), faccessat2(2).
  */
 #ifndef NACRE_AGENT_CONTAINER_KERNEL_H
 #define NACRE_AGENT_CONTAINER_KERNEL_H
@@ -111,11 +111,6 @@ static inline int kernel_fsmount(int context, unsigned attributes)
 static inline int kernel_pivot_root(const char *root, const char *old)
 {
 	return (int)syscall(SYS_pivot_root, root, old);
-}
-
-static inline int kernel_close_range(unsigned first, unsigned last)
-{
-	return (int)syscall(SYS_close_range, first, last, 0);
 }
 
 static inline int kernel_pidfd_open(pid_t pid)

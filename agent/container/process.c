@@ -217,7 +217,7 @@ static int close_everything(struct helper *helper)
 	for (int i = 0; i < (int)array_size(kept); i++)
 		if (kept[i] >= 0 && fcntl(kept[i], F_SETFD, FD_CLOEXEC) < 0)
 			return error_errno(&helper->error, errno, "keep a descriptor");
-	if (helper_close_others(first, kept, array_size(kept)) < 0)
+	if (fd_close_others(first, kept, array_size(kept)) < 0)
 		return error_errno(&helper->error, errno, "close the helper's descriptors");
 	return 0;
 }

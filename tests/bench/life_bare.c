@@ -176,7 +176,7 @@ static void take_stdio(const int pipes[2][2])
 	dup2(null, 0);
 	dup2(pipes[0][1], 1);
 	dup2(pipes[1][1], 2);
-	kernel_close_range(3, ~0u);
+	syscall(SYS_close_range, 3, ~0u, 0);
 }
 
 static void make_pipes(int pipes[2][2])
