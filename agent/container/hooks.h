@@ -53,7 +53,7 @@ struct hooks_parameters {
 	const char *folder, *barred; /* as above */
 };
 
-/* Checks the spec's hooks. Its texts are copied. 0, -EINVAL or -ENOMEM. */
+/* Checks the spec's hooks. Its texts are copied; where there are none nothing is, not even the state. 0, -EINVAL or -ENOMEM. */
 int hooks_plan(struct hooks *hooks, struct arena *arena, const Grpc__Spec *spec,
 	       const struct hooks_parameters *parameters, struct error *error);
 

@@ -131,6 +131,8 @@ int hooks_plan(struct hooks *hooks, struct arena *arena, const Grpc__Spec *spec,
 	};
 
 	*hooks = (struct hooks){0};
+	if (!spec->hooks && !parameters->folder)
+		return 0;
 	for (int kind = 0; kind < HOOK_KINDS; kind++) {
 		int status = plan_list(hooks, (enum hook_kind)kind, lists[kind].list, lists[kind].count, arena, error);
 

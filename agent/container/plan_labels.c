@@ -10,10 +10,8 @@
 bool apparmor_started(void)
 {
 	char text[8];
-	struct error unread;
 
-	return fd_read_file(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", text, sizeof(text), &unread) > 0 &&
-	       text[0] == 'Y';
+	return fd_read_file(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", text, sizeof(text), NULL) > 0 && text[0] == 'Y';
 }
 
 int plan_check_selinux(const char *label, struct error *error)

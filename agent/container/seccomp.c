@@ -304,7 +304,6 @@ int seccomp_load_plan(const struct plan_process *process, struct error *error)
 		.len = (unsigned short)process->seccomp_count,
 		.filter = (struct sock_filter *)process->seccomp,
 	};
-
 	int listener;
 
 	if (!process->seccomp)
