@@ -156,6 +156,9 @@ static void launched(struct process *process, const struct error *error)
 	if (container->state == CONTAINER_REMOVING)
 		return;
 	if (container->state == CONTAINER_CREATING && error) {
+		/* What is somebody else's isn't removed. */
+		if (container->init->launch.failure_class == LAUNCH_CGROUP_USED)
+			container->cgroup.tree = NULL;
 		fail_creation(container, error);
 		return;
 	}
@@ -415,15 +418,23 @@ static int know_guest(struct sandbox *sandbox, struct error *error)
 	return status;
 }
 
+/* One that another container has is refused before it is this one's: the end of a container is that of its cgroup. */
 static int name_cgroup(struct container *container, struct error *error)
 {
 	const Grpc__Linux *settings = container->request->oci->linux;
-	int status = know_guest(container->sandbox, error);
+	struct sandbox *sandbox = container->sandbox;
+	struct cgroup cgroup;
+	int status = know_guest(sandbox, error);
 
+	if (status == 0)
+		status = cgroup_init(&cgroup, &sandbox->cgroups, settings ? settings->cgroupspath : "", container->id, error);
 	if (status < 0)
 		return status;
-	return cgroup_init(&container->cgroup, &container->sandbox->cgroups, settings ? settings->cgroupspath : "",
-			   container->id, error);
+	for (struct container *other = sandbox->containers; other; other = other->next)
+		if (other->cgroup.tree && strcmp(other->cgroup.path, cgroup.path) == 0)
+			return error_set(error, EBUSY, "cgroup %s is that of container %s", cgroup.path, other->id);
+	container->cgroup = cgroup;
+	return 0;
 }
 
 void container_create(struct sandbox *sandbox, struct ttrpc_call *call, const Grpc__CreateContainerRequest *request)

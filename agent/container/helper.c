@@ -124,8 +124,11 @@ static int prepare_guest(struct helper *helper)
 
 	if (!plan->exec)
 		status = bundle_prepare(plan->bundle, plan->root_path, &helper->error);
-	if (status == 0 && plan->cgroup && !plan->exec)
+	if (status == 0 && plan->cgroup && !plan->exec) {
 		status = cgroup_create(plan->cgroup, &helper->error);
+		if (status == -EBUSY)
+			helper->failure_class = LAUNCH_CGROUP_USED;
+	}
 	if (status == 0 && plan->cgroup && !plan->exec)
 		status = cgroup_apply(plan->cgroup, plan->limits, &helper->error);
 	if (status == 0 && plan->cgroup)

@@ -87,7 +87,7 @@ static int take_failure(struct launch *launch, struct report *report)
 		if ((unsigned char)*byte < ' ' || *byte == 0x7f)
 			*byte = '?';
 	error_set(&launch->failure, number > 0 && number < 4096 ? number : EIO, "%s", report->text);
-	launch->failure_class = report->failure_class <= LAUNCH_PERMISSION ? report->failure_class : LAUNCH_OTHER;
+	launch->failure_class = report->failure_class <= LAUNCH_CGROUP_USED ? report->failure_class : LAUNCH_OTHER;
 	return end(launch, LAUNCH_FAILED);
 }
 

@@ -36,8 +36,9 @@ enum launch_event {
 	LAUNCH_EXECED,	    /* the workload runs (or was killed on its way); nothing more will come */
 };
 
-/* What the caller's answer depends on: exit statuses 127, 126 and 125 in docker's terms. */
-enum launch_class { LAUNCH_OTHER, LAUNCH_NOT_FOUND, LAUNCH_PERMISSION };
+/* What the caller's answer depends on: exit statuses 127, 126 and 125 in docker's terms. And what becomes of a container's
+ * cgroup: one that has processes already is somebody else's, and stays. */
+enum launch_class { LAUNCH_OTHER, LAUNCH_NOT_FOUND, LAUNCH_PERMISSION, LAUNCH_CGROUP_USED };
 
 struct launch {
 	int report_fd; /* the agent's end, non-blocking; to be watched for EPOLLIN */

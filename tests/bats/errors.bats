@@ -110,3 +110,16 @@ of_processes=(SignalProcess WaitProcess ReadStdout ReadStderr WriteStdin CloseSt
 	is '{}' agentctl RemoveContainer "{\"container_id\": \"$id\", \"timeout\": 20}"
 	fails 1 INVALID_ARGUMENT agentctl RemoveContainer "{\"container_id\": \"$id\", \"timeout\": 20}"
 }
+
+@test "a cgroup that somebody has is refused, and its processes go on" {
+	local path
+
+	resident
+	path=$(request -- true | jq -r --arg id "$id" '.OCI.Linux.CgroupsPath | sub("[^/]+$"; $id)')
+	fails 125 "cgroup $path is that of container $id" edited ".OCI.Linux.CgroupsPath = \"$path\"" -- true
+	is alive execute -- echo alive
+	remove
+	# The agent's own in a virtual machine.
+	[[ $place == local ]] || fails 125 "it has processes" edited '.OCI.Linux.CgroupsPath = "/nacre-agent"' -- true
+	is again container -- echo again
+}
