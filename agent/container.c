@@ -423,7 +423,7 @@ static int name_cgroup(struct container *container, struct error *error)
 {
 	const Grpc__Linux *settings = container->request->oci->linux;
 	struct sandbox *sandbox = container->sandbox;
-	struct cgroup cgroup;
+	struct cgroup cgroup = {0};
 	int status = know_guest(sandbox, error);
 
 	if (status == 0)
