@@ -60,6 +60,7 @@ twenty()
 	resident
 	latencies "nobody waits"
 	mkfifo "$BATS_TEST_TMPDIR/calls"
+	: >"$BATS_TEST_TMPDIR/answers"
 	agentctl script <"$BATS_TEST_TMPDIR/calls" >"$BATS_TEST_TMPDIR/answers" 2>&1 3>&- &
 	local script=$!
 	exec 4>"$BATS_TEST_TMPDIR/calls"

@@ -53,6 +53,7 @@ lines_until() { "${log[@]}" "$1" </dev/null; }
 
 @test "one reader at a time: a second one is turned away, and the next one goes on" {
 	local reader
+	: >"$BATS_TEST_TMPDIR/first"
 	"${log[@]}" </dev/null >"$BATS_TEST_TMPDIR/first" 3>&- &
 	reader=$!
 	failure first
@@ -103,6 +104,7 @@ lines_until() { "${log[@]}" "$1" </dev/null; }
 
 @test "a connection that closes ends its shell" {
 	mkfifo "$BATS_TEST_TMPDIR/typed"
+	: >"$BATS_TEST_TMPDIR/output"
 	"${console[@]}" <"$BATS_TEST_TMPDIR/typed" >"$BATS_TEST_TMPDIR/output" 3>&- &
 	local running=$!
 	exec 9>"$BATS_TEST_TMPDIR/typed"
@@ -162,6 +164,7 @@ lines_until() { "${log[@]}" "$1" </dev/null; }
 
 # The last one: it takes the sandbox along.
 @test "the agent dies and is started again: the reader of its log stays connected" {
+	: >"$BATS_TEST_TMPDIR/log"
 	"${log[@]}" </dev/null >"$BATS_TEST_TMPDIR/log" 3>&- &
 	local reader=$! seen
 	failure before

@@ -494,8 +494,12 @@ static void destroy_all(void)
 /* What the agent keeps until the machine ends. */
 static void free_rest(void)
 {
-	while (agent.sandbox.storages.first)
-		storage_uses_drop(&agent.sandbox.storages, agent.sandbox.storages.first->mount_point);
+	/* Also those that are kept while nobody uses them. */
+	for (struct storage_use *use; (use = agent.sandbox.storages.first);) {
+		use->kept = false;
+		use->count = 1;
+		storage_uses_drop(&agent.sandbox.storages, use->mount_point);
+	}
 	oom_close(&agent.sandbox.oom_events);
 	fuzz_free_list(agent.sandbox.oom_events.records);
 	arena_free(&agent.sandbox.arena);
