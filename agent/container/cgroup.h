@@ -139,6 +139,13 @@ int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct error *err
  * more than the room). 0 or -errno. */
 int cgroup_processes(const struct cgroup *cgroup, pid_t *pids, size_t *count, struct error *error);
 
+/* The number in the line "oom_kill N" of an open memory.events or memory.oom_control. 0, or -errno and nothing is set. */
+int cgroup_read_oom_kills(int file, uint64_t *kills);
+
+/* v1: the OOM kills that are counted in the cgroups below, where each counts its own for as long as it is there. A
+ * container can't make it long: so many cgroups are looked at and no more, and the loop may call it. */
+uint64_t cgroup_oom_kills_below(const struct cgroup *cgroup);
+
 /* Freezes, and returns once every process of it is frozen; after `timeout` milliseconds it is thawed again, and that is
  * -EBUSY. 1 where it was frozen already. */
 int cgroup_pause(const struct cgroup *cgroup, int timeout, struct error *error);
