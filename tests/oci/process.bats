@@ -91,8 +91,17 @@ status_line() { echo "sed -n 's/^$1:[[:space:]]*//p' /proc/self/status"; }
 	is "0000000000000000 0000000000000021 0000000000000021 0000000000000021 0000000000000000" boxed '.process.capabilities = (["CAP_CHOWN", "CAP_KILL"] | {bounding: ., permitted: ., effective: .})' \
 		sh -c 'echo $(sed -n "s/^Cap...:[[:space:]]*//p" /proc/self/status)'
 	is 0000000000000000 boxed 'del(.process.capabilities)' sh -c "$(status_line CapBnd)"
-	fails 125 'unknown capability "CAP_NONE"' boxed '.process.capabilities.bounding += ["CAP_NONE"]' true
-	fails 125 "raise ambient capability 0" boxed '.process.capabilities.ambient = ["CAP_CHOWN"]' true
+}
+
+@test "capabilities that can't be given are left out, with a warning" {
+	local sets='(["CAP_CHOWN", "CAP_NONE", "OTHER"] | {bounding: ., permitted: ., effective: .})'
+
+	run -0 --separate-stderr boxed ".process.capabilities = $sets + {ambient: [\"CAP_CHOWN\"]}" sh -c "$(status_line CapEff)"
+	[[ $output == 0000000000000001 ]]
+	[[ ${#stderr_lines[@]} -eq 4 && $stderr == *"bounding capabilities that can't be given are left out: CAP_NONE, OTHER"* ]]
+	[[ $stderr == *"ambient capabilities that can't be given are left out: CAP_CHOWN"* ]]
+	run -0 --separate-stderr boxed '.process.capabilities.bounding += [range(1000) | "CAP_\(.)"]' true
+	[[ ${#stderr_lines[@]} -eq 1 && $stderr == *"CAP_0, CAP_1, "*", and more" ]]
 }
 
 @test "no_new_privs, oom_score_adj" {
