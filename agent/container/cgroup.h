@@ -71,7 +71,6 @@ struct cgroup_limits {
 	const struct device_rule *rules; /* everything else is denied */
 	size_t rule_count;
 	bool devices_given; /* the resources had device rules */
-	int64_t memory_checked; /* bytes that must not be in use already when running limits are changed; 0: nobody asks */
 };
 
 /* Finds out what is mounted, from /proc/self/mountinfo. With cgroup2 on /sys/fs/cgroup it is unified; a hybrid layout
@@ -98,7 +97,8 @@ int cgroup_create(const struct cgroup *cgroup, struct error *error);
 int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* Writes limits to a running one (UpdateContainer): the device policy is replaced only where rules were given. A value
- * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE). */
+ * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE).
+ * What isn't named stays as it is, also the lines of other devices. */
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* After processors have come: the parents' cpusets become `guest` (a list of all), the cgroup's `own`, or that too where it
