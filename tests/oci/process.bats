@@ -106,7 +106,7 @@ status_line() { echo "sed -n 's/^$1:[[:space:]]*//p' /proc/self/status"; }
 	# The same of an exec.
 	bundle '.process.args = ["sleep", "1000"]'
 	box run --detach --bundle "$bundle" "$id"
-	in_place "printf '{\"args\": [\"true\", \"%s\"], \"cwd\": \"/\", \"user\": {\"uid\": 0, \"gid\": 0}, \"env\": [\"PATH=/bin\"]}' \$(head -c 200000 /dev/zero | tr '\\0' x) >$bundle/process"
+	in_place "printf '{\"args\": [\"true\", \"%0200000d\"], \"cwd\": \"/\", \"user\": {\"uid\": 0, \"gid\": 0}, \"env\": [\"PATH=/bin\"]}' 0 >$bundle/process"
 	fails 126 'exec: "true": Argument list too long' box exec --process "$bundle/process" "$id"
 	box delete --force "$id"
 	is "" left
