@@ -94,7 +94,8 @@ void container_exec(struct container *container, struct ttrpc_call *call, const 
  * halves. */
 void container_change(struct container *container, struct ttrpc_call *call);
 
-/* Ends a change that is under way, and fails those that wait, with `reason`. */
+/* For a removal: ends a change that is under way, and fails it and those that wait with `reason`, but for a SIGKILL, which
+ * it carries out. */
 void container_abandon_changes(struct container *container, const struct error *reason);
 
 /* Kills and removes everything of it within `timeout` nanoseconds. `removed` as in the structure. */

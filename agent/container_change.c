@@ -176,12 +176,22 @@ void container_change(struct container *container, struct ttrpc_call *call)
 		next_change(container);
 }
 
+/* A removal kills all of it as well, which is what a SIGKILL has asked for. */
+static void abandon(struct ttrpc_call *call, enum change change, const struct error *reason)
+{
+	rpc_finish(call, change == KILL ? NULL : reason);
+}
+
 void container_abandon_changes(struct container *container, const struct error *reason)
 {
 	job_cancel(&container->change);
+	if (container->change_call)
+		abandon(take_pointer(&container->change_call), change_of(container->change_request), reason);
 	arena_free(&container->change_arena);
-	rpc_finish(take_pointer(&container->change_call), reason);
-	while (container->changes)
-		rpc_finish(call_queue_take(&container->changes), reason);
+	while (container->changes) {
+		struct ttrpc_call *call = call_queue_take(&container->changes);
+
+		abandon(call, change_of(call->request), reason);
+	}
 	container->paused = false;
 }

@@ -90,7 +90,7 @@ int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const 
 		       struct error *error);
 
 /* Makes the cgroup in every hierarchy, with its parents, and enables the controllers on the way. An existing empty
- * one is taken over; one with processes in it is -EBUSY. The helper calls this one. */
+ * one is taken over; one with processes in it or below is -EBUSY, and on v1 one with cgroups below. The helper calls this. */
 int cgroup_create(const struct cgroup *cgroup, struct error *error);
 
 /* Writes the limits of a new cgroup, device policy and all. */

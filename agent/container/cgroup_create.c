@@ -52,7 +52,23 @@ static int prepare_child(const struct cgroup_tree *tree, size_t index, int paren
 	return status < 0 ? status : inherit_cpuset(parent, child, "cpuset.mems", error);
 }
 
-static int check_unused(int directory, struct error *error)
+/* v2 tells of the cgroups below as well. On v1 they are taken to be in use: only somebody else can have made them. */
+static int check_below(const struct cgroup_tree *tree, int directory, struct error *error)
+{
+	struct stat stat;
+	char text[256];
+
+	if (tree->unified) {
+		if (fd_read_file(directory, "cgroup.events", text, sizeof(text), error) < 0)
+			return -error->number;
+		return strstr(text, "populated 1") ? error_set(error, EBUSY, "there are processes below it") : 0;
+	}
+	if (fstat(directory, &stat) < 0)
+		return error_errno(error, errno, "look below it");
+	return stat.st_nlink > 2 ? error_set(error, EBUSY, "there are cgroups below it") : 0;
+}
+
+static int check_unused(const struct cgroup_tree *tree, int directory, struct error *error)
 {
 	cleanup_close int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	char byte;
@@ -61,7 +77,7 @@ static int check_unused(int directory, struct error *error)
 	/* EOPNOTSUPP: a threaded one, which somebody else must have made. */
 	if (count < 0)
 		return error_errno(error, errno, "look into it");
-	return count > 0 ? error_set(error, EBUSY, "it has processes") : 0;
+	return count > 0 ? error_set(error, EBUSY, "it has processes") : check_below(tree, directory, error);
 }
 
 static int create_in(const struct cgroup *cgroup, size_t index, struct error *error)
@@ -92,7 +108,7 @@ static int create_in(const struct cgroup *cgroup, size_t index, struct error *er
 		if (status < 0)
 			return status;
 	}
-	return existed ? check_unused(parent, error) : 0;
+	return existed ? check_unused(tree, parent, error) : 0;
 }
 
 int cgroup_create(const struct cgroup *cgroup, struct error *error)

@@ -139,7 +139,8 @@ teardown_file() { agent_stop; }
 }
 
 @test "what the agent doesn't know in a spec is named, and ends nothing" {
-	fails 125 CAP_NONSENSE edited '.OCI.Process.Capabilities.Bounding = ["CAP_NONSENSE"]' -- true
+	# But for capabilities: those are left out.
+	is "" edited '.OCI.Process.Capabilities.Bounding = ["CAP_NONSENSE"]' -- true
 	fails 125 RLIMIT_NONSENSE edited '.OCI.Process.Rlimits = [{Type: "RLIMIT_NONSENSE"}]' -- true
 	fails 125 SCMP_ACT_NONSENSE edited '.OCI.Linux.Seccomp = {DefaultAction: "SCMP_ACT_NONSENSE"}' -- true
 	fails 125 nonsense edited '.OCI.Linux.Namespaces += [{Type: "nonsense"}]' -- true
@@ -159,6 +160,16 @@ teardown_file() { agent_stop; }
 			{destination: "/up/y", type: "tmpfs", source: "tmpfs"}]' >"$BATS_TEST_TMPDIR/request"
 	agentctl run --request "$BATS_TEST_TMPDIR/request" || true
 	[[ -z $(ls -A "$outside") ]]
+}
+
+@test "a SIGKILL that a removal overtakes has been carried out" {
+	resident
+	run agentctl script <<-END
+		$(for i in {1..6}; do echo "&kill$i SignalProcess {\"container_id\": \"$id\", \"signal\": 9}"; done)
+		remove RemoveContainer {"container_id": "$id"}
+	END
+	echo "$output"
+	[[ $status -eq 0 && $(grep -cE '^(kill[1-6]|remove) \{\}$' <<<"$output") -eq 7 ]]
 }
 
 @test "removal ends everything of a container, also what ignores signals" {

@@ -118,6 +118,9 @@ of_processes=(SignalProcess WaitProcess ReadStdout ReadStderr WriteStdin CloseSt
 	path=$(request -- true | jq -r --arg id "$id" '.OCI.Linux.CgroupsPath | sub("[^/]+$"; $id)')
 	fails 125 "cgroup $path is that of container $id" edited ".OCI.Linux.CgroupsPath = \"$path\"" -- true
 	is alive execute -- echo alive
+	# One that has others below.
+	fails 125 "$([[ $place == vm ]] && echo "there are processes below it" || echo "there are cgroups below it")" edited ".OCI.Linux.CgroupsPath = \"${path%/*}\"" -- true
+	is alive execute -- echo alive
 	remove
 	# The agent's own in a virtual machine.
 	[[ $place == local ]] || fails 125 "it has processes" edited '.OCI.Linux.CgroupsPath = "/nacre-agent"' -- true
