@@ -47,3 +47,20 @@ teardown_file() { [[ $place == local ]] || place_stop; }
 	fails 125 "cannot be mounted because it is inside /proc" boxed '.process.apparmorProfile = "nacre-test" | .mounts += [{destination: "/proc/self/attr", type: "tmpfs", source: "m"}]' true
 	is "" left
 }
+
+@test "over the wire as well: a container's profile, an exec's own, and one that isn't loaded" {
+	local current=/proc/self/attr/apparmor/current
+
+	id=labelled
+	agentctl CreateSandbox '{"sandbox_id": "sandbox"}'
+	request -- sh -c 'trap "exit 0" TERM; while :; do sleep 1000 & wait; done' |
+		jq -c --arg id "$id" '.container_id = $id | .OCI.Process.ApparmorProfile = "nacre-test" | .OCI.Linux.CgroupsPath += $id' >"$BATS_TEST_TMPDIR/request"
+	agentctl run --request "$BATS_TEST_TMPDIR/request" --keep --detach
+	is "nacre-test (enforce)" execute -- cat $current
+	agentctl exec --id "$id" --exec-id own --print -- cat $current | jq -c '.process.ApparmorProfile = "unconfined"' >"$BATS_TEST_TMPDIR/request"
+	is unconfined agentctl exec --request "$BATS_TEST_TMPDIR/request"
+	fails 1 "Permission denied" execute -- sh -c 'echo x >/tmp/forbidden'
+	remove
+	is unconfined container -- cat $current
+	fails 125 'INTERNAL: AppArmor profile "nothing-like-it"' edited '.OCI.Process.ApparmorProfile = "nothing-like-it"' -- true
+}
