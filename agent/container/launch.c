@@ -41,6 +41,7 @@ int launch_start(struct launch *launch, const struct plan *plan, const struct la
 		.exec = plan->exec,
 		.own_pids = plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_NEW,
 		.own_users = plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_NEW,
+		.terminal_due = plan->process.terminal,
 		.helper_pidfd = -1,
 		.pidfd = -1,
 		.pid_namespace = -1,
@@ -99,6 +100,15 @@ static int keep_fd(int *slot, int fds[], size_t index)
 	return 0;
 }
 
+/* Once, and only where one was asked for: its caller makes streams of it. */
+static int take_terminal(struct launch *launch, int fds[], size_t count)
+{
+	if (count != 1 || !launch->terminal_due)
+		return -EPROTO;
+	launch->terminal_due = false;
+	return keep_fd(&launch->terminal, fds, 0);
+}
+
 static int take_process(struct launch *launch, const struct report *report, int fds[], size_t count)
 {
 	if (launch->pid != 0 || report->pid <= 0 || count < 1 || count > REPORT_PROCESS_FDS)
@@ -121,7 +131,7 @@ static int take_report(struct launch *launch, struct report *report, int fds[], 
 	case REPORT_PROCFS:
 		return count == 1 ? keep_fd(&launch->procfs, fds, 0) : -EPROTO;
 	case LAUNCH_TERMINAL:
-		status = count == 1 ? keep_fd(&launch->terminal, fds, 0) : -EPROTO;
+		status = take_terminal(launch, fds, count);
 		return status < 0 ? status : LAUNCH_TERMINAL;
 	case LAUNCH_LISTENER:
 		status = count == 1 ? keep_fd(&launch->seccomp_listener, fds, 0) : -EPROTO;

@@ -44,6 +44,7 @@ struct launch {
 	int report_fd; /* the agent's end, non-blocking; to be watched for EPOLLIN */
 	bool exec;
 	bool own_pids, own_users; /* it has pid and user namespaces of its own */
+	bool terminal_due; /* one was asked for, and hasn't come */
 	bool assembled, ready, released, over;
 	pid_t helper_pid;
 	int helper_pidfd;

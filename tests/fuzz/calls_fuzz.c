@@ -130,9 +130,12 @@ static pid_t play_helper(const struct launch_options *options, int *pidfd)
 		errno = EAGAIN;
 		return -1;
 	}
-	for (int i = 0; i < 3; i++)
-		if (options->stdio[i] >= 0)
-			worker->stdio[i] = fcntl(options->stdio[i], F_DUPFD_CLOEXEC, 0);
+	for (int i = 0; i < 3; i++) {
+		if (options->stdio[i] < 0)
+			continue;
+		worker->stdio[i] = fcntl(options->stdio[i], F_DUPFD_CLOEXEC, 0);
+		fd_set_blocking(worker->stdio[i], false);
+	}
 	*pidfd = eventfd(0, EFD_CLOEXEC);
 	return worker->pid;
 }
