@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "agent.pb-c.h"
+#include "agent_service.pb-c.h"
 #include "agent/agent.h"
 #include "agent/container/helper.h"
 #include "agent/container/kernel.h"
