@@ -245,12 +245,22 @@ void sandbox_remove_all(struct sandbox *sandbox)
 
 /* Look-ups ----------------------------------------------------------------------------------------------------- */
 
-struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error)
+struct container *sandbox_find_removable(struct sandbox *sandbox, const char *id, struct error *error)
 {
 	for (struct container *container = sandbox->containers; container; container = container->next)
 		if (container->state != CONTAINER_REMOVING && strcmp(container->id, id) == 0)
 			return container;
 	error_set(error, EINVAL, "Invalid container id: there is no container '%.80s'", id);
+	return NULL;
+}
+
+struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error)
+{
+	struct container *container = sandbox_find_removable(sandbox, id, error);
+
+	if (!container || container->state != CONTAINER_FAILED)
+		return container;
+	error_set(error, EINVAL, "Invalid container id: container '%.80s' was never created, and is to be removed", id);
 	return NULL;
 }
 
