@@ -35,32 +35,55 @@ static const struct word actions[] = {
 	{NULL, 0},
 };
 
+/* A kernel has the calls of few architectures. Programs of the others can't run there, so nothing is to be said of them, and the
+ * library of the guest doesn't know them (scripts/build-sysroot). */
+#define FOREIGN SCMP_ARCH_NATIVE
+#ifdef __x86_64__
+#define OF_X86(token) (token)
+#else
+#define OF_X86(token) FOREIGN
+#endif
+#ifdef __aarch64__
+#define OF_ARM(token) (token)
+#else
+#define OF_ARM(token) FOREIGN
+#endif
+#ifdef __powerpc64__
+#define OF_POWER(token) (token)
+#else
+#define OF_POWER(token) FOREIGN
+#endif
+#ifdef __s390x__
+#define OF_S390(token) (token)
+#else
+#define OF_S390(token) FOREIGN
+#endif
+
 static const struct word architectures[] = {
 	{"SCMP_ARCH_NATIVE", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_X86", SCMP_ARCH_X86},
-	{"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
-	{"SCMP_ARCH_X32", SCMP_ARCH_X32},
-	{"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
-	{"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
-	{"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
-	{"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},
-	{"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
-	{"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},
-	{"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
-	{"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32},
-	{"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
-	{"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},
-	{"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
-	{"SCMP_ARCH_S390", SCMP_ARCH_S390},
-	{"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
-	{"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
-	{"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
-	{"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
-	/* This library doesn't know them, so none of their programs can run here: nothing is to be said of them. */
-	{"SCMP_ARCH_LOONGARCH64", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_M68K", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_SH", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_SHEB", SCMP_ARCH_NATIVE},
+	{"SCMP_ARCH_X86", OF_X86(SCMP_ARCH_X86)},
+	{"SCMP_ARCH_X86_64", OF_X86(SCMP_ARCH_X86_64)},
+	{"SCMP_ARCH_X32", OF_X86(SCMP_ARCH_X32)},
+	{"SCMP_ARCH_ARM", OF_ARM(SCMP_ARCH_ARM)},
+	{"SCMP_ARCH_AARCH64", OF_ARM(SCMP_ARCH_AARCH64)},
+	{"SCMP_ARCH_PPC", OF_POWER(SCMP_ARCH_PPC)},
+	{"SCMP_ARCH_PPC64", OF_POWER(SCMP_ARCH_PPC64)},
+	{"SCMP_ARCH_PPC64LE", OF_POWER(SCMP_ARCH_PPC64LE)},
+	{"SCMP_ARCH_S390", OF_S390(SCMP_ARCH_S390)},
+	{"SCMP_ARCH_S390X", OF_S390(SCMP_ARCH_S390X)},
+	{"SCMP_ARCH_MIPS", FOREIGN},
+	{"SCMP_ARCH_MIPS64", FOREIGN},
+	{"SCMP_ARCH_MIPS64N32", FOREIGN},
+	{"SCMP_ARCH_MIPSEL", FOREIGN},
+	{"SCMP_ARCH_MIPSEL64", FOREIGN},
+	{"SCMP_ARCH_MIPSEL64N32", FOREIGN},
+	{"SCMP_ARCH_PARISC", FOREIGN},
+	{"SCMP_ARCH_PARISC64", FOREIGN},
+	{"SCMP_ARCH_RISCV64", FOREIGN},
+	{"SCMP_ARCH_LOONGARCH64", FOREIGN},
+	{"SCMP_ARCH_M68K", FOREIGN},
+	{"SCMP_ARCH_SH", FOREIGN},
+	{"SCMP_ARCH_SHEB", FOREIGN},
 	{NULL, 0},
 };
 
