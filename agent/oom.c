@@ -102,32 +102,31 @@ void oom_close(struct oom_events *events)
 
 /* Watches ------------------------------------------------------------------------------------------------------ */
 
-/* The number in the line "oom_kill N"; the last known one where the cgroup has gone, which tells nothing any more. */
+/* Those of the cgroup itself; the last known number where it has gone, which tells nothing any more. */
 static uint64_t read_kills(struct oom_watch *watch)
 {
-	char text[512];
-	ssize_t length = pread(watch->file, text, sizeof(text) - 1, 0);
-	const char *line;
+	uint64_t kills = watch->kills;
 
-	if (length < 0)
+	if (cgroup_read_oom_kills(watch->file, &kills) < 0)
 		loop_remove(watch->loop, &watch->source);
-	text[length > 0 ? length : 0] = '\0';
-	line = strstr(text, "oom_kill ");
-	return line ? strtoull(line + strlen("oom_kill "), NULL, 10) : watch->kills;
+	return kills;
 }
 
 void oom_look(struct oom_watch *watch)
 {
-	uint64_t kills, known = watch->kills;
+	uint64_t kills, below, fresh;
 
 	if (!watch->events)
 		return;
 	kills = read_kills(watch);
-	if (kills <= known)
-		return;
+	below = watch->notifier >= 0 ? cgroup_oom_kills_below(watch->cgroup) : 0;
+	fresh = kills - watch->kills + (below > watch->below ? below - watch->below : 0);
 	watch->kills = kills;
-	log_warning("OOM kills in container %s: %llu", watch->id, (unsigned long long)(kills - known));
-	add(watch->events, watch->id, kills - known);
+	watch->below = below;
+	if (!fresh)
+		return;
+	log_warning("OOM kills in container %s: %llu", watch->id, (unsigned long long)fresh);
+	add(watch->events, watch->id, fresh);
 }
 
 static void look_again(struct loop_timer *timer)
@@ -173,7 +172,8 @@ int oom_watch(struct oom_watch *watch, struct oom_events *events, struct loop *l
 
 	if (directory < 0)
 		return directory;
-	*watch = (struct oom_watch){.events = events, .loop = loop, .id = id, .notifier = -1, .source.fd = -1};
+	*watch = (struct oom_watch){
+		.events = events, .loop = loop, .cgroup = cgroup, .id = id, .notifier = -1, .source.fd = -1};
 	watch->file = openat(directory, unified ? "memory.events" : "memory.oom_control", O_RDONLY | O_CLOEXEC);
 	if (watch->file < 0)
 		status = error_errno(error, errno, "open the OOM counter of %s", id);

@@ -1,8 +1,10 @@
 /* OOM kills in containers, for GetOOMEvent: every one is told once, also of a container that has gone meanwhile.
  *
- * The kernel counts them: in memory.events on cgroup v2, with those in cgroups below, and in memory.oom_control on v1. A watch
- * turns the count's growth into events of the sandbox, which wait for a caller: a number for each container, so that many
- * kills need no more memory than one.
+ * The kernel counts them: in memory.events on cgroup v2, with those in cgroups below, and in memory.oom_control on v1, where
+ * each cgroup has only its own. There, those below are looked at too, but the kernel tells of kills for the container's limit
+ * alone: one for a limit below is seen when a process of the container's is waited for, unless its cgroup has gone by then.
+ * A watch turns the count's growth into events of the sandbox, which wait for a caller: a number for each container, so
+ * that many kills need no more memory than one.
  */
 #ifndef NACRE_AGENT_OOM_H
 #define NACRE_AGENT_OOM_H
@@ -27,6 +29,7 @@ struct oom_events {
 struct oom_watch {
 	struct oom_events *events; /* NULL while nothing is watched */
 	struct loop *loop;
+	const struct cgroup *cgroup;
 	const char *id;
 	int file; /* with the count */
 	int notifier; /* v1: an eventfd; v2: -1, as the file tells itself */
@@ -34,9 +37,10 @@ struct oom_watch {
 	struct loop_timer again; /* v1 tells of an OOM before it kills */
 	unsigned looks;
 	uint64_t kills; /* that have become events */
+	uint64_t below; /* v1: the same, in the cgroups below that are still there */
 };
 
-/* Watches the container `id` (borrowed), whose cgroup exists. 0, or -errno: a guest without the memory controller has
+/* Watches the container `id`, whose cgroup exists (both borrowed). 0, or -errno: a guest without the memory controller has
  * nothing to watch (-ENOENT). */
 int oom_watch(struct oom_watch *watch, struct oom_events *events, struct loop *loop, const struct cgroup *cgroup,
 	      const char *id, struct error *error);

@@ -17,14 +17,14 @@
 #include "lib/cleanup.h"
 #include "runtime/signal_name.h"
 
-/* Commands that are a request to the monitor. */
+/* Commands that are a request to the monitor. Where the container's command is what is wrong, the status is 126 or 127. */
 static int ask(int argc, const char *argv[], enum monitor_request request)
 {
 	const struct poptOption table[] = {{"help", 'h', POPT_ARG_NONE, NULL, 'h', "show this", NULL}, POPT_TABLEEND};
 	struct state state = {0};
 	struct error error;
 	poptContext context;
-	int status = 0;
+	int status = 0, failure_status = 0;
 	const char **arguments = box_line_read(&context, argc, argv, table, "ID", 1, &status);
 
 	if (arguments) {
@@ -32,12 +32,12 @@ static int ask(int argc, const char *argv[], enum monitor_request request)
 		if (status == 0 && state.status == STATE_STOPPED)
 			status = error_set(&error, ESRCH, "container %s has stopped", state.id);
 		if (status == 0)
-			status = monitor_ask(&state, request, NULL, &error);
+			status = monitor_ask(&state, request, &failure_status, &error);
 		status = status < 0 ? box_fail(&error) : 0;
 	}
 	state_free(&state);
 	poptFreeContext(context);
-	return status;
+	return failure_status > 125 ? failure_status : status;
 }
 
 int command_start(int argc, const char *argv[])

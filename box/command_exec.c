@@ -1,13 +1,13 @@
 /* nacre-box exec: joins a container, and is the parent of the process there. */
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/container/kernel.h"
 #include "agent/container/launch.h"
 #include "box/box.h"
 #include "box/console.h"
@@ -108,19 +108,13 @@ static int pass_terminal(struct launch *launch, int console, struct error *error
 /* Until the command runs. */
 static int drive(struct launch *launch, const struct state *state, int console, struct error *error)
 {
-	struct pollfd waiting = {.fd = launch->report_fd, .events = POLLIN};
-	int status = 0;
+	int event, status = 0;
 
 	while (status == 0) {
-		switch (launch_receive(launch)) {
-		case -EAGAIN:
-			poll(&waiting, 1, -1);
-			break;
+		event = listener_next_event(launch, state, error);
+		switch (event) {
 		case LAUNCH_TERMINAL:
 			status = pass_terminal(launch, console, error);
-			break;
-		case LAUNCH_LISTENER:
-			status = listener_send(launch, launch->pid ? launch->pid : launch->helper_pid, state, error);
 			break;
 		case LAUNCH_READY:
 			launch_release(launch); /* one that has died says so itself */
@@ -130,8 +124,13 @@ static int drive(struct launch *launch, const struct state *state, int console, 
 		case LAUNCH_FAILED:
 			*error = launch->failure;
 			return -error->number;
+		default:
+			status = event < 0 ? event : 0;
 		}
 	}
+	/* A released one would go on without its listener. */
+	if (launch->pidfd >= 0)
+		kernel_pidfd_send_signal(launch->pidfd, SIGKILL);
 	return status;
 }
 

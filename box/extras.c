@@ -61,13 +61,12 @@ static uint64_t number64(struct reading *reading, const json_t *object, const ch
 	return (uint64_t)number(reading, object, name, 0, (double)(INT64_MAX / 2), given);
 }
 
-static bool truth(struct reading *reading, const json_t *object, const char *name)
+static void check_truth(struct reading *reading, const json_t *object, const char *name)
 {
 	const json_t *value = get(object, name);
 
 	if (value && !json_is_boolean(value))
 		refuse(reading, name, "neither true nor false");
-	return json_is_true(value);
 }
 
 /* An array with as many elements as a list or an object has; NULL for none. */
@@ -183,7 +182,8 @@ static void read_resources(struct reading *reading, struct plan_resource_extras 
 
 	extras->cpu_idle = number(reading, cpu, "idle", INT32_MIN, INT32_MAX, &extras->cpu_idle_given);
 	extras->cpu_burst = number64(reading, cpu, "burst", &extras->cpu_burst_given);
-	extras->memory_check_before_update = truth(reading, get(resources, "memory"), "checkBeforeUpdate");
+	/* Of updates, and there are none. */
+	check_truth(reading, get(resources, "memory"), "checkBeforeUpdate");
 	read_unified(reading, extras, json_object_get(resources, "unified"));
 	read_rdma(reading, extras, json_object_get(resources, "rdma"));
 }

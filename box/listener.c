@@ -2,6 +2,7 @@
 #include "box/listener.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +43,10 @@ static int send_to(const char *path, const char *text, int listener, struct erro
 	return status < 0 ? error_errno(error, -status, "send the listener to %s", path) : 0;
 }
 
-int listener_send(struct launch *launch, pid_t pid, const struct state *state, struct error *error)
+/* Takes the listener. */
+static int pass_on(struct launch *launch, const struct state *state, struct error *error)
 {
+	pid_t pid = launch->pid ? launch->pid : launch->helper_pid;
 	char config[PATH_MAX + 16];
 	cleanup_free char *text = NULL;
 	const char *path;
@@ -60,4 +63,32 @@ int listener_send(struct launch *launch, pid_t pid, const struct state *state, s
 	fd_close(&launch->seccomp_listener);
 	json_decref(document);
 	return status;
+}
+
+/* Whose it is, is known with the process: it can come before that, from the helper that is to make it. But that waits for
+ * an answer if the filter notifies of a call of its own. */
+static bool is_due(const struct launch *launch)
+{
+	struct pollfd asked = {.fd = launch->seccomp_listener, .events = POLLIN};
+
+	return launch->seccomp_listener >= 0 && (launch->pid > 0 || poll(&asked, 1, 0) == 1);
+}
+
+int listener_next_event(struct launch *launch, const struct state *state, struct error *error)
+{
+	for (;;) {
+		int event, status = is_due(launch) ? pass_on(launch, state, error) : 0;
+
+		if (status < 0)
+			return status;
+		event = launch_receive(launch);
+		if (event != -EAGAIN && event != LAUNCH_LISTENER)
+			return event;
+		if (event == -EAGAIN) {
+			struct pollfd waiting[] = {{.fd = launch->report_fd, .events = POLLIN},
+						   {.fd = launch->seccomp_listener, .events = POLLIN}};
+
+			poll(waiting, array_size(waiting), -1);
+		}
+	}
 }

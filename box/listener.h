@@ -7,8 +7,9 @@
 #include "agent/container/launch.h"
 #include "box/state.h"
 
-/* Sends launch->seccomp_listener, which it closes, to linux.seccomp.listenerPath of the container's config.json, with the
- * state: `pid` is the filtered process. 0 or -errno. */
-int listener_send(struct launch *launch, pid_t pid, const struct state *state, struct error *error);
+/* Waits for a launch's next event, as launch_receive() says it, but for LAUNCH_LISTENER: a listener is sent to
+ * linux.seccomp.listenerPath of the container's config.json, with the state and the pid of the filtered process. -errno where
+ * nobody takes it. */
+int listener_next_event(struct launch *launch, const struct state *state, struct error *error);
 
 #endif

@@ -148,17 +148,6 @@ static int send_terminal(struct monitor *monitor, int console, struct error *err
 	return status < 0 ? error_errno(error, -status, "pass the terminal on") : 0;
 }
 
-/* Waits for the next event. */
-static int next_event(struct launch *launch)
-{
-	struct pollfd waiting = {.fd = launch->report_fd, .events = POLLIN};
-	int event;
-
-	while ((event = launch_receive(launch)) == -EAGAIN)
-		poll(&waiting, 1, -1);
-	return event;
-}
-
 static int take_event(struct monitor *monitor, const struct plan *plan, const struct monitor_options *options, int event,
 		      struct error *error)
 {
@@ -173,10 +162,6 @@ static int take_event(struct monitor *monitor, const struct plan *plan, const st
 		break;
 	case LAUNCH_TERMINAL:
 		status = send_terminal(monitor, options->console, error);
-		break;
-	case LAUNCH_LISTENER:
-		status = listener_send(&monitor->launch, monitor->launch.pid ? monitor->launch.pid : monitor->launch.helper_pid,
-				       state, error);
 		break;
 	case LAUNCH_ASSEMBLED:
 		status = run_creation_hooks(monitor, plan, error);
@@ -222,8 +207,8 @@ static int launch_container(struct monitor *monitor, const struct monitor_option
 	if (status < 0)
 		return status;
 	do {
-		event = next_event(&monitor->launch);
-		status = take_event(monitor, &plan, options, event, error);
+		event = listener_next_event(&monitor->launch, monitor->state, error);
+		status = event < 0 ? event : take_event(monitor, &plan, options, event, error);
 	} while (status == 0 && event != LAUNCH_READY);
 	return status;
 }
@@ -330,16 +315,11 @@ static int start(struct monitor *monitor, int *failure_status, struct error *err
 				 state_status_name(state->status));
 	if (launch_release(&monitor->launch) < 0)
 		return error_set(error, ESRCH, "container %s can't be started: its process has gone", state->id);
-	event = next_event(&monitor->launch);
-	if (event == LAUNCH_LISTENER) {
-		int status = listener_send(&monitor->launch, state->pid, state, error);
-
-		/* It would wait for ever at the first of those calls. */
-		if (status < 0) {
-			kill(state->pid, SIGKILL);
-			return status;
-		}
-		event = next_event(&monitor->launch);
+	event = listener_next_event(&monitor->launch, state, error);
+	if (event < 0) {
+		/* It would go on without its listener. */
+		kill(state->pid, SIGKILL);
+		return event;
 	}
 	if (event == LAUNCH_FAILED) {
 		*error = monitor->launch.failure;

@@ -3,11 +3,13 @@
  * The helper uses no library for it: it must not read what the kernel supports out of a /proc which a container may
  * have covered, and allocate nothing.
  */
+#define LOG_SUBSYSTEM "container"
 #include "agent/container/capabilities.h"
 
 #include <cap-ng.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/log.h"
 
 #define CAPABILITY_NUMBERS 64
 
@@ -29,50 +32,74 @@ static uint64_t available(void)
 	return set;
 }
 
-static int add_names(uint64_t *set, char **names, size_t count, struct error *error)
+/* "A, B" with a bound: and whether there are more than fit. */
+struct left_out {
+	char names[192];
+	size_t length;
+	bool more;
+};
+
+static void leave_out(struct left_out *left, const char *name)
 {
-	*set = 0;
+	int length = snprintf(left->names + left->length, sizeof(left->names) - left->length, "%s%.64s",
+			      left->length ? ", " : "", name);
+
+	if ((size_t)length < sizeof(left->names) - left->length)
+		left->length += (size_t)length;
+	else
+		left->more = true;
+	left->names[left->length] = '\0';
+}
+
+/* The set of those names that are in `possible`. */
+static uint64_t add_names(uint64_t possible, char **names, size_t count, struct left_out *left)
+{
+	uint64_t set = 0;
+
 	for (size_t i = 0; i < count; i++) {
 		/* The Rust runtime sends the names without their prefix. */
 		const char *name = strncasecmp(names[i], "CAP_", 4) == 0 ? names[i] + 4 : names[i];
 		int number = capng_name_to_capability(name);
 
-		if (number < 0 || number >= CAPABILITY_NUMBERS)
-			return error_set(error, EINVAL, "unknown capability \"%.64s\"", names[i]);
-		*set |= UINT64_C(1) << number;
+		if (number >= 0 && number < CAPABILITY_NUMBERS && possible >> number & 1)
+			set |= UINT64_C(1) << number;
+		else
+			leave_out(left, names[i]);
 	}
-	return 0;
+	return set;
 }
 
-int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names,
-		      struct error *error)
+void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, const char *id)
 {
 	uint64_t possible = available();
 
 	memset(capabilities, 0, sizeof(*capabilities));
 	if (!names)
-		return 0;
+		return;
 
 	const struct {
+		const char *title;
 		uint64_t *set;
 		char **names;
 		size_t count;
 	} lists[] = {
-		{&capabilities->bounding, names->bounding, names->n_bounding},
-		{&capabilities->effective, names->effective, names->n_effective},
-		{&capabilities->permitted, names->permitted, names->n_permitted},
-		{&capabilities->inheritable, names->inheritable, names->n_inheritable},
-		{&capabilities->ambient, names->ambient, names->n_ambient},
+		{"bounding", &capabilities->bounding, names->bounding, names->n_bounding},
+		{"effective", &capabilities->effective, names->effective, names->n_effective},
+		{"permitted", &capabilities->permitted, names->permitted, names->n_permitted},
+		{"inheritable", &capabilities->inheritable, names->inheritable, names->n_inheritable},
+		{"ambient", &capabilities->ambient, names->ambient, names->n_ambient},
 	};
 
 	for (size_t i = 0; i < array_size(lists); i++) {
-		int status = add_names(lists[i].set, lists[i].names, lists[i].count, error);
+		struct left_out left = {.length = 0};
 
-		if (status < 0)
-			return status;
-		*lists[i].set &= possible;
+		if (lists[i].set == &capabilities->ambient)
+			possible &= capabilities->permitted & capabilities->inheritable;
+		*lists[i].set = add_names(possible, lists[i].names, lists[i].count, &left);
+		if (left.length)
+			log_warning("container %s: %s capabilities that can't be given are left out: %s%s", id,
+				    lists[i].title, left.names, left.more ? ", and more" : "");
 	}
-	return 0;
 }
 
 int capabilities_bound(uint64_t keep, struct error *error)

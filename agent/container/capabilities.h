@@ -4,11 +4,10 @@
 
 #include "agent/container/plan.h"
 
-/* Resolves the five lists of the OCI spec; NULL is the empty set. Capabilities which this process can't give, because
- * the kernel doesn't have them or its own bounding set doesn't, are left out, as runc does. Unknown names are
- * -EINVAL. */
-int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names,
-		      struct error *error);
+/* Resolves the five lists of the OCI spec; NULL is the empty set. What can't be given is left out with a warning in the
+ * log, which names the container `id` (config.md, "capabilities"): names that nobody knows, capabilities that the kernel or
+ * this process's own bounding set doesn't have, and ambient ones that aren't permitted and inheritable as well. */
+void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, const char *id);
 
 /* Drops everything outside of `keep` from the bounding set. Needs CAP_SETPCAP. */
 int capabilities_bound(uint64_t keep, struct error *error);

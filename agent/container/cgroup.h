@@ -71,7 +71,6 @@ struct cgroup_limits {
 	const struct device_rule *rules; /* everything else is denied */
 	size_t rule_count;
 	bool devices_given; /* the resources had device rules */
-	int64_t memory_checked; /* bytes that must not be in use already when running limits are changed; 0: nobody asks */
 };
 
 /* Finds out what is mounted, from /proc/self/mountinfo. With cgroup2 on /sys/fs/cgroup it is unified; a hybrid layout
@@ -98,7 +97,8 @@ int cgroup_create(const struct cgroup *cgroup, struct error *error);
 int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* Writes limits to a running one (UpdateContainer): the device policy is replaced only where rules were given. A value
- * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE). */
+ * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE).
+ * What isn't named stays as it is, also the lines of other devices. */
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* After processors have come: the parents' cpusets become `guest` (a list of all), the cgroup's `own`, or that too where it
@@ -138,6 +138,13 @@ int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct error *err
 /* Pids of all processes in it and below, as the caller sees them. *count is the room, then what there is (it may be
  * more than the room). 0 or -errno. */
 int cgroup_processes(const struct cgroup *cgroup, pid_t *pids, size_t *count, struct error *error);
+
+/* The number in the line "oom_kill N" of an open memory.events or memory.oom_control. 0, or -errno and nothing is set. */
+int cgroup_read_oom_kills(int file, uint64_t *kills);
+
+/* v1: the OOM kills that are counted in the cgroups below, where each counts its own for as long as it is there. A
+ * container can't make it long: so many cgroups are looked at and no more, and the loop may call it. */
+uint64_t cgroup_oom_kills_below(const struct cgroup *cgroup);
 
 /* Freezes, and returns once every process of it is frozen; after `timeout` milliseconds it is thawed again, and that is
  * -EBUSY. 1 where it was frozen already. */

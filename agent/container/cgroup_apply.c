@@ -1,5 +1,6 @@
 /* Writes limits: those of a new cgroup, and other ones to one that is in use. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,16 +79,45 @@ static int update_devices(const struct cgroup *cgroup, const struct cgroup_limit
 	return status;
 }
 
-/* What a setting's file says; NULL where it says nothing, or has a line for each device: those are never refused. */
+/* Some files have a line for each device, and one for all others: "8:0 rbps=1", "default 100". The length of such a line's
+ * name in a value, or 0. */
+static size_t name_length(const char *value)
+{
+	size_t length = strcspn(value, " ");
+
+	return memchr(value, ':', length) || strncmp(value, "default ", length + 1) == 0 ? length : 0;
+}
+
+/* What stands for no limit of a device's, in a file that doesn't have it. */
+static const char *no_limit(const char *file)
+{
+	if (strcmp(file, "io.max") == 0)
+		return "rbps=max wbps=max riops=max wiops=max";
+	return strstr(file, "weight") ? "default" : "0";
+}
+
+static char *read_line(const char *text, const struct cgroup_setting *setting, size_t length)
+{
+	char *line;
+
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		if (strncmp(text, setting->value, length + 1) == 0)
+			return strndup(text, strcspn(text, "\n"));
+	return asprintf(&line, "%.*s %s", (int)length, setting->value, no_limit(setting->file)) < 0 ? NULL : line;
+}
+
+/* What is to be written to have again what the setting's file says now; NULL where it says nothing. */
 static char *read_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting)
 {
 	cleanup_close int directory = cgroup_open(cgroup, setting->controller, NULL);
+	size_t length = name_length(setting->value);
 	char text[VALUE_MAX];
 
-	if (directory < 0 || strchr(setting->value, ':') ||
-	    fd_read_file(directory, setting->file, text, sizeof(text), NULL) <= 0)
+	if (directory < 0 || fd_read_file(directory, setting->file, text, sizeof(text), NULL) < 0)
 		return NULL;
-	return strdup(text);
+	if (length > 0)
+		return read_line(text, setting, length);
+	return *text ? strdup(text) : NULL;
 }
 
 /* Twice, as one may only be taken after another. */
@@ -102,25 +132,6 @@ static void take_back(const struct cgroup *cgroup, const struct cgroup_limits *l
 	}
 }
 
-/* v1 refuses by itself what it can't make room for; v2 would kill for it. */
-static int check_memory(const struct cgroup *cgroup, int64_t limit, struct error *error)
-{
-	cleanup_close int directory = cgroup_open(cgroup, "memory", error);
-	char text[32];
-	ssize_t length;
-
-	if (directory < 0)
-		return directory;
-	length = fd_read_file(directory, cgroup->tree->unified ? "memory.current" : "memory.usage_in_bytes", text,
-			      sizeof(text), error);
-	if (length < 0)
-		return (int)length;
-	if (strtoll(text, NULL, 10) > limit)
-		return error_set(error, EBUSY, "a limit of %lld bytes of memory is below the %s that are in use",
-				 (long long)limit, text);
-	return 0;
-}
-
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error)
 {
 	cleanup_free char **before = calloc(limits->setting_count + 1, sizeof(*before));
@@ -131,8 +142,6 @@ int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limit
 		error = &unread;
 	if (!before)
 		return error_errno(error, ENOMEM, "read the limits of the cgroup %s", cgroup->path);
-	if (limits->memory_checked > 0 && check_memory(cgroup, limits->memory_checked, error) < 0)
-		return -error->number;
 	for (size_t i = 0; i < limits->setting_count; i++)
 		before[i] = read_setting(cgroup, &limits->settings[i]);
 	status = write_settings(cgroup, limits, error);

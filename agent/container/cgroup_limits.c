@@ -154,8 +154,6 @@ int cgroup_limits_plan(struct cgroup_limits *limits, struct arena *arena, const 
 		else
 			cgroup_collect_v1(&collector, resources);
 		cgroup_collect_extras(&collector, tree->unified);
-		if (collector.extras->memory_check_before_update && resources->memory)
-			limits->memory_checked = resources->memory->limit;
 	}
 	if (collector.status < 0)
 		return collector.status;

@@ -1,4 +1,4 @@
-/* What is in a container's cgroup: its processes, signals to them, freezing, and removal. For jobs: it may wait. */
+/* What is in a container's cgroup and those below: processes, signals to them, OOM kills, freezing, and removal. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #define DEPTH_MAX 32	    /* of cgroups that a container made, where their processes are looked for */
 #define WATCHED_MAX 64	    /* processes whose end is waited for at once */
 #define PROCESSES_MAX 65536
+#define KILLS_CGROUPS_MAX 256	/* in which OOM kills are looked for */
 #define FREEZE_TRIES 1000
 #define SETTLE_MILLISECONDS 5 /* v1 tells nobody when a cgroup is empty */
 
@@ -131,6 +132,48 @@ int cgroup_processes(const struct cgroup *cgroup, pid_t *pids, size_t *count, st
 	if (status == -ENOENT)
 		return 0;
 	return status < 0 ? error_errno(error, -status, "list the processes of the cgroup %s", cgroup->path) : 0;
+}
+
+int cgroup_read_oom_kills(int file, uint64_t *kills)
+{
+	char text[512];
+	ssize_t length = pread(file, text, sizeof(text) - 1, 0);
+	const char *line;
+
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	line = strstr(text, "oom_kill ");
+	if (line)
+		*kills = strtoull(line + strlen("oom_kill "), NULL, 10);
+	return 0;
+}
+
+struct kill_sum {
+	uint64_t kills;
+	size_t cgroups;
+};
+
+static int add_kills(int directory, void *data)
+{
+	struct kill_sum *sum = data;
+	cleanup_close int file = openat(directory, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+	uint64_t kills = 0;
+
+	if (file >= 0)
+		cgroup_read_oom_kills(file, &kills);
+	sum->kills += kills;
+	return ++sum->cgroups < KILLS_CGROUPS_MAX ? 0 : -E2BIG;
+}
+
+uint64_t cgroup_oom_kills_below(const struct cgroup *cgroup)
+{
+	struct kill_sum sum = {0};
+	cleanup_close int directory = cgroup_open(cgroup, "memory", NULL);
+
+	if (directory >= 0)
+		visit_children(directory, add_kills, &sum, 0);
+	return sum.kills;
 }
 
 /* Returns once written: the kernel may still be at it. */

@@ -1,6 +1,7 @@
 /* OCI resources as files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). 0 is unset, -1 no limit. What v2 has no
  * equal for (swappiness, kernel memory, real-time, network classes) is left out, as runc does. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "agent/container/cgroup_parts.h"
 #include "agent/container/plan_extras.h"
@@ -57,12 +58,18 @@ static uint32_t weight_of_blkio(uint32_t weight)
 	return weight < 10 ? 1 : 1 + (weight - 10) * 9999 / 990;
 }
 
+/* A rate of 0 is none, as it is for v1. */
 static void collect_throttle(struct cgroup_collector *collector, const char *what, Grpc__LinuxThrottleDevice **devices,
 			     size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "io", "io.max", "%" PRId64 ":%" PRId64 " %s=%" PRIu64,
-			       devices[i]->major, devices[i]->minor, what, devices[i]->rate);
+	for (size_t i = 0; i < count; i++) {
+		char rate[24] = "max";
+
+		if (devices[i]->rate > 0)
+			snprintf(rate, sizeof(rate), "%" PRIu64, devices[i]->rate);
+		cgroup_collect(collector, CGROUP_IF_POSSIBLE, "io", "io.max", "%" PRId64 ":%" PRId64 " %s=%s",
+			       devices[i]->major, devices[i]->minor, what, rate);
+	}
 }
 
 static void collect_io(struct cgroup_collector *collector, const Grpc__LinuxBlockIO *io)

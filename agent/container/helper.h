@@ -32,7 +32,7 @@ struct helper {
 	int ptmx;	  /* the guest's pty multiplexer (O_PATH), for a container without its own; -1 */
 	int root;	  /* the container's root (O_PATH), once there is one */
 	int tool;	  /* the guest's program to execute (O_PATH); -1 for one of the container's */
-	int idmapped[PLAN_IDMAPPED_MAX]; /* trees for plan_mount.idmap; not -1 where there is none */
+	int early[PLAN_EARLY_MAX]; /* trees for plan_mount.early; not -1 where there is none */
 	int dev_mount;	  /* the filesystem on the container's /dev, to be made read-only; -1 */
 	struct cgroup_entrance entrance;
 	char home[PATH_MAX + sizeof("HOME=")];
@@ -74,7 +74,8 @@ int rootfs_assemble(struct helper *helper);
 int copy_up(struct helper *helper, int target, int tree);
 
 /* mounts.c */
-int mounts_map_ids(struct helper *helper); /* makes helper->idmapped; before namespaces_enter() */
+int mounts_map_ids(struct helper *helper);	/* makes the idmapped trees; before namespaces_enter() */
+int mounts_make_procfs(struct helper *helper);	/* and those of a joined pid namespace, which the helper is to have joined */
 int mounts_attach(struct helper *helper, const struct plan_mount *mount);
 int mounts_propagate(struct helper *helper, const struct plan_mount *mount); /* sets that of what is mounted there */
 int mounts_set_readonly(int mount, bool recursive, struct error *error);

@@ -194,20 +194,20 @@ int mounts_map_ids(struct helper *helper)
 		const struct plan_mount *mount = &plan->mounts[i];
 		int tree;
 
-		if (mount->idmap == 0)
+		if (!mount->idmap)
 			continue;
 		tree = make_idmapped(helper, mount);
 		if (tree < 0)
 			return tree;
-		helper->idmapped[mount->idmap - 1] = tree;
+		helper->early[mount->early - 1] = tree;
 	}
 	return 0;
 }
 
 static int make_bind(struct helper *helper, const struct plan_mount *mount, const char *source)
 {
-	cleanup_close int tree = mount->idmap > 0 ? helper->idmapped[mount->idmap - 1] :
-						    clone_tree(mount, source, &helper->error);
+	cleanup_close int tree =
+		mount->early > 0 ? helper->early[mount->early - 1] : clone_tree(mount, source, &helper->error);
 	int status;
 
 	if (tree < 0)
@@ -236,19 +236,34 @@ static int make_joined_procfs(struct helper *helper, const struct plan_mount *mo
 	tree = context < 0 ? -1 : kernel_fsmount(context, 0);
 	if (tree < 0)
 		return error_set(&helper->error, EPERM, "make a procfs of the joined pid namespace at %s", mount->target);
-	status = set_attributes(tree, mount, &helper->error);
-	return status < 0 ? status : take_fd(&tree);
+	return take_fd(&tree);
 }
 
-static int make_proc(struct helper *helper, const struct plan_mount *mount)
+static int find_procfs(struct helper *helper, const struct plan_mount *mount)
 {
 	if (helper->plan.procfs_made)
 		return make_joined_procfs(helper, mount);
-	if (helper->plan.namespaces[PLAN_PID].mode != PLAN_NAMESPACE_JOIN)
-		return make_filesystem(helper, mount);
 	if (!helper->plan.procfs)
 		return error_set(&helper->error, EINVAL, "there is no procfs of the shared pid namespace");
-	return make_bind(helper, mount, helper->plan.procfs);
+	return clone_tree(mount, helper->plan.procfs, &helper->error);
+}
+
+int mounts_make_procfs(struct helper *helper)
+{
+	const struct plan *plan = &helper->plan;
+
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		const struct plan_mount *mount = &plan->mounts[i];
+		int tree;
+
+		if (mount->kind != PLAN_MOUNT_PROC || mount->early == 0)
+			continue;
+		tree = find_procfs(helper, mount);
+		if (tree < 0)
+			return tree;
+		helper->early[mount->early - 1] = tree;
+	}
+	return 0;
 }
 
 static int make_cgroup(struct helper *helper, const struct plan_mount *mount)
@@ -277,7 +292,7 @@ static int make(struct helper *helper, const struct plan_mount *mount)
 	case PLAN_MOUNT_BIND:
 		return make_bind(helper, mount, mount->source);
 	case PLAN_MOUNT_PROC:
-		return make_proc(helper, mount);
+		return mount->early > 0 ? make_bind(helper, mount, mount->source) : make_filesystem(helper, mount);
 	case PLAN_MOUNT_CGROUP:
 		return make_cgroup(helper, mount);
 	default:

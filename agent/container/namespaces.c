@@ -184,7 +184,9 @@ int namespaces_enter(struct helper *helper)
 	for (size_t i = PLAN_IPC; i <= PLAN_PID; i++)
 		if (namespaces[i].mode == PLAN_NAMESPACE_JOIN && setns(namespaces[i].fd, kinds[i].flag) < 0)
 			return error_errno(&helper->error, errno, "join the %s namespace", kinds[i].name);
-	status = make_time(helper);
+	status = mounts_make_procfs(helper);
+	if (status == 0)
+		status = make_time(helper);
 	if (status == 0)
 		status = enter_user_namespace(helper);
 	if (status < 0)

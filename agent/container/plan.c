@@ -240,10 +240,9 @@ static int plan_oom_score(struct plan *plan, const Grpc__Process *process, struc
 static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Grpc__LinuxCapabilities *capabilities,
 			    const struct boot_limits *limits, const struct plan_extras *extras, struct error *error)
 {
-	int status = capabilities_plan(&plan->process.capabilities, capabilities, error);
+	int status = plan_limits(plan, limits, owner->process, error);
 
-	if (status == 0)
-		status = plan_limits(plan, limits, owner->process, error);
+	capabilities_plan(&plan->process.capabilities, capabilities, plan->id);
 	if (status == 0)
 		status = plan_oom_score(plan, owner->process, error);
 	if (status == 0)

@@ -62,14 +62,14 @@ struct plan_mount {
 	unsigned long recursive_flags, recursive_clear; /* the same of the mounts below as well: "rro", "rsuid", ... */
 	bool recursive;		  /* rbind */
 	bool copy_up;		  /* tmpcopyup: what is at the target is copied into it */
-	/* A bind with ids of its own: its place in helper.idmapped from 1 on, or 0. */
-	size_t idmap;
-	bool idmap_recursive;
+	size_t early;		  /* made while the guest's rights are there: its place in helper.early from 1 on, or 0 */
+	/* A bind with ids of its own, an early one. */
+	bool idmap, idmap_recursive;
 	const struct plan_mapping *uid_mappings, *gid_mappings; /* none: those of the container's user namespace */
 	size_t uid_mapping_count, gid_mapping_count;
 };
 
-#define PLAN_IDMAPPED_MAX 32
+#define PLAN_EARLY_MAX 32
 
 struct plan_device {
 	const char *path; /* mostly below /dev */
@@ -186,7 +186,7 @@ struct plan {
 	size_t time_offset_count;
 	bool procfs_made; /* a joined pid namespace's procfs is made by the helper, and not brought in `procfs` */
 	const struct plan_mount *mounts;
-	size_t mount_count, idmapped_count;
+	size_t mount_count, early_count;
 	bool dev_is_bind; /* /dev is brought by the spec: nothing is put there */
 	bool dev_readonly;
 	const struct plan_device *devices; /* the default ones with the spec's */

@@ -77,7 +77,6 @@ struct plan_resource_extras {
 	bool cpu_idle_given, cpu_burst_given;
 	int64_t cpu_idle;		 /* cpu.idle, 0 or 1 */
 	uint64_t cpu_burst;		 /* cpu.burst, microseconds */
-	bool memory_check_before_update; /* memory.checkBeforeUpdate */
 	const struct plan_unified *unified;
 	size_t unified_count;
 	const struct plan_rdma *rdma;

@@ -213,7 +213,15 @@ static int resolve_options(struct plan_mount *mount, const Grpc__Mount *given, s
 	return 0;
 }
 
-/* The tree is prepared before the container's user namespace is entered, as nobody in it may do that. */
+/* Its tree is made before the container's user namespace is entered, as nobody in it may do that. */
+static int make_early(struct plan *plan, struct plan_mount *mount, struct error *error)
+{
+	if (plan->early_count == PLAN_EARLY_MAX)
+		return error_set(error, EINVAL, "more than %d mounts are idmapped, or a shared pid namespace's procfs", PLAN_EARLY_MAX);
+	mount->early = ++plan->early_count;
+	return 0;
+}
+
 static int resolve_idmap(struct plan *plan, struct plan_mount *mount, const struct plan_mount_extras *extras,
 			 bool asked_for, struct error *error)
 {
@@ -230,9 +238,10 @@ static int resolve_idmap(struct plan *plan, struct plan_mount *mount, const stru
 		return error_set(error, EINVAL, "id mappings of users and of groups go together");
 	if (extras->uid_mapping_count == 0 && plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_KEEP)
 		return error_set(error, EINVAL, "an idmapped mount needs mappings, or a user namespace");
-	if (plan->idmapped_count == PLAN_IDMAPPED_MAX)
-		return error_set(error, EINVAL, "more than %d idmapped mounts", PLAN_IDMAPPED_MAX);
-	mount->idmap = ++plan->idmapped_count;
+	mount->idmap = true;
+	status = make_early(plan, mount, error);
+	if (status < 0)
+		return status;
 	status = plan_mappings_copy(plan, &mount->uid_mappings, &mount->uid_mapping_count, extras->uid_mappings,
 				    extras->uid_mapping_count, error);
 	if (status < 0)
@@ -298,6 +307,8 @@ static int resolve_mount(struct plan *plan, struct plan_mount *mount, const Grpc
 	status = resolve_options(mount, given, &words, arena, error);
 	if (status == 0)
 		status = resolve_idmap(plan, mount, extras, words.idmap, error);
+	if (status == 0 && mount->kind == PLAN_MOUNT_PROC && plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_JOIN)
+		status = make_early(plan, mount, error);
 	if (status == 0)
 		status = add_label(mount, label, arena, error);
 	if (status < 0)

@@ -46,6 +46,21 @@ with()
 	fails 125 'INVALID_ARGUMENT: namespace "pid" is there twice' with '. + [{Type: "pid"}, {Type: "pid"}]'
 }
 
+@test "a container with users of its own finds the pod's processes, too, and may do nothing to them" {
+	resident
+	# shellcheck disable=SC2016
+	run edited '.sandbox_pidns = true | .OCI.Linux.Namespaces += [{Type: "user"}]
+		| .OCI.Linux.UIDMappings = [{HostID: 100000, ContainerID: 0, Size: 1000}] | .OCI.Linux.GIDMappings = .OCI.Linux.UIDMappings
+		| .OCI.Mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs"}, {destination: "/tmp/proc", type: "proc", source: "proc", options: ["ro"]}]' -- sh -c '
+		tr "\0" " " </proc/1/cmdline | cut -d" " -f1; test $$ != 1 && test -d /proc/$$ && test -d /tmp/proc/$$ && echo there
+		cat /proc/self/uid_map | xargs; kill -9 1 2>&1; ls /proc/1/root 2>&1; awk "\$2 ~ \"proc\" { print \$2, substr(\$4, 1, 2) }" /proc/self/mounts | grep "proc .[ow]$"'
+	echo "$output"
+	[[ $status -eq 0 && ${lines[0]} == sh && ${lines[1]} == there && ${lines[2]} == "0 100000 1000" ]]
+	[[ ${lines[3]} == *"not permitted"* && ${lines[4]} == *"denied"* ]]
+	[[ $output == *"/proc rw"*"/tmp/proc ro"* ]]
+	remove
+}
+
 @test "the pod's pid namespace is the first container's, and gone with it" {
 	resident
 	local first=$id

@@ -48,15 +48,33 @@ nothing_more() { is "1 type 2 DEADLINE_EXCEEDED: timeout" agentctl raw <<<$'call
 	nothing_more
 }
 
-@test "a kill in a cgroup that the container has made is one of the container" {
-	[[ $place == vm ]] || skip "cgroup v1 counts each cgroup for itself"
-	is 137 edited '.OCI.Mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["rw"]}]' -- sh -c '
+# nested LIMIT...: what a container of 32 MiB prints that has a process killed in a cgroup that it has made, with each of the limits.
+nested()
+{
+	edited '.OCI.Mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["rw"]}]
+		| .OCI.Linux.Resources = {Memory: {Limit: 33554432}}' -- sh -c '
 		cd /sys/fs/cgroup
-		mkdir outer inner && echo 0 >outer/cgroup.procs && echo +memory >cgroup.subtree_control
-		echo 16777216 >inner/memory.max
-		sh -c "echo 0 >inner/cgroup.procs; exec tail /dev/zero"
-		echo $?'
-	is "{\"container_id\":\"c$BATS_TEST_NUMBER\"}" event
+		file=memory.max
+		if [ -e memory ]; then
+			cd memory
+			file=memory.limit_in_bytes
+		fi
+		mkdir outer inner inner/most && echo 0 >outer/cgroup.procs
+		[ -e memory.limit_in_bytes ] || { echo +memory >cgroup.subtree_control && echo +memory >inner/cgroup.subtree_control; }
+		for limit; do
+			echo $limit >inner/most/$file
+			sh -c "echo 0 >inner/most/cgroup.procs; exec tail /dev/zero"
+			echo $?
+		done' - "$@"
+}
+
+@test "a kill in a cgroup that the container has made is one of the container, for its own limit or the container's" {
+	local again=67108864
+
+	is $'137\n137\n137' nested 16777216 16777216 "$again"
+	for _ in 1 2 3; do
+		is "{\"container_id\":\"c$BATS_TEST_NUMBER\"}" event
+	done
 	nothing_more
 }
 

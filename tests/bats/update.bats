@@ -74,6 +74,43 @@ processes() { limit pids/pids.max pids.max; }
 	remove
 }
 
+# rates READ WRITE: an update's limits of a disk.
+rates() { echo "{\"ThrottleReadBpsDevice\": [$disk, \"Rate\": $1}], \"ThrottleWriteBpsDevice\": [$disk, \"Rate\": $2}]}"; }
+
+@test "limits of a disk: what an update doesn't name stays, 0 takes it away, and what is refused changes nothing" {
+	local number disk
+
+	if [[ $place == vm ]]; then
+		number=254:0
+	else
+		[[ -e /sys/fs/cgroup/blkio/blkio.throttle.read_bps_device ]] || skip "this machine doesn't limit disks by cgroup v1"
+		number=$(cat /sys/block/[vs]d?/dev | head -n 1)
+		[[ $number ]] || skip "this machine has no disk"
+	fi
+	disk="{\"Major\": ${number%:*}, \"Minor\": ${number#*:}"
+	# What the file has: "READ WRITE".
+	disk_limits()
+	{
+		execute -- sh -c "cd /sys/fs/cgroup; if [ -e io.max ]; then cat io.max; else
+			cat blkio/blkio.throttle.read_bps_device blkio/blkio.throttle.write_bps_device; fi" |
+			sed -nE "s/^$number (rbps=([0-9a-z]+) wbps=([0-9a-z]+).*|([0-9]+))$/\\2\\4 \\3/p" | xargs
+	}
+
+	limited
+	is '{}' update "{\"BlockIO\": $(rates 1000000 2000000)}"
+	is "1000000 2000000" disk_limits
+	is '{}' update '{"Pids": {"Limit": 20}, "BlockIO": {}}'
+	is "1000000 2000000" disk_limits
+	# A quota that is too small is tried again after all else.
+	fails 1 "limit of cpu" update "{\"BlockIO\": $(rates 7000000 0), \"CPU\": {\"Quota\": 500}}"
+	is "1000000 2000000" disk_limits
+	is '{}' update "{\"BlockIO\": $(rates 0 0)}"
+	is "" disk_limits
+	fails 1 "limit of cpu" update "{\"BlockIO\": $(rates 7000000 8000000), \"CPU\": {\"Quota\": 500}}"
+	is "" disk_limits
+	remove
+}
+
 @test "device rules replace those that there were; the default devices stay" {
 	local open='rm -f /tmp/d; mknod /tmp/d c 1 11 && : >/tmp/d && echo opened'
 	limited

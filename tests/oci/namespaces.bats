@@ -36,6 +36,10 @@ theirs() { in_place "for kind in $*; do readlink /proc/self/ns/\$kind; done"; }
 	# Its procfs is that of the joined one.
 	is "sleep first" boxed "del(.hostname) | .linux.namespaces = [{type: \"mount\"}, {type: \"uts\", path: \"/proc/$pid/ns/uts\"}, {type: \"pid\", path: \"/proc/$pid/ns/pid\"}]" \
 		sh -c 'echo $(tr "\0" " " </proc/1/cmdline | cut -d" " -f1) $(hostname)'
+	# So it is in a user namespace that isn't the joined one's.
+	is "sleep 0 100000 10" boxed "del(.hostname) | .linux.namespaces = [{type: \"mount\"}, {type: \"user\"}, {type: \"pid\", path: \"/proc/$pid/ns/pid\"}]
+		| .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 10}] | .linux.gidMappings = .linux.uidMappings" \
+		sh -c 'echo $(tr "\0" " " </proc/1/cmdline | cut -d" " -f1) $(cat /proc/self/uid_map)'
 	box delete --force "$first"
 	is "" left
 }

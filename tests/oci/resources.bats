@@ -43,7 +43,8 @@ limits()
 	[[ $place == vm ]] || skip "this machine doesn't count them by cgroups"
 	is "4194304
 4194304" limits '{hugepageLimits: [{pageSize: "2MB", limit: 4194304}]}' hugetlb.2MB.max hugetlb.2MB.rsvd.max
-	fails 125 "rdma" limits '{rdma: {mlx5_9: {hcaHandles: 3}}}'
+	# The controller is there, and has read all of it, but the guest has no such device.
+	fails 125 "limit of rdma: write 'mlx5_9 hca_handle=3 hca_object=10' to rdma.max: No such device" limits '{rdma: {mlx5_9: {hcaHandles: 3, hcaObjects: 10}}}'
 }
 
 @test "no limit of memory is none of memory and swap" {

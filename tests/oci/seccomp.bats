@@ -66,3 +66,21 @@ seccomp() { echo ".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", syscalls:
 	fails 125 "connect to the seccomp agent at $oci/nobody" boxed "$(seccomp SCMP_ACT_NOTIFY) | .linux.seccomp.listenerPath = \"$oci/nobody\" | .process.noNewPrivileges = true" true
 	is "" left
 }
+
+@test "a process that is added has a listener of its own, with its pid" {
+	[[ $place == local ]] || skip "the guest has no program that answers notifications"
+	local privileges
+	for privileges in false true; do
+		bundle "$(seccomp SCMP_ACT_NOTIFY) | .linux.seccomp.listenerPath = \"$oci/exec$privileges\" | .process.args = [\"sleep\", \"1000\"]"
+		timeout 60 "$BATS_TEST_DIRNAME/seccomp_agent.py" "$oci/exec$privileges" 2 >"$BATS_TEST_TMPDIR/agent" 3>&- &
+		timeout 20 sh -c 'until test -S "$1"; do :; done' - "$oci/exec$privileges"
+		box run --detach --bundle "$bundle" "$id"
+		in_place "echo '{\"args\": [\"mkdir\", \"/tmp/x\"], \"cwd\": \"/\", \"user\": {\"uid\": 0, \"gid\": 0}, \"env\": [\"PATH=/bin\"], \"noNewPrivileges\": $privileges}' >$bundle/process"
+		fails 1 "Filename too long" box exec --process "$bundle/process" --pid-file "$bundle/pid" "$id"
+		is "1 $(in_place "cat $bundle/pid") $id running" \
+			sh -c 'sed 1d "$0" | { read -r count state; echo "$count $(printf %s "$state" | jq -r "\"\(.pid) \(.state.id) \(.state.status)\"")"; }' "$BATS_TEST_TMPDIR/agent"
+		box delete --force "$id"
+		wait $!
+	done
+	is "" left
+}

@@ -1,4 +1,4 @@
-// uses: agent/oom.c agent/call_queue.c agent/container/cgroup.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c
+// uses: agent/oom.c agent/call_queue.c agent/container/cgroup.c agent/container/cgroup_processes.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c
 // uses: lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/ttrpc_client.c lib/log.c
 /* OOM events: as many as the counter has grown by, however seldom it is looked at, and none lost with its caller. */
 #include <setjmp.h>

@@ -135,7 +135,6 @@ static void test_extras(void **state)
 		.cpu_idle = 1,
 		.cpu_burst_given = true,
 		.cpu_burst = 2000,
-		.memory_check_before_update = true,
 		.rdma = &rdma,
 		.rdma_count = 1,
 	};
@@ -154,7 +153,6 @@ static void test_extras(void **state)
 	assert_string_equal(value_of(&limits, "cpu.weight"), ""); /* refused beside it */
 	assert_string_equal(value_of(&limits, "cpu.max.burst"), "2000");
 	assert_string_equal(value_of(&limits, "rdma.max"), "mlx5_0 hca_handle=3 hca_object=0");
-	assert_int_equal(limits.memory_checked, 4096);
 	assert_int_equal(cgroup_limits_plan(&limits, &arena, &separate, &resources, &extras, &error), 0);
 	assert_string_equal(value_of(&limits, "cpu.idle"), "1");
 	assert_string_equal(value_of(&limits, "cpu.cfs_burst_us"), "2000");
