@@ -150,6 +150,10 @@ int cgroup_resume(const struct cgroup *cgroup, struct error *error);
  * Parents stay. 0 (also where there is none), or -EBUSY after the time, or -errno. */
 int cgroup_remove(const struct cgroup *cgroup, int timeout, struct error *error);
 
+/* Removes it where it has no processes and no children, which takes no time. 0, or -errno with what is left of it still to be
+ * removed. */
+int cgroup_remove_empty(const struct cgroup *cgroup);
+
 /* Opens the directory of the cgroup in the hierarchy that has `controller` ("memory"; on v2 there is only one), for
  * statistics and events. The fd (O_PATH | O_DIRECTORY), or -errno; -ENOENT where the guest has no such controller. */
 int cgroup_open(const struct cgroup *cgroup, const char *controller, struct error *error);
