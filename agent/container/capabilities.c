@@ -23,9 +23,13 @@ static uint64_t available(void)
 {
 	uint64_t set = 0;
 
-	for (int number = 0; number < CAPABILITY_NUMBERS; number++)
-		if (prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1)
-			set |= UINT64_C(1) << number;
+	for (int number = 0; number < CAPABILITY_NUMBERS; number++) {
+		int has = prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+
+		if (has < 0)
+			break; /* there are no more */
+		set |= (uint64_t)has << number;
+	}
 	return set;
 }
 
@@ -78,10 +82,11 @@ int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxC
 int capabilities_bound(uint64_t keep, struct error *error)
 {
 	for (int number = 0; number < CAPABILITY_NUMBERS; number++) {
-		if (keep >> number & 1 || prctl(PR_CAPBSET_READ, number, 0, 0, 0) != 1)
+		if (keep >> number & 1 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
-			return error_errno(error, errno, "drop capability %d from the bounding set", number);
+		if (errno == EINVAL)
+			break; /* there are no more */
+		return error_errno(error, errno, "drop capability %d from the bounding set", number);
 	}
 	return 0;
 }
@@ -133,8 +138,10 @@ static int verify(const struct plan_capabilities *capabilities, struct error *er
 
 	if (get_capabilities(&now, error) < 0)
 		return -error->number;
+	/* There are none but among these. */
 	for (int number = 0; number < CAPABILITY_NUMBERS; number++)
-		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1)
+		if ((now.inheritable & now.permitted) >> number & 1 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1)
 			now.ambient |= UINT64_C(1) << number;
 	if (memcmp(&now, capabilities, sizeof(now)) != 0)
 		return error_set(error, EPERM, "the capabilities are not what they were set to");
