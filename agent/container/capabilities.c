@@ -48,6 +48,15 @@ static int add_names(uint64_t *set, char **names, size_t count, struct error *er
 	return 0;
 }
 
+static bool same_names(char **left, char **right, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && strcmp(left[i], right[i]) == 0)
+		i++;
+	return i == count;
+}
+
 int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names,
 		      struct error *error)
 {
@@ -70,11 +79,14 @@ int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxC
 	};
 
 	for (size_t i = 0; i < array_size(lists); i++) {
-		int status = add_names(lists[i].set, lists[i].names, lists[i].count, error);
+		/* Mostly some of them are the same, and looking the names up takes long. */
+		bool same = i > 0 && lists[i].count == lists[i - 1].count &&
+			    same_names(lists[i].names, lists[i - 1].names, lists[i].count);
+		int status = same ? 0 : add_names(lists[i].set, lists[i].names, lists[i].count, error);
 
 		if (status < 0)
 			return status;
-		*lists[i].set &= possible;
+		*lists[i].set = same ? *lists[i - 1].set : *lists[i].set & possible;
 	}
 	return 0;
 }
