@@ -275,6 +275,10 @@ static int mount_storages(struct container *container, struct error *error)
 	struct arena arena;
 	int status;
 
+	if (request->n_storages == 0) {
+		go_on(container);
+		return 0;
+	}
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = storage_list_plan(&list, &arena, &container->sandbox->storages, container->id, request->storages,
 				   request->n_storages, agent->config.hotplug_timeout, error);
