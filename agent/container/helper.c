@@ -52,6 +52,19 @@ static _Noreturn void fail(struct helper *helper)
 	_exit(1);
 }
 
+static uint64_t changed_signals; /* that aren't at their defaults, a bit each */
+static bool signals_known;
+
+void helper_learn_signals(void)
+{
+	struct sigaction action;
+
+	for (int signal = 1; !signals_known && signal <= SIGNAL_MAX; signal++)
+		if (sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+			changed_signals |= UINT64_C(1) << (signal - 1);
+	signals_known = true;
+}
+
 /* The agent blocks the signals that it reads from a signalfd, and ignores SIGPIPE. Both would be inherited. */
 static void restore_signals(void)
 {
@@ -59,7 +72,8 @@ static void restore_signals(void)
 	sigset_t none;
 
 	for (int signal = 1; signal <= SIGNAL_MAX; signal++)
-		sigaction(signal, &action, NULL);
+		if (changed_signals >> (signal - 1) & 1)
+			sigaction(signal, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -34,6 +34,7 @@ struct helper {
 	int tool;	  /* the guest's program to execute (O_PATH); -1 for one of the container's */
 	int idmapped[PLAN_IDMAPPED_MAX]; /* trees for plan_mount.idmap; not -1 where there is none */
 	int dev_mount;	  /* the filesystem on the container's /dev, to be made read-only; -1 */
+	uint32_t limits_kept; /* a bit for each of the plan's limits that is in force already */
 	struct cgroup_entrance entrance;
 	char home[PATH_MAX + sizeof("HOME=")];
 	char executable[PATH_MAX];
@@ -47,6 +48,9 @@ static inline bool helper_is_workload(const struct plan *plan)
 	return plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_NEW && plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_KEEP &&
 	       plan->namespaces[PLAN_TIME].mode == PLAN_NAMESPACE_KEEP && plan->idmapped_count == 0;
 }
+
+/* helper.c: finds out what the caller ignores or handles, for the first helper; what it changes later it mustn't. */
+void helper_learn_signals(void);
 
 /* helper.c: never returns. `stdio` and everything in the plan are of the agent's numbers. */
 _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[3]);

@@ -50,6 +50,7 @@ int launch_start(struct launch *launch, const struct plan *plan, const struct la
 		.terminal = -1,
 		.seccomp_listener = -1,
 	};
+	helper_learn_signals();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return error_errno(error, errno, "make a socket for the helper");
 	launch->helper_pid = clone_helper(options, launch->direct, &launch->helper_pidfd);
