@@ -26,7 +26,8 @@
 #include "lib/cleanup.h"
 #include "life.h"
 
-#define CGROUP "/sys/fs/cgroup/life"
+#define CGROUPS "/sys/fs/cgroup"
+#define CGROUP CGROUPS "/life"
 #define CAPABILITY_LAST 40
 #define ALL (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
 
@@ -211,13 +212,19 @@ static void execute(const char *command)
 	_exit(127);
 }
 
-/* The namespaces that an agent's containers find in their sandbox are made once, and have its name. */
+/* What an agent's containers find: the sandbox's namespaces, which have its name, and every controller for their cgroups. */
 static void enter_sandbox(void)
 {
 	static bool inside;
+	cleanup_close int top = -1;
 
-	if (!inside && (unshare(CLONE_NEWIPC | CLONE_NEWUTS) < 0 || sethostname("life", 4) < 0))
+	if (inside)
+		return;
+	if (unshare(CLONE_NEWIPC | CLONE_NEWUTS) < 0 || sethostname("life", 4) < 0)
 		die("make the sandbox's namespaces");
+	top = open(CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0 || cgroup_enable_controllers(top, NULL) < 0)
+		die("enable the controllers");
 	inside = true;
 }
 
