@@ -530,6 +530,7 @@ static int launch_exec(struct process *process, struct error *error)
 	const struct plan_exec_parameters parameters = {
 		.id = container->id,
 		.init_pidfd = container->init->pidfd,
+		.init_pid = container->init->pid,
 		.cgroup = &container->cgroup,
 		.limits = &container->sandbox->boot_limits,
 		.apparmor_ignored = !container->sandbox->apparmor,

@@ -119,7 +119,7 @@ int cgroup_open_entrance(const struct cgroup *cgroup, struct cgroup_entrance *en
 
 /* The same for a process that joins another one: on v2, where that is now in or below the cgroup, as the container may
  * have moved it, and the cgroup itself may take no process any more. */
-int cgroup_open_entrance_beside(const struct cgroup *cgroup, int pidfd, struct cgroup_entrance *entrance,
+int cgroup_open_entrance_beside(const struct cgroup *cgroup, pid_t pid, struct cgroup_entrance *entrance,
 				struct error *error);
 
 /* v2: hands a new cgroup to a container that will manage cgroups in it. The entrance, which is open, leads to a child

@@ -123,7 +123,7 @@ static int open_cgroup(struct helper *helper)
 	int status;
 
 	if (plan->exec)
-		return cgroup_open_entrance_beside(plan->cgroup, plan->init_pidfd, entrance, &helper->error);
+		return cgroup_open_entrance_beside(plan->cgroup, plan->init_pid, entrance, &helper->error);
 	status = cgroup_open_entrance(plan->cgroup, entrance, &helper->error);
 	if (status == 0 && manages_cgroups(plan))
 		status = cgroup_delegate(plan->cgroup, cgroup_owner(plan), entrance, &helper->error);
