@@ -510,19 +510,6 @@ static void exec_launched(struct process *process, const struct error *error)
 		process_free(process);
 }
 
-/* Compiling a profile takes much longer than all the rest of a plan. Without the memory for it, it is done again. */
-static void keep_seccomp(struct container *container, const struct plan_process *process)
-{
-	size_t size = process->seccomp_count * sizeof(*process->seccomp);
-	struct sock_filter *program = NULL;
-
-	if (!container->seccomp.program && process->seccomp)
-		program = arena_alloc(&container->arena, size);
-	if (program)
-		container->seccomp = (struct plan_seccomp){memcpy(program, process->seccomp, size), process->seccomp_count,
-							   process->seccomp_flags};
-}
-
 static int launch_exec(struct process *process, struct error *error)
 {
 	const struct exec_description *exec = process->description;
@@ -535,7 +522,6 @@ static int launch_exec(struct process *process, struct error *error)
 		.limits = &container->sandbox->boot_limits,
 		.apparmor_ignored = !container->sandbox->apparmor,
 		.tool = exec->tool,
-		.seccomp = container->seccomp,
 	};
 	struct arena arena;
 	struct plan plan;
@@ -545,8 +531,6 @@ static int launch_exec(struct process *process, struct error *error)
 				container->request->n_devices);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = plan_exec(&plan, &arena, exec->process, container->request->oci, &parameters, error);
-	if (status == 0)
-		keep_seccomp(container, &plan.process);
 	if (status == 0)
 		status = process_launch(process, &plan, exec_launched, error);
 	arena_free(&arena);

@@ -44,7 +44,6 @@ struct container {
 	struct cgroup cgroup;
 	struct process *processes; /* the first one is `init` */
 	struct process *init;
-	struct plan_seccomp seccomp; /* compiled for an exec, and kept in `arena` for the next one */
 	bool owns_pid_namespace; /* it is the one that others share */
 
 	struct job device_job;

@@ -236,23 +236,9 @@ static int plan_oom_score(struct plan *plan, const Grpc__Process *process, struc
 	return 0;
 }
 
-static int copy_seccomp(struct plan *plan, const struct plan_seccomp *seccomp, struct error *error)
-{
-	struct sock_filter *program = plan_array(plan->arena, seccomp->count, sizeof(*program), error);
-
-	if (!program)
-		return -ENOMEM;
-	memcpy(program, seccomp->program, seccomp->count * sizeof(*program));
-	plan->process.seccomp = program;
-	plan->process.seccomp_count = seccomp->count;
-	plan->process.seccomp_flags = seccomp->flags;
-	return 0;
-}
-
 /* What an exec has in common with its container: rlimits, oom score, seccomp, all from `owner`. */
 static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Grpc__LinuxCapabilities *capabilities,
-			    const struct boot_limits *limits, const struct plan_extras *extras,
-			    const struct plan_seccomp *seccomp, struct error *error)
+			    const struct boot_limits *limits, const struct plan_extras *extras, struct error *error)
 {
 	int status = capabilities_plan(&plan->process.capabilities, capabilities, error);
 
@@ -260,9 +246,7 @@ static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Gr
 		status = plan_limits(plan, limits, owner->process, error);
 	if (status == 0)
 		status = plan_oom_score(plan, owner->process, error);
-	if (status == 0 && seccomp->program)
-		status = copy_seccomp(plan, seccomp, error);
-	else if (status == 0)
+	if (status == 0)
 		status = seccomp_plan(&plan->process, plan->arena, owner->linux ? owner->linux->seccomp : NULL, extras, error);
 	return status;
 }
@@ -339,7 +323,7 @@ int plan_container(struct plan *plan, struct arena *arena, const Grpc__Spec *spe
 					     parameters->extras, error);
 	if (status == 0)
 		status = plan_confinement(plan, spec, spec->process->capabilities, parameters->limits,
-					  parameters->extras, &(struct plan_seccomp){0}, error);
+					  parameters->extras, error);
 	if (status == 0)
 		status = plan_resources(plan, spec->linux, parameters->extras, error);
 	if (status == 0)
@@ -414,6 +398,5 @@ int plan_exec(struct plan *plan, struct arena *arena, const Grpc__Process *proce
 		status = plan_process_extras(plan, parameters->process_extras, parameters->extras, error);
 	if (status < 0)
 		return status;
-	return plan_confinement(plan, container, capabilities, parameters->limits, parameters->extras, &parameters->seccomp,
-				error);
+	return plan_confinement(plan, container, capabilities, parameters->limits, parameters->extras, error);
 }

@@ -164,13 +164,6 @@ struct plan_process {
 	unsigned seccomp_flags; /* SECCOMP_FILTER_FLAG_*; with NEW_LISTENER the listener is reported */
 };
 
-/* A compiled seccomp profile, as plan_process has it. */
-struct plan_seccomp {
-	const struct sock_filter *program; /* NULL: there is none, or none yet */
-	size_t count;
-	unsigned flags;
-};
-
 #define PLAN_LABEL_MAX 4096 /* with its end */
 #define PLAN_PERSONALITY_KEEP (~0ul)
 
@@ -238,7 +231,6 @@ struct plan_exec_parameters {
 	const struct boot_limits *limits;
 	bool apparmor_ignored;
 	const char *tool; /* the name of the guest's program to execute; NULL: the container's own */
-	struct plan_seccomp seccomp; /* the container's profile, where it has been compiled before */
 	const struct plan_extras *extras; /* the container's; NULL: none */
 	const struct plan_process_extras *process_extras; /* the exec's own; NULL: none */
 };
