@@ -215,7 +215,7 @@ $(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -ll
 $(B)/nacre-box: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lpopt -ljansson -lprotobuf-c
 
 # What a container's life costs, by the bare system calls and by the agent: runs in a guest.
-$(B)/life: $(call objects,$(wildcard tests/bench/*.c) agent/container/device_filter.c) $(B)/libnacre.a
+$(B)/life: $(call objects,$(wildcard tests/bench/*.c) agent/container/device_filter.c agent/container/cgroup.c agent/container/cgroup_create.c) $(B)/libnacre.a
 	$(link)
 $(B)/life: LIBS := -lprotobuf-c
 

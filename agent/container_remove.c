@@ -131,6 +131,19 @@ static void removal_over(struct job *job, struct job_result *result)
 	finish_when_quiet(container);
 }
 
+/* Nothing of what it takes may wait: the processes have ended, nobody has anything to say to it, and nothing is mounted but
+ * the root, which hides a mount that stays. False: what is left is a job's. */
+static bool remove_at_once(struct container *container)
+{
+	if (container->never_created || container->request->n_storages > 0 || !job_idle(&container->job))
+		return false;
+	for (struct process *process = container->processes; process; process = process->next)
+		if (process->state != PROCESS_EXITED)
+			return false;
+	return container->cgroup.tree && cgroup_remove_empty(&container->cgroup) == 0 &&
+	       bundle_remove_quickly(container->bundle) == 0;
+}
+
 static int start_removal(struct container *container, uint64_t timeout, struct error *error)
 {
 	struct removal removal = {.cgroup = container->cgroup, .bundle = container->bundle};
@@ -141,6 +154,12 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 	removal.milliseconds = timeout / LOOP_MILLISECOND > INT32_MAX ? INT32_MAX : (int)(timeout / LOOP_MILLISECOND);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = container_hooks_plan_stopped(container, &arena, &removal.hooks, &hooks_time, error);
+	if (status == 0 && hooks_time == 0 && remove_at_once(container)) {
+		arena_free(&arena);
+		container->removal_done = true;
+		finish_when_quiet(container);
+		return 0;
+	}
 	if (status == 0 && container->storages_mounted)
 		status = storage_list_plan_unmount(&removal.storages, &arena, &container->sandbox->storages,
 						   container->id, container->request->storages,

@@ -289,7 +289,8 @@ static struct process *find_pid(struct sandbox *sandbox, pid_t pid)
 	return NULL;
 }
 
-/* Whether the pid of some launch isn't known yet, so that an exit nobody knows may be its. A helper's own exit isn't. */
+/* Whether the pid of some launch isn't known yet, so that an exit nobody knows may be its. A helper's own exit isn't, unless it
+ * becomes the workload. */
 static bool may_be_launched(struct sandbox *sandbox, pid_t pid)
 {
 	bool open = false;
@@ -297,7 +298,7 @@ static bool may_be_launched(struct sandbox *sandbox, pid_t pid)
 	for (struct container *container = sandbox->containers; container; container = container->next) {
 		for (struct process *process = container->processes; process; process = process->next) {
 			if (process->launch_open && process->launch.helper_pid == pid)
-				return false;
+				return process->launch.direct;
 			open |= process->launch_open && process->pid == 0;
 		}
 	}

@@ -119,10 +119,30 @@ static int make_below(int root, const char *path, mode_t mode, int links, struct
 	return fd < 0 ? fail_to_open(error, fd, path) : fd;
 }
 
+/* Where only the last component is missing. What can't be done so is -errno, and make_below()'s. */
+static int make_last(int root, const char *path, mode_t mode)
+{
+	const char *name = strrchr(path, '/');
+	cleanup_close int parent = -1;
+	char parent_path[PATH_MAX];
+
+	if (!name || !name[1] || strcmp(name, "/..") == 0 || (size_t)(name - path) >= sizeof(parent_path))
+		return -ENOENT;
+	memcpy(parent_path, path, (size_t)(name - path));
+	parent_path[name - path] = '\0';
+	parent = open_below(root, *parent_path ? parent_path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+	if (parent < 0 || mkdirat(parent, name + 1, mode) < 0)
+		return -ENOENT;
+	/* From the root again, as below. */
+	return open_below(root, path, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+}
+
 static int make_directories(int root, const char *path, mode_t mode, int links, struct error *error)
 {
 	int fd = open_below(root, *path ? path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
 
+	if (fd == -ENOENT)
+		fd = make_last(root, path, mode);
 	if (fd >= 0)
 		return fd;
 	return fd == -ENOENT ? make_below(root, path, mode, links, error) :

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -285,16 +286,14 @@ static int export_program(struct plan_process *process, struct arena *arena, scm
 	return 0;
 }
 
-int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
-		 const struct plan_extras *extras, struct error *error)
+static int compile(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
+		   const struct plan_extras *extras, struct error *error)
 {
 	bool has_errno = extras && extras->seccomp_errno_given;
 	__attribute__((cleanup(release_context))) scmp_filter_ctx context = NULL;
 	uint32_t default_action;
 	int status;
 
-	if (!profile || !*profile->defaultaction)
-		return 0;
 	status = resolve_action(profile->defaultaction, has_errno, has_errno ? extras->seccomp_errno : 0, &default_action,
 				error);
 	if (status < 0)
@@ -319,6 +318,68 @@ int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__
 	if (!(process->seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER))
 		process->seccomp_flags &= ~FLAG_WAIT_KILLABLE_RECV;
 	return status < 0 ? status : export_program(process, arena, context, error);
+}
+
+/* The last profile, as the wire has it, and what became of it: a pod's containers and their execs mostly have the same, and
+ * compiling it takes longer than all the rest of a plan. */
+static struct {
+	uint8_t *profile;
+	size_t size;
+	struct sock_filter *program;
+	size_t count;
+	unsigned flags;
+} last;
+
+/* Without the memory for it, it is compiled again. */
+static void remember(const struct plan_process *process, const uint8_t *profile, size_t size)
+{
+	size_t length = process->seccomp_count * sizeof(*process->seccomp);
+
+	free(last.program);
+	last.program = malloc(length + size);
+	if (!last.program)
+		return;
+	memcpy(last.program, process->seccomp, length);
+	last.profile = memcpy((uint8_t *)last.program + length, profile, size);
+	last.size = size;
+	last.count = process->seccomp_count;
+	last.flags = process->seccomp_flags;
+}
+
+static int take_last(struct plan_process *process, struct arena *arena, struct error *error)
+{
+	struct sock_filter *program = arena_array(arena, last.count, sizeof(*program));
+
+	if (!program)
+		return error_errno(error, ENOMEM, "keep the seccomp program");
+	process->seccomp = memcpy(program, last.program, last.count * sizeof(*program));
+	process->seccomp_count = last.count;
+	process->seccomp_flags = last.flags;
+	return 0;
+}
+
+int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
+		 const struct plan_extras *extras, struct error *error)
+{
+	uint8_t *packed;
+	size_t size;
+	int status;
+
+	if (!profile || !*profile->defaultaction)
+		return 0;
+	if (extras) /* they are no part of what is compared */
+		return compile(process, arena, profile, extras, error);
+	size = grpc__linux_seccomp__get_packed_size(profile);
+	packed = arena_alloc(arena, size);
+	if (!packed)
+		return error_errno(error, ENOMEM, "compare the seccomp profile");
+	grpc__linux_seccomp__pack(profile, packed);
+	if (last.program && last.size == size && memcmp(last.profile, packed, size) == 0)
+		return take_last(process, arena, error);
+	status = compile(process, arena, profile, NULL, error);
+	if (status == 0)
+		remember(process, packed, size);
+	return status;
 }
 
 int seccomp_load_plan(const struct plan_process *process, struct error *error)
