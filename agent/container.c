@@ -275,6 +275,10 @@ static int mount_storages(struct container *container, struct error *error)
 	struct arena arena;
 	int status;
 
+	if (request->n_storages == 0) {
+		go_on(container);
+		return 0;
+	}
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = storage_list_plan(&list, &arena, &container->sandbox->storages, container->id, request->storages,
 				   request->n_storages, agent->config.hotplug_timeout, error);
@@ -513,6 +517,7 @@ static int launch_exec(struct process *process, struct error *error)
 	const struct plan_exec_parameters parameters = {
 		.id = container->id,
 		.init_pidfd = container->init->pidfd,
+		.init_pid = container->init->pid,
 		.cgroup = &container->cgroup,
 		.limits = &container->sandbox->boot_limits,
 		.apparmor_ignored = !container->sandbox->apparmor,

@@ -31,6 +31,7 @@ enum container_state {
 	CONTAINER_RUNNING,
 	CONTAINER_STOPPED,
 	CONTAINER_REMOVING,
+	CONTAINER_FAILED, /* to be created, and to be undone: all that is left is to remove it */
 };
 
 struct container {
@@ -61,7 +62,8 @@ struct container {
 	struct job job; /* mounts, hooks, or the removal */
 	bool storages_mounted;
 	bool storages_awaited; /* another container's removal is unmounting one of them */
-	struct error failure; /* why it is removed before it was ever created */
+	bool never_created;   /* what is being removed, or has FAILED */
+	struct error failure; /* why it wasn't */
 	/* Called when it has been removed, right before it is freed; or with an error, when it is still there. */
 	void (*removed)(struct container *container, const struct error *error);
 	struct ttrpc_call *remove_call; /* the RemoveContainer, or the failed CreateContainer, to be answered then */

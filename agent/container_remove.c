@@ -99,14 +99,15 @@ void container_process_exited(struct container *container, struct process *proce
 {
 	if (container->state == CONTAINER_REMOVING)
 		finish_when_quiet(container);
-	else if (process == container->init && container->state != CONTAINER_CREATING)
+	else if (process == container->init && container->state != CONTAINER_CREATING && !container->never_created)
 		container->state = CONTAINER_STOPPED;
 }
 
-/* What has been mounted for nobody but it has nothing in it. */
-static bool never_came_to_be(const struct container *container)
+/* Still there; what is gone is gone, and the rest can be tried again. */
+static void removal_failed(struct container *container, const struct error *error)
 {
-	return container->failure.number != 0;
+	container->state = container->never_created ? CONTAINER_FAILED : CONTAINER_STOPPED;
+	container->removed(container, error);
 }
 
 static void removal_over(struct job *job, struct job_result *result)
@@ -117,19 +118,30 @@ static void removal_over(struct job *job, struct job_result *result)
 		if (container->storages_mounted)
 			storage_list_stay(&container->sandbox->storages, container->request->storages,
 					  container->request->n_storages);
-		/* What is gone is gone; the rest can be tried again. */
-		container->state = CONTAINER_STOPPED;
 		container_storages_free(container->sandbox);
-		container->removed(container, &result->error);
+		removal_failed(container, &result->error);
 		return;
 	}
 	if (container->storages_mounted)
 		storage_list_forget(&container->sandbox->storages, container->request->storages,
-				    container->request->n_storages, never_came_to_be(container));
+				    container->request->n_storages, container->never_created);
 	container->storages_mounted = false;
 	container_storages_free(container->sandbox);
 	container->removal_done = true;
 	finish_when_quiet(container);
+}
+
+/* Nothing of what it takes may wait: the processes have ended, nobody has anything to say to it, and nothing is mounted but
+ * the root, which hides a mount that stays. False: what is left is a job's. */
+static bool remove_at_once(struct container *container)
+{
+	if (container->never_created || container->request->n_storages > 0 || !job_idle(&container->job))
+		return false;
+	for (struct process *process = container->processes; process; process = process->next)
+		if (process->state != PROCESS_EXITED)
+			return false;
+	return container->cgroup.tree && cgroup_remove_empty(&container->cgroup) == 0 &&
+	       bundle_remove_quickly(container->bundle) == 0;
 }
 
 static int start_removal(struct container *container, uint64_t timeout, struct error *error)
@@ -142,10 +154,16 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 	removal.milliseconds = timeout / LOOP_MILLISECOND > INT32_MAX ? INT32_MAX : (int)(timeout / LOOP_MILLISECOND);
 	arena_init(&arena, ARENA_FORK, PLAN_MEMORY);
 	status = container_hooks_plan_stopped(container, &arena, &removal.hooks, &hooks_time, error);
+	if (status == 0 && hooks_time == 0 && remove_at_once(container)) {
+		arena_free(&arena);
+		container->removal_done = true;
+		finish_when_quiet(container);
+		return 0;
+	}
 	if (status == 0 && container->storages_mounted)
 		status = storage_list_plan_unmount(&removal.storages, &arena, &container->sandbox->storages,
 						   container->id, container->request->storages,
-						   container->request->n_storages, never_came_to_be(container), error);
+						   container->request->n_storages, container->never_created, error);
 	if (status == 0)
 		status = job_start(&container->job, &container->sandbox->agent->loop, "remove a container",
 				   timeout + UNMOUNT_TIME + hooks_time, remove_all, &removal, removal_over, error);
@@ -172,6 +190,8 @@ void container_remove(struct container *container, uint64_t timeout,
 	container_abandon_changes(container, &reason);
 	oom_unwatch(&container->oom);
 	watcher_remove(&container->sandbox->watcher, container->id);
+	/* What has been mounted for nobody but such a one has nothing in it. */
+	container->never_created |= container->state == CONTAINER_CREATING;
 	container->state = CONTAINER_REMOVING;
 	container->removed = removed;
 	for (struct process *process = container->processes; process; process = next) {
@@ -180,8 +200,6 @@ void container_remove(struct container *container, uint64_t timeout,
 		if (process != container->init && process->pid == 0)
 			process_free(process);
 	}
-	if (start_removal(container, timeout, &error) < 0) {
-		container->state = CONTAINER_STOPPED;
-		removed(container, &error);
-	}
+	if (start_removal(container, timeout, &error) < 0)
+		removal_failed(container, &error);
 }

@@ -68,6 +68,11 @@ static bool lives(pid_t pid)
 	return pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
+bool job_idle(const struct job *job)
+{
+	return job->pid == 0 && !lives(job->killed);
+}
+
 /* The next job waits for it (job_start()), as it may undo what this one is about. One that waits itself has done nothing. */
 static void kill_child(struct job *job)
 {

@@ -48,6 +48,9 @@ int job_start_keeping(struct job *job, struct loop *loop, const char *what, uint
 		      int (*work)(const void *argument, struct job_result *result), const void *argument, int kept,
 		      void (*done)(struct job *job, struct job_result *result), struct error *error);
 
+/* Whether none is running, and the one before has ended. */
+bool job_idle(const struct job *job);
+
 /* Kills a job that runs; `done` isn't called. It may end later, where it is in an I/O that nothing interrupts; nothing here
  * waits for that. */
 void job_cancel(struct job *job);

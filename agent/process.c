@@ -428,6 +428,8 @@ void process_abandon(struct process *process, const struct error *reason)
 {
 	struct ttrpc_call *call = take_pointer(&process->call);
 
+	/* One that still waits for its connections is never launched. */
+	loop_timer_clear(&agent_of(process)->loop, &process->arrival);
 	close_launch(process);
 	if (call)
 		rpc_fail(call, reason);
@@ -452,7 +454,6 @@ void process_free(struct process *process)
 	loop_timer_clear(loop, &process->grace);
 	loop_timer_clear(loop, &process->linger);
 	answer_holds(process);
-	loop_timer_clear(loop, &process->arrival);
 	loop_timer_clear(loop, &process->hangup);
 	fd_close(&process->pidfd);
 	free(process->exec_id);

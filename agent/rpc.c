@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "agent.pb-c.h"
+#include "agent_service.pb-c.h"
 #include "agent/agent.h"
-#include "guest.pb-c.h"
-#include "health.pb-c.h"
+#include "guest_service.pb-c.h"
+#include "health_service.pb-c.h"
 #include "lib/cleanup.h"
 
 static const struct ttrpc_method agent_methods[] = {

@@ -54,16 +54,18 @@ void rpc_remove_container(struct ttrpc_call *call)
 {
 	const Grpc__RemoveContainerRequest *request = (const void *)call->request;
 	struct sandbox *sandbox = &((struct agent *)call->server->context)->sandbox;
-	struct container *container;
+	struct error error;
+	struct container *container = sandbox_find_removable(sandbox, request->container_id, &error);
 
-	if (sandbox->stopping && !sandbox_find_container(sandbox, request->container_id, NULL)) {
+	if (!container && sandbox->stopping) {
 		/* The stop removes what has ended, as whoever waited for that end is about to. */
 		ttrpc_call_reply(call, NULL);
 		return;
 	}
-	container = rpc_find_container(call, request->container_id);
-	if (!container)
+	if (!container) {
+		rpc_fail(call, &error);
 		return;
+	}
 	container->remove_call = call;
 	call->handler_data = container;
 	call->cancelled = remove_cancelled;

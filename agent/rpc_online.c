@@ -47,7 +47,8 @@ static int collect_cpusets(struct online *online, struct arena *arena, const str
 	for (const struct container *container = sandbox->containers; container; container = container->next) {
 		struct cpuset *cpuset = &online->cpusets[online->cpuset_count];
 
-		if (container->state == CONTAINER_CREATING || container->state == CONTAINER_REMOVING)
+		if (container->state == CONTAINER_CREATING || container->state == CONTAINER_REMOVING ||
+		    container->state == CONTAINER_FAILED)
 			continue;
 		cpuset->cgroup = container->cgroup;
 		cpuset->cgroup.tree = &online->cgroups;

@@ -245,12 +245,22 @@ void sandbox_remove_all(struct sandbox *sandbox)
 
 /* Look-ups ----------------------------------------------------------------------------------------------------- */
 
-struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error)
+struct container *sandbox_find_removable(struct sandbox *sandbox, const char *id, struct error *error)
 {
 	for (struct container *container = sandbox->containers; container; container = container->next)
 		if (container->state != CONTAINER_REMOVING && strcmp(container->id, id) == 0)
 			return container;
 	error_set(error, EINVAL, "Invalid container id: there is no container '%.80s'", id);
+	return NULL;
+}
+
+struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error)
+{
+	struct container *container = sandbox_find_removable(sandbox, id, error);
+
+	if (!container || container->state != CONTAINER_FAILED)
+		return container;
+	error_set(error, EINVAL, "Invalid container id: container '%.80s' was never created, and is to be removed", id);
 	return NULL;
 }
 
@@ -279,7 +289,8 @@ static struct process *find_pid(struct sandbox *sandbox, pid_t pid)
 	return NULL;
 }
 
-/* Whether the pid of some launch isn't known yet, so that an exit nobody knows may be its. A helper's own exit isn't. */
+/* Whether the pid of some launch isn't known yet, so that an exit nobody knows may be its. A helper's own exit isn't, unless it
+ * becomes the workload. */
 static bool may_be_launched(struct sandbox *sandbox, pid_t pid)
 {
 	bool open = false;
@@ -287,7 +298,7 @@ static bool may_be_launched(struct sandbox *sandbox, pid_t pid)
 	for (struct container *container = sandbox->containers; container; container = container->next) {
 		for (struct process *process = container->processes; process; process = process->next) {
 			if (process->launch_open && process->launch.helper_pid == pid)
-				return false;
+				return process->launch.direct;
 			open |= process->launch_open && process->pid == 0;
 		}
 	}

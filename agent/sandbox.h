@@ -72,8 +72,10 @@ void sandbox_stop(struct sandbox *sandbox, uint64_t grace);
 void sandbox_remove_all(struct sandbox *sandbox);
 void sandbox_stop_check(struct sandbox *sandbox);
 
-/* The container, or NULL with EINVAL in `error`. One that is being removed isn't found. */
+/* The container, or NULL with EINVAL in `error`. One that is being removed isn't found, nor one that has FAILED, but as what can
+ * be removed. */
 struct container *sandbox_find_container(struct sandbox *sandbox, const char *id, struct error *error);
+struct container *sandbox_find_removable(struct sandbox *sandbox, const char *id, struct error *error);
 
 /* The process, or NULL: EINVAL for the container, ENOENT for the process (behaviour.md 3, process lookup). */
 struct process *sandbox_find_process(struct sandbox *sandbox, const char *container_id, const char *exec_id,

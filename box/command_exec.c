@@ -214,6 +214,7 @@ static int prepare(const struct execution *execution, const struct state *state,
 	const struct plan_exec_parameters parameters = {
 		.id = state->id,
 		.init_pidfd = init,
+		.init_pid = state->pid,
 		.cgroup = &container->cgroup,
 		.limits = &container->limits,
 		.extras = &container->extras,

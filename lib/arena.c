@@ -7,16 +7,23 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/cleanup.h"
 #include "lib/poison.h"
 
 #define CHUNK_SIZE 16384u
 #define ALIGNMENT 16u
+
+/* As much of a spare chunk as is worth having: a page, with the header. */
+#define SPARE_USED 4096u
 
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t size; /* of the mapping */
 	size_t used; /* with this header */
 };
+
+/* Of an arena that children don't inherit: most requests fit in it, and mapping one takes much longer than they do. */
+static struct arena_chunk *spare;
 
 static void *protobuf_alloc(void *data, size_t size)
 {
@@ -45,7 +52,10 @@ void arena_free(struct arena *arena)
 
 		arena->chunks = chunk->next;
 		unpoison(chunk, chunk->size);
-		munmap(chunk, chunk->size);
+		if (!spare && arena->flags & ARENA_NO_FORK && chunk->size == CHUNK_SIZE && chunk->used <= SPARE_USED)
+			spare = memset(chunk, 0, chunk->used);
+		else
+			munmap(chunk, chunk->size);
 	}
 	arena->used = 0;
 	arena->exhausted = false;
@@ -70,12 +80,17 @@ bool arena_touches(const struct arena *arena, const void *start, const void *end
 static struct arena_chunk *add_chunk(struct arena *arena, size_t needed)
 {
 	size_t size = (needed + sizeof(struct arena_chunk) + ALIGNMENT + CHUNK_SIZE - 1) / CHUNK_SIZE * CHUNK_SIZE;
-	struct arena_chunk *chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct arena_chunk *chunk;
 
-	if (chunk == MAP_FAILED)
-		return NULL;
-	if (arena->flags & ARENA_NO_FORK)
-		madvise(chunk, size, MADV_DONTFORK);
+	if (arena->flags & ARENA_NO_FORK && size == CHUNK_SIZE && spare) {
+		chunk = take_pointer(&spare);
+	} else {
+		chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (chunk == MAP_FAILED)
+			return NULL;
+		if (arena->flags & ARENA_NO_FORK)
+			madvise(chunk, size, MADV_DONTFORK);
+	}
 	/* In a child, where a chunk that it hasn't was poisoned. */
 	unpoison(chunk, size);
 	chunk->size = size;

@@ -1,7 +1,7 @@
 /* Memory for one request: many small allocations, one free, a bound, and nothing that a child inherits.
  *
  * The pages come from mmap(2). With ARENA_NO_FORK they are MADV_DONTFORK: a child made by fork or clone doesn't have
- * them (a request's contents must not be found in another container's helper). What a child has to read, a plan for
+ * them (a request's contents must not be found in another container's helper), and makes no arena of that kind itself. What a child has to read, a plan for
  * one, lives in an arena without that flag.
  */
 #ifndef NACRE_LIB_ARENA_H

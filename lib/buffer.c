@@ -8,7 +8,7 @@
 #include "lib/poison.h"
 
 /* A buffer that has been emptied keeps no more than this. */
-#define KEPT_CAPACITY 16384u
+#define KEPT_CAPACITY 4096u
 #define FIRST_CAPACITY 512u
 
 void buffer_init(struct buffer *buffer, size_t limit)

@@ -17,6 +17,7 @@
 #define NESTING_MAX 64
 #define REMOVAL_TRIES 16
 #define LINKS_MAX 16 /* that lead to nothing, in one path */
+#define RENAMES_MAX 10000 /* that come in between, of one path: somebody is at it */
 
 static int open_below(int root, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -27,17 +28,27 @@ static int open_below(int root, const char *path, int flags, mode_t mode, uint64
 	};
 	long fd;
 
-	do {
+	/* EAGAIN: there was a rename, of whatever is mounted, while ".." was resolved. */
+	for (int tries = 0; tries < RENAMES_MAX; tries++) {
 		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-	} while (fd < 0 && (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename on the way, resolve again */
-	return fd < 0 ? -errno : (int)fd;
+		if (fd >= 0 || (errno != EINTR && errno != EAGAIN))
+			return fd < 0 ? -errno : (int)fd;
+	}
+	return -EBUSY;
+}
+
+static int fail_to_open(struct error *error, int status, const char *path)
+{
+	if (status == -EBUSY)
+		return error_set(error, EBUSY, "open %s in the root: somebody renames what is on the way all the time", path);
+	return error_errno(error, -status, "open %s in the root", path);
 }
 
 int path_open_in_root(int root, const char *path, int flags, mode_t mode, struct error *error)
 {
 	int fd = open_below(root, *path ? path : ".", flags, mode, RESOLVE_IN_ROOT);
 
-	return fd < 0 ? error_errno(error, -fd, "open %s in the root", path) : fd;
+	return fd < 0 ? fail_to_open(error, fd, path) : fd;
 }
 
 int path_open_beneath(int directory, const char *path, int flags, mode_t mode)
@@ -105,17 +116,37 @@ static int make_below(int root, const char *path, mode_t mode, int links, struct
 		return status < 0 ? error_errno(error, -status, "make %s in the root", path) :
 				    make_directories(root, target, mode, links + 1, error);
 	}
-	return fd < 0 ? error_errno(error, -fd, "make %s in the root", path) : fd;
+	return fd < 0 ? fail_to_open(error, fd, path) : fd;
+}
+
+/* Where only the last component is missing. What can't be done so is -errno, and make_below()'s. */
+static int make_last(int root, const char *path, mode_t mode)
+{
+	const char *name = strrchr(path, '/');
+	cleanup_close int parent = -1;
+	char parent_path[PATH_MAX];
+
+	if (!name || !name[1] || strcmp(name, "/..") == 0 || (size_t)(name - path) >= sizeof(parent_path))
+		return -ENOENT;
+	memcpy(parent_path, path, (size_t)(name - path));
+	parent_path[name - path] = '\0';
+	parent = open_below(root, *parent_path ? parent_path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
+	if (parent < 0 || mkdirat(parent, name + 1, mode) < 0)
+		return -ENOENT;
+	/* From the root again, as below. */
+	return open_below(root, path, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
 }
 
 static int make_directories(int root, const char *path, mode_t mode, int links, struct error *error)
 {
 	int fd = open_below(root, *path ? path : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT);
 
+	if (fd == -ENOENT)
+		fd = make_last(root, path, mode);
 	if (fd >= 0)
 		return fd;
 	return fd == -ENOENT ? make_below(root, path, mode, links, error) :
-			       error_errno(error, -fd, "open %s in the root", path);
+			       fail_to_open(error, fd, path);
 }
 
 int path_make_directories(int root, const char *path, mode_t mode, struct error *error)
@@ -133,7 +164,7 @@ static int make_file(int root, const char *path, mode_t mode, int links, struct 
 
 	fd = open_below(root, path, O_PATH, 0, RESOLVE_IN_ROOT);
 	if (fd != -ENOENT)
-		return fd >= 0 ? fd : error_errno(error, -fd, "open %s in the root", path);
+		return fd >= 0 ? fd : fail_to_open(error, fd, path);
 	name = name ? name + 1 : path;
 	if (length >= sizeof(parent_path) || !*name)
 		return error_errno(error, *name ? ENAMETOOLONG : EISDIR, "make the file %s in the root", path);
@@ -151,7 +182,7 @@ static int make_file(int root, const char *path, mode_t mode, int links, struct 
 	/* As /etc/resolv.conf often is: a symlink to what only a running system has. */
 	status = fd != -ENOENT || links >= LINKS_MAX ? fd : follow_dangling(parent, name, target, parent_path, "");
 	if (status < 0)
-		return error_errno(error, -status, "open %s in the root", path);
+		return fail_to_open(error, status, path);
 	target[strlen(target) - 1] = '\0'; /* the slash in front of no rest */
 	return make_file(root, target, mode, links + 1, error);
 }

@@ -12,7 +12,8 @@
 
 #include "lib/error.h"
 
-/* Opens `path` below the directory `root`. `flags` are open(2)'s; O_CLOEXEC is added. The fd, or -errno. */
+/* Opens `path` below the directory `root`. `flags` are open(2)'s; O_CLOEXEC is added. The fd, or -errno (EBUSY, here and
+ * below: renames come in between without end). */
 int path_open_in_root(int root, const char *path, int flags, mode_t mode, struct error *error);
 
 /* Opens `path` below `directory`, with no symbolic link anywhere on the way, the last component included, and no way out.

@@ -25,6 +25,7 @@
 #include "lib/utf8.h"
 #include "ttrpc.pb-c.h"
 
+#define READ_FIRST 2048u /* what most requests fit in: the memory for it is kept */
 #define READ_SIZE 65536u
 #define OUT_HIGH (1u << 20)
 #define OUT_LIMIT (16u << 20)
@@ -424,15 +425,29 @@ static bool take_frame(struct ttrpc_connection *connection)
 	return true;
 }
 
+/* How much to receive at once: of a frame that has begun, what is missing. */
+static size_t next_length(const struct ttrpc_connection *connection)
+{
+	size_t held = buffer_length(&connection->in), missing;
+
+	if (connection->skip > 0)
+		return READ_SIZE;
+	if (held < TTRPC_HEADER_SIZE)
+		return READ_FIRST;
+	missing = TTRPC_HEADER_SIZE + ttrpc_header_decode(buffer_bytes(&connection->in)).length - held;
+	return missing < READ_FIRST ? READ_FIRST : missing < READ_SIZE ? missing : READ_SIZE;
+}
+
 /* False where the connection has to go. */
 static bool receive(struct ttrpc_connection *connection)
 {
-	uint8_t *room = buffer_reserve(&connection->in, READ_SIZE);
+	size_t length = next_length(connection);
+	uint8_t *room = buffer_reserve(&connection->in, length);
 	ssize_t count;
 
 	if (!room)
 		return false;
-	count = recv(connection->source.fd, room, READ_SIZE, MSG_DONTWAIT);
+	count = recv(connection->source.fd, room, length, MSG_DONTWAIT);
 	if (count < 0)
 		return errno == EAGAIN || errno == EINTR;
 	buffer_commit(&connection->in, (size_t)count);

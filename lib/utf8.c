@@ -29,15 +29,12 @@ static size_t character(const uint8_t *bytes, size_t length)
 
 bool utf8_valid(const char *text)
 {
-	size_t left = strlen(text);
-
-	while (left > 0) {
-		size_t size = character((const uint8_t *)text, left);
+	while (*text) {
+		size_t size = (uint8_t)*text < 0x80 ? 1 : character((const uint8_t *)text, strlen(text));
 
 		if (size == 0)
 			return false;
 		text += size;
-		left -= size;
 	}
 	return true;
 }

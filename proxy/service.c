@@ -8,7 +8,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
-#include "proxy.pb-c.h"
+#include "proxy_service.pb-c.h"
 
 /* ---- WaitReady ----------------------------------------------------------------------------------------------- */
 

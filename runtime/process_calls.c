@@ -1,7 +1,7 @@
 /* Requests of few words. */
 #include "runtime/process_calls.h"
 
-#include "guest.pb-c.h"
+#include "guest_service.pb-c.h"
 #include "runtime/exit_status.h"
 
 int process_signal(const struct process_id *process, int number, ttrpc_answered answered, void *data)

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "health.pb-c.h"
+#include "health_service.pb-c.h"
 #include "lib/cleanup.h"
 #include "runtime/run_private.h"
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent_service.pb-c.h"
 #include "proxy/client.h"
 
 #define CONNECT_PAUSE (2 * LOOP_MILLISECOND)

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "guest.pb-c.h"
+#include "agent_service.pb-c.h"
+#include "guest_service.pb-c.h"
 #include "lib/cleanup.h"
 #include "runtime/process_calls.h"
 #include "runtime/text_list.h"

@@ -62,14 +62,31 @@ int bundle_prepare(const char *bundle, const char *root_path, struct error *erro
 	return status;
 }
 
-int bundle_remove(const char *bundle, struct error *error)
+/* Unmounts the root, whose path is left in `path`. */
+static int unmount_root(char path[PATH_MAX], const char *bundle, struct error *error)
 {
-	char path[PATH_MAX];
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/rootfs", bundle) >= sizeof(path))
+	if ((size_t)snprintf(path, PATH_MAX, "%s/rootfs", bundle) >= PATH_MAX)
 		return error_errno(error, ENAMETOOLONG, "remove %s", bundle);
 	for (int i = 0; umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0; i++)
 		if (i == MOUNTS_MAX)
 			return error_set(error, EBUSY, "%s is mounted more than %d times", path, MOUNTS_MAX);
-	return path_remove_tree(AT_FDCWD, bundle, error);
+	return 0;
+}
+
+int bundle_remove(const char *bundle, struct error *error)
+{
+	char path[PATH_MAX];
+	int status = unmount_root(path, bundle, error);
+
+	return status < 0 ? status : path_remove_tree(AT_FDCWD, bundle, error);
+}
+
+int bundle_remove_quickly(const char *bundle)
+{
+	char path[PATH_MAX];
+	int status = unmount_root(path, bundle, NULL);
+
+	if (status == 0 && (rmdir(path) < 0 || rmdir(bundle) < 0))
+		status = -errno;
+	return status;
 }

@@ -26,9 +26,13 @@ static uint64_t available(void)
 {
 	uint64_t set = 0;
 
-	for (int number = 0; number < CAPABILITY_NUMBERS; number++)
-		if (prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1)
-			set |= UINT64_C(1) << number;
+	for (int number = 0; number < CAPABILITY_NUMBERS; number++) {
+		int has = prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+
+		if (has < 0)
+			break; /* there are no more */
+		set |= (uint64_t)has << number;
+	}
 	return set;
 }
 
@@ -69,9 +73,20 @@ static uint64_t add_names(uint64_t possible, char **names, size_t count, struct 
 	return set;
 }
 
+static bool same_names(char **left, char **right, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && strcmp(left[i], right[i]) == 0)
+		i++;
+	return i == count;
+}
+
 void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, const char *id)
 {
-	uint64_t possible = available();
+	static uint64_t known; /* it never changes */
+	uint64_t possible = known ? known : (known = available());
+	bool left_any = false;
 
 	memset(capabilities, 0, sizeof(*capabilities));
 	if (!names)
@@ -95,8 +110,15 @@ void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__Linux
 
 		if (lists[i].set == &capabilities->ambient)
 			possible &= capabilities->permitted & capabilities->inheritable;
+		/* Mostly some of them are the same, and looking the names up takes long. */
+		if (i > 0 && !left_any && (*lists[i - 1].set & ~possible) == 0 && lists[i].count == lists[i - 1].count &&
+		    same_names(lists[i].names, lists[i - 1].names, lists[i].count)) {
+			*lists[i].set = *lists[i - 1].set;
+			continue;
+		}
 		*lists[i].set = add_names(possible, lists[i].names, lists[i].count, &left);
-		if (left.length)
+		left_any = left.length > 0;
+		if (left_any)
 			log_warning("container %s: %s capabilities that can't be given are left out: %s%s", id,
 				    lists[i].title, left.names, left.more ? ", and more" : "");
 	}
@@ -105,10 +127,11 @@ void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__Linux
 int capabilities_bound(uint64_t keep, struct error *error)
 {
 	for (int number = 0; number < CAPABILITY_NUMBERS; number++) {
-		if (keep >> number & 1 || prctl(PR_CAPBSET_READ, number, 0, 0, 0) != 1)
+		if (keep >> number & 1 || prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
-			return error_errno(error, errno, "drop capability %d from the bounding set", number);
+		if (errno == EINVAL)
+			break; /* there are no more */
+		return error_errno(error, errno, "drop capability %d from the bounding set", number);
 	}
 	return 0;
 }
@@ -160,8 +183,10 @@ static int verify(const struct plan_capabilities *capabilities, struct error *er
 
 	if (get_capabilities(&now, error) < 0)
 		return -error->number;
+	/* There are none but among these. */
 	for (int number = 0; number < CAPABILITY_NUMBERS; number++)
-		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1)
+		if ((now.inheritable & now.permitted) >> number & 1 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1)
 			now.ambient |= UINT64_C(1) << number;
 	if (memcmp(&now, capabilities, sizeof(now)) != 0)
 		return error_set(error, EPERM, "the capabilities are not what they were set to");

@@ -119,7 +119,7 @@ int cgroup_open_entrance(const struct cgroup *cgroup, struct cgroup_entrance *en
 
 /* The same for a process that joins another one: on v2, where that is now in or below the cgroup, as the container may
  * have moved it, and the cgroup itself may take no process any more. */
-int cgroup_open_entrance_beside(const struct cgroup *cgroup, int pidfd, struct cgroup_entrance *entrance,
+int cgroup_open_entrance_beside(const struct cgroup *cgroup, pid_t pid, struct cgroup_entrance *entrance,
 				struct error *error);
 
 /* v2: hands a new cgroup to a container that will manage cgroups in it. The entrance, which is open, leads to a child
@@ -156,6 +156,10 @@ int cgroup_resume(const struct cgroup *cgroup, struct error *error);
 /* Kills what is in it, waits for the processes' end at most `timeout` milliseconds, and removes it with its children.
  * Parents stay. 0 (also where there is none), or -EBUSY after the time, or -errno. */
 int cgroup_remove(const struct cgroup *cgroup, int timeout, struct error *error);
+
+/* Removes it where it has no processes and no children, which takes no time. 0, or -errno with what is left of it still to be
+ * removed. */
+int cgroup_remove_empty(const struct cgroup *cgroup);
 
 /* Opens the directory of the cgroup in the hierarchy that has `controller` ("memory"; on v2 there is only one), for
  * statistics and events. The fd (O_PATH | O_DIRECTORY), or -errno; -ENOENT where the guest has no such controller. */

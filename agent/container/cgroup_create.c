@@ -12,18 +12,32 @@
 
 #define CPU_LIST_SIZE 1024
 
+/* Among words with a blank between them. */
+static bool has_word(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (; list; list = strchr(list, ' '), list = list ? list + 1 : NULL)
+		if (strncmp(list, word, length) == 0 && (list[length] == ' ' || !list[length]))
+			return true;
+	return false;
+}
+
 int cgroup_enable_controllers(int parent, struct error *error)
 {
-	char names[256], word[64];
+	char names[256], enabled[256] = "", word[64];
 	ssize_t length = fd_read_file(parent, "cgroup.controllers", names, sizeof(names), error);
 	char *rest = names, *name;
 
 	if (length < 0)
 		return (int)length;
+	if (fd_read_file(parent, "cgroup.subtree_control", enabled, sizeof(enabled), NULL) < 0)
+		*enabled = '\0';
 	while ((name = strsep(&rest, " ")) != NULL) {
+		if (!*name || has_word(enabled, name))
+			continue;
 		snprintf(word, sizeof(word), "+%s", name);
-		if (*name)
-			fd_write_file(parent, "cgroup.subtree_control", word, NULL);
+		fd_write_file(parent, "cgroup.subtree_control", word, NULL);
 	}
 	return 0;
 }

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,17 +54,12 @@ int cgroup_open_entrance(const struct cgroup *cgroup, struct cgroup_entrance *en
 
 /* The cgroup.procs of the v2 cgroup in which a process is, if that is below the container's. -1 where it isn't to be
  * had. */
-static int open_where_it_is(const struct cgroup *cgroup, int pidfd)
+static int open_where_it_is(const struct cgroup *cgroup, pid_t pid)
 {
 	char path[PATH_MAX + 64], text[PATH_MAX], *place;
 	size_t length = strlen(cgroup->path);
-	const char *pid;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) < 0)
-		return -1;
-	pid = strstr(text, "\nPid:\t");
-	snprintf(path, sizeof(path), "/proc/%ld/cgroup", pid ? strtol(pid + strlen("\nPid:\t"), NULL, 10) : -1);
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	if (fd_read_file(AT_FDCWD, path, text, sizeof(text), NULL) < 0 || strncmp(text, "0::", 3) != 0)
 		return -1;
 	place = text + 3;
@@ -77,13 +71,13 @@ static int open_where_it_is(const struct cgroup *cgroup, int pidfd)
 	return open(path, O_WRONLY | O_CLOEXEC);
 }
 
-int cgroup_open_entrance_beside(const struct cgroup *cgroup, int pidfd, struct cgroup_entrance *entrance,
+int cgroup_open_entrance_beside(const struct cgroup *cgroup, pid_t pid, struct cgroup_entrance *entrance,
 				struct error *error)
 {
 	int status = cgroup_open_entrance(cgroup, entrance, error);
 
 	if (status == 0 && cgroup->tree->unified)
-		entrance->child = open_where_it_is(cgroup, pidfd);
+		entrance->child = open_where_it_is(cgroup, pid);
 	return status;
 }
 

@@ -353,24 +353,29 @@ static int remove_tree(const char *path)
 	return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-static int remove_from(const struct cgroup *cgroup, size_t index)
+static int remove_alone(const char *path)
 {
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s%s", cgroup->tree->hierarchies[index].mount, cgroup->path);
-	return remove_tree(path);
+	return rmdir(path) < 0 ? -errno : 0;
 }
 
-static int remove_everywhere(const struct cgroup *cgroup)
+static int remove_everywhere(const struct cgroup *cgroup, int (*remove)(const char *path))
 {
+	char path[PATH_MAX];
 	int status = 0;
 
 	for (size_t i = 0; i < cgroup->tree->hierarchy_count; i++) {
-		int removed = remove_from(cgroup, i);
+		int removed;
 
+		snprintf(path, sizeof(path), "%s%s", cgroup->tree->hierarchies[i].mount, cgroup->path);
+		removed = remove(path);
 		status = removed < 0 ? removed : status;
 	}
 	return status;
+}
+
+int cgroup_remove_empty(const struct cgroup *cgroup)
+{
+	return remove_everywhere(cgroup, remove_alone);
 }
 
 int cgroup_remove(const struct cgroup *cgroup, int timeout, struct error *error)
@@ -381,7 +386,7 @@ int cgroup_remove(const struct cgroup *cgroup, int timeout, struct error *error)
 		pid_t pids[WATCHED_MAX];
 		size_t count = WATCHED_MAX;
 		int64_t left;
-		int status = remove_everywhere(cgroup);
+		int status = remove_everywhere(cgroup, remove_tree);
 
 		if (status == 0)
 			return 0;

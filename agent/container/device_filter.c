@@ -1,9 +1,10 @@
 /* The device policy on cgroup v2: a BPF program of type CGROUP_DEVICE, which the kernel asks for every open and mknod
  * of a device. See bpf(2).
  *
- * The program keeps the asked-for kinds of access in a register and goes through the rules from the last to the
- * first: an allowing one that is about this device takes its kinds out, and when none are left access is given; a
- * denying one that is about a kind still in there ends it. So for each kind of access the last rule about it counts.
+ * The program goes through the rules from the last to the first. A register has the kinds of access that nothing has been
+ * said about yet, and another one those that are refused; a rule takes the kinds that it is about out of the one, or puts
+ * them into the other, so that for each kind the last rule about it counts. There is no jump in it: the kernel looks at each
+ * instruction once when it is loaded, where it would follow each way through a program that has several.
  *
  * It is attached to the cgroup itself, not through a link, which would end with the process that holds it.
  */
@@ -19,25 +20,31 @@
 #include "agent/container/cgroup_parts.h"
 #include "lib/cleanup.h"
 
-#define INSTRUCTIONS_PER_RULE 8
-#define INSTRUCTIONS_FIXED 10
+#define INSTRUCTIONS_PER_RULE 16
+#define INSTRUCTIONS_FIXED 15
 #define RULES_MAX 1100
 #define PROGRAMS_MAX 8
 
+/* A kind of access that is always asked for, and that every allowing rule gives: so what asks for none of the others (a search
+ * for a permission that devices haven't) is refused where there is no rule about the device. */
+#define SOME 0x8
+
 /* Registers of the program. */
 enum {
-	RESULT = BPF_REG_0,
+	RESULT = BPF_REG_0, /* also what is refused */
 	CONTEXT = BPF_REG_1,
 	TYPE = BPF_REG_2,
-	WANTED = BPF_REG_3,
-	MAJOR = BPF_REG_4,
-	MINOR = BPF_REG_5,
+	WANTED = BPF_REG_3, /* what is asked for, and not given yet */
+	DEVICE = BPF_REG_4, /* major in the upper half, minor in the lower one */
+	OTHER = BPF_REG_5, /* 0 for a device that the rule is about, and then all ones for one that it isn't */
+	SCRATCH = BPF_REG_6,
 };
 
-struct program {
+/* Large, so it isn't on the stack, which would be cleared for it. */
+static struct program {
 	struct bpf_insn code[RULES_MAX * INSTRUCTIONS_PER_RULE + INSTRUCTIONS_FIXED];
 	size_t length;
-};
+} device_program;
 
 static void emit(struct program *program, uint8_t code, unsigned to, unsigned from, int16_t offset, int32_t value)
 {
@@ -55,59 +62,86 @@ static void emit_load(struct program *program, unsigned to, size_t offset)
 	emit(program, BPF_LDX | BPF_MEM | BPF_W, to, CONTEXT, (int16_t)offset, 0);
 }
 
-/* A jump whose distance is set by land() once it is known. */
-static size_t emit_jump(struct program *program, uint8_t operation, unsigned reg, int32_t value)
+static void emit_value(struct program *program, uint8_t operation, unsigned to, int32_t value)
 {
-	emit(program, BPF_JMP | operation | BPF_K, reg, 0, 0, value);
-	return program->length - 1;
+	emit(program, BPF_ALU64 | operation | BPF_K, to, 0, 0, value);
 }
 
-static void land(struct program *program, size_t jump)
+static void emit_between(struct program *program, uint8_t operation, unsigned to, unsigned from)
 {
-	program->code[jump].off = (int16_t)(program->length - jump - 1);
+	emit(program, BPF_ALU64 | operation | BPF_X, to, from, 0, 0);
 }
 
-static void emit_exit(struct program *program, int32_t result)
+static void emit_long(struct program *program, unsigned to, uint64_t value)
 {
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_K, RESULT, 0, 0, result);
-	emit(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	emit(program, BPF_LD | BPF_IMM | BPF_DW, to, 0, 0, (int32_t)value);
+	emit(program, 0, 0, 0, 0, (int32_t)(value >> 32));
 }
 
 /* The context's first word is the kind of device in the lower half, the access in the upper one. */
 static void emit_start(struct program *program)
 {
 	emit_load(program, TYPE, offsetof(struct bpf_cgroup_dev_ctx, access_type));
-	emit(program, BPF_ALU64 | BPF_MOV | BPF_X, WANTED, TYPE, 0, 0);
-	emit(program, BPF_ALU64 | BPF_AND | BPF_K, TYPE, 0, 0, 0xffff);
-	emit(program, BPF_ALU64 | BPF_RSH | BPF_K, WANTED, 0, 0, 16);
-	emit_load(program, MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
-	emit_load(program, MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
+	emit_between(program, BPF_MOV, WANTED, TYPE);
+	emit_value(program, BPF_AND, TYPE, 0xffff);
+	emit_value(program, BPF_RSH, WANTED, 16);
+	emit_value(program, BPF_OR, WANTED, SOME);
+	emit_load(program, DEVICE, offsetof(struct bpf_cgroup_dev_ctx, major));
+	emit_load(program, SCRATCH, offsetof(struct bpf_cgroup_dev_ctx, minor));
+	emit_value(program, BPF_LSH, DEVICE, 32);
+	emit_between(program, BPF_OR, DEVICE, SCRATCH);
+	emit_value(program, BPF_MOV, RESULT, 0);
+}
+
+/* OTHER: 0 for a device that the rule is about. */
+static void emit_match(struct program *program, const struct device_rule *rule)
+{
+	uint64_t mask = (rule->major >= 0 ? UINT64_MAX << 32 : 0) | (rule->minor >= 0 ? UINT32_MAX : 0);
+	uint64_t device = ((uint64_t)rule->major << 32 | (uint32_t)rule->minor) & mask;
+
+	if (mask != 0) {
+		emit_long(program, OTHER, device);
+		emit_between(program, BPF_XOR, OTHER, DEVICE);
+	} else {
+		emit_value(program, BPF_MOV, OTHER, 0);
+	}
+	if (mask != 0 && mask != UINT64_MAX) {
+		emit_long(program, SCRATCH, mask);
+		emit_between(program, BPF_AND, OTHER, SCRATCH);
+	}
+	if (rule->type == 'a')
+		return;
+	emit_between(program, BPF_MOV, SCRATCH, TYPE);
+	emit_value(program, BPF_XOR, SCRATCH, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+	emit_between(program, BPF_OR, OTHER, SCRATCH);
 }
 
 static void emit_rule(struct program *program, const struct device_rule *rule)
 {
-	size_t skips[5], count = 0;
-
-	if (rule->type != 'a')
-		skips[count++] = emit_jump(program, BPF_JNE, TYPE, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK :
-										       BPF_DEVCG_DEV_CHAR);
-	if (rule->major >= 0)
-		skips[count++] = emit_jump(program, BPF_JNE, MAJOR, (int32_t)rule->major);
-	if (rule->minor >= 0)
-		skips[count++] = emit_jump(program, BPF_JNE, MINOR, (int32_t)rule->minor);
+	emit_match(program, rule);
+	/* Of a number and its negative, one has the highest bit set, unless it is 0. */
+	emit_between(program, BPF_MOV, SCRATCH, OTHER);
+	emit(program, BPF_ALU64 | BPF_NEG, SCRATCH, 0, 0, 0);
+	emit_between(program, BPF_OR, OTHER, SCRATCH);
+	emit_value(program, BPF_ARSH, OTHER, 63);
 	if (rule->allow) {
-		emit(program, BPF_ALU64 | BPF_AND | BPF_K, WANTED, 0, 0, ~(int32_t)rule->access);
-		skips[count++] = emit_jump(program, BPF_JNE, WANTED, 0);
-		emit_exit(program, 1);
+		emit_value(program, BPF_OR, OTHER, ~(int32_t)(rule->access | SOME));
+		emit_between(program, BPF_AND, WANTED, OTHER);
 	} else {
-		size_t denied = emit_jump(program, BPF_JSET, WANTED, (int32_t)rule->access);
-
-		skips[count++] = emit_jump(program, BPF_JA, 0, 0);
-		land(program, denied);
-		emit_exit(program, 0);
+		emit_value(program, BPF_XOR, OTHER, -1);
+		emit_value(program, BPF_AND, OTHER, (int32_t)rule->access);
+		emit_between(program, BPF_AND, OTHER, WANTED);
+		emit_between(program, BPF_OR, RESULT, OTHER);
 	}
-	for (size_t i = 0; i < count; i++)
-		land(program, skips[i]);
+}
+
+/* 1 where nothing is refused, and nothing left that was never given. */
+static void emit_end(struct program *program)
+{
+	emit_between(program, BPF_OR, RESULT, WANTED);
+	emit_value(program, BPF_SUB, RESULT, 1);
+	emit_value(program, BPF_RSH, RESULT, 63);
+	emit(program, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
 static void build_program(struct program *program, const struct cgroup_limits *limits)
@@ -116,7 +150,7 @@ static void build_program(struct program *program, const struct cgroup_limits *l
 	emit_start(program);
 	for (size_t i = limits->rule_count; i-- > 0;)
 		emit_rule(program, &limits->rules[i]);
-	emit_exit(program, 0);
+	emit_end(program);
 }
 
 static long bpf(int command, union bpf_attr *attr)
@@ -184,7 +218,6 @@ static int attach(int cgroup, int program, int replaced, struct error *error)
 
 int device_filter_attach(int directory, const struct cgroup_limits *limits, struct error *error)
 {
-	struct program program;
 	cleanup_close int cgroup = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_close int loaded = -1, attached = -1;
 
@@ -192,8 +225,8 @@ int device_filter_attach(int directory, const struct cgroup_limits *limits, stru
 		return error_errno(error, errno, "open the cgroup");
 	if (limits->rule_count > RULES_MAX)
 		return error_set(error, EINVAL, "%zu device rules are too many", limits->rule_count);
-	build_program(&program, limits);
-	loaded = load(&program, error);
+	build_program(&device_program, limits);
+	loaded = load(&device_program, error);
 	if (loaded < 0)
 		return loaded;
 	attached = find_attached(cgroup, error);

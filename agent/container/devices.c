@@ -10,6 +10,7 @@
 #include "agent/container/helper.h"
 #include "agent/container/kernel.h"
 #include "lib/cleanup.h"
+#include "lib/fd.h"
 #include "lib/path.h"
 
 struct link {
@@ -21,16 +22,26 @@ static const struct link links[] = {
 	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},
 };
 
-static int open_parent(struct helper *helper, const struct plan_device *device, const char **name)
-{
-	char path[PATH_MAX];
-	size_t length;
+/* A directory with devices, kept open for the next one. */
+struct parent {
+	int fd;
+	const char *path; /* of a device in it */
+	size_t length;	  /* of the directory's part of that */
+};
 
-	*name = strrchr(device->path, '/') + 1;
-	length = (size_t)(*name - device->path);
-	memcpy(path, device->path, length);
-	path[length] = '\0';
-	return path_make_directories(helper->root, path, 0755, &helper->error);
+/* 0 or -errno. */
+static int open_parent(struct helper *helper, struct parent *parent, const char *path)
+{
+	size_t length = (size_t)(strrchr(path, '/') + 1 - path);
+	char directory[PATH_MAX];
+
+	if (parent->fd >= 0 && parent->length == length && memcmp(parent->path, path, length) == 0)
+		return 0;
+	fd_close(&parent->fd);
+	memcpy(directory, path, length);
+	directory[length] = '\0';
+	*parent = (struct parent){path_make_directories(helper->root, directory, 0755, &helper->error), path, length};
+	return parent->fd < 0 ? parent->fd : 0;
 }
 
 static bool is_device(const struct stat *stat, const struct plan_device *device)
@@ -38,22 +49,29 @@ static bool is_device(const struct stat *stat, const struct plan_device *device)
 	return (stat->st_mode & S_IFMT) == (device->mode & S_IFMT) && stat->st_rdev == device->number;
 }
 
-static int make_node(struct helper *helper, const struct plan_device *device)
+static bool has_owner(const struct stat *stat, const struct plan_device *device)
+{
+	return !device->chown_wanted || (stat->st_uid == device->uid && stat->st_gid == device->gid);
+}
+
+static int make_node(struct helper *helper, struct parent *parent, const struct plan_device *device)
 {
 	struct error *error = &helper->error;
-	const char *name;
-	cleanup_close int parent = open_parent(helper, device, &name);
+	const char *name = strrchr(device->path, '/') + 1;
 	cleanup_close int node = -1;
 	struct stat stat;
 	int made;
 
-	if (parent < 0)
+	if (open_parent(helper, parent, device->path) < 0)
 		return error_wrap(error, "device %s", device->path);
-	made = mknodat(parent, name, device->mode, device->number);
+	made = mknodat(parent->fd, name, device->mode, device->number);
 	if (made < 0 && errno != EEXIST && errno != EROFS)
 		return error_errno(error, errno, "make the device %s", device->path);
+	if (fstatat(parent->fd, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && is_device(&stat, device) &&
+	    (made < 0 || has_owner(&stat, device)))
+		return 0;
 	/* What is there is opened and looked at: it is changed only as what it was seen to be. */
-	node = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	node = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (node < 0 || fstat(node, &stat) < 0)
 		return error_errno(error, errno, "make the device %s", device->path);
 	if (!is_device(&stat, device))
@@ -103,10 +121,12 @@ int devices_make(struct helper *helper)
 {
 	const struct plan *plan = &helper->plan;
 	bool bind = plan->namespaces[PLAN_USER].mode != PLAN_NAMESPACE_KEEP;
+	struct parent parent = {.fd = -1};
 	int status = 0;
 
 	for (size_t i = 0; status == 0 && i < plan->device_count; i++)
 		status = bind && !S_ISFIFO(plan->devices[i].mode) ? bind_node(helper, &plan->devices[i]) :
-								    make_node(helper, &plan->devices[i]);
+								    make_node(helper, &parent, &plan->devices[i]);
+	fd_close(&parent.fd);
 	return status < 0 ? status : make_links(helper);
 }

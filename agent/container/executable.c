@@ -99,17 +99,16 @@ static int read_at(int fd, void *data, size_t size, uint64_t offset)
 /* Offset and size of PT_INTERP in a 64-bit file; false where there is none. */
 static bool find_interpreter(int fd, const Elf64_Ehdr *header, uint64_t *offset, uint64_t *size)
 {
-	if (header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum > PROGRAM_HEADERS_MAX)
+	Elf64_Phdr programs[PROGRAM_HEADERS_MAX];
+
+	if (header->e_phentsize != sizeof(*programs) || header->e_phnum > PROGRAM_HEADERS_MAX ||
+	    read_at(fd, programs, header->e_phnum * sizeof(*programs), header->e_phoff) < 0)
 		return false;
 	for (unsigned i = 0; i < header->e_phnum; i++) {
-		Elf64_Phdr program;
-
-		if (read_at(fd, &program, sizeof(program), header->e_phoff + i * sizeof(program)) < 0)
-			return false;
-		if (program.p_type != PT_INTERP)
+		if (programs[i].p_type != PT_INTERP)
 			continue;
-		*offset = program.p_offset;
-		*size = program.p_filesz;
+		*offset = programs[i].p_offset;
+		*size = programs[i].p_filesz;
 		return true;
 	}
 	return false;

@@ -52,6 +52,19 @@ static _Noreturn void fail(struct helper *helper)
 	_exit(1);
 }
 
+static uint64_t changed_signals; /* that aren't at their defaults, a bit each */
+static bool signals_known;
+
+void helper_learn_signals(void)
+{
+	struct sigaction action;
+
+	for (int signal = 1; !signals_known && signal <= SIGNAL_MAX; signal++)
+		if (sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+			changed_signals |= UINT64_C(1) << (signal - 1);
+	signals_known = true;
+}
+
 /* The agent blocks the signals that it reads from a signalfd, and ignores SIGPIPE. Both would be inherited. */
 static void restore_signals(void)
 {
@@ -59,7 +72,8 @@ static void restore_signals(void)
 	sigset_t none;
 
 	for (int signal = 1; signal <= SIGNAL_MAX; signal++)
-		sigaction(signal, &action, NULL);
+		if (changed_signals >> (signal - 1) & 1)
+			sigaction(signal, &action, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -70,7 +84,7 @@ static int open_own(struct helper *helper)
 	if (helper->proc < 0)
 		return error_errno(&helper->error, errno, "open /proc");
 	helper->ptmx = open("/dev/pts/ptmx", O_PATH | O_CLOEXEC);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, helper->pair) < 0)
+	if (!helper_is_workload(&helper->plan) && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, helper->pair) < 0)
 		return error_errno(&helper->error, errno, "make a pair of sockets");
 	return 0;
 }
@@ -109,7 +123,7 @@ static int open_cgroup(struct helper *helper)
 	int status;
 
 	if (plan->exec)
-		return cgroup_open_entrance_beside(plan->cgroup, plan->init_pidfd, entrance, &helper->error);
+		return cgroup_open_entrance_beside(plan->cgroup, plan->init_pid, entrance, &helper->error);
 	status = cgroup_open_entrance(plan->cgroup, entrance, &helper->error);
 	if (status == 0 && manages_cgroups(plan))
 		status = cgroup_delegate(plan->cgroup, cgroup_owner(plan), entrance, &helper->error);
@@ -182,6 +196,11 @@ static int build(struct helper *helper)
 	return status < 0 ? status : process_become(helper);
 }
 
+static int open_pid_namespace(const struct helper *helper, const char *link)
+{
+	return openat(helper->proc, link, O_RDONLY | O_CLOEXEC);
+}
+
 /* Waits until the other one of helper and workload has closed its end of the pair, or has died. */
 static void wait_for_other(int end)
 {
@@ -198,7 +217,7 @@ static _Noreturn void hand_over(struct helper *helper, pid_t pid, int pidfd, boo
 	size_t count = 1;
 
 	if (new_namespace) {
-		fds[REPORT_PID_NAMESPACE] = openat(helper->proc, "self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
+		fds[REPORT_PID_NAMESPACE] = open_pid_namespace(helper, "self/ns/pid_for_children");
 		if (fds[REPORT_PID_NAMESPACE] >= 0)
 			count++;
 	}
@@ -230,9 +249,20 @@ static int split(struct helper *helper, bool new_namespace)
 	return status;
 }
 
+/* The helper as the workload: it is in the new namespace already. */
+static int report_itself(struct helper *helper)
+{
+	cleanup_close int namespace = open_pid_namespace(helper, "self/ns/pid");
+	int status = helper->plan.procfs_exported ? export_procfs(helper) : 0;
+
+	return status < 0 ? status : helper_report(helper, LAUNCH_PROCESS, 0, &namespace, namespace >= 0);
+}
+
 static _Noreturn void run_in_new_namespace(struct helper *helper)
 {
-	if (split(helper, true) < 0 || enter_cgroup(helper) < 0 || build(helper) < 0)
+	int status = helper_is_workload(&helper->plan) ? report_itself(helper) : split(helper, true);
+
+	if (status < 0 || enter_cgroup(helper) < 0 || build(helper) < 0)
 		fail(helper);
 	process_execute(helper);
 }
@@ -257,6 +287,7 @@ _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[
 		.root = -1,
 		.tool = -1,
 		.dev_mount = -1,
+		.pair = {-1, -1},
 		.entrance = {.child = -1, .top = -1},
 	};
 	bool joined = plan->namespaces[PLAN_PID].mode != PLAN_NAMESPACE_NEW;

@@ -2,10 +2,10 @@
  *
  * The agent clones the helper, which
  *	closes what isn't its own, makes itself undumpable, prepares bundle and cgroup, enters the namespaces;
- * and then, for a new pid namespace, clones the process that becomes the workload, which alone can make that
- * namespace's procfs and which nobody else can see yet:
- *	cgroup, root filesystem, credentials, execve;
- * or, where the pid namespace is somebody's already, does all of that itself and clones a process that has nothing but
+ * and then, in a new pid namespace, where nobody else can see it yet, goes on as the workload's process:
+ *	cgroup, root filesystem, credentials, execve.
+ * It is the first in that namespace from its own beginning, unless the namespace belongs to a user namespace or it makes some
+ * for mounts or time: then it clones the process which goes on. Where the pid namespace is somebody's already, does all of that itself and clones a process that has nothing but
  * the workload's own credentials from its first instruction on, as others in the namespace may trace it.
  *
  * All of this runs in a copy of the agent: nothing here allocates memory, takes a lock, or returns to the agent's
@@ -34,12 +34,23 @@ struct helper {
 	int tool;	  /* the guest's program to execute (O_PATH); -1 for one of the container's */
 	int early[PLAN_EARLY_MAX]; /* trees for plan_mount.early; not -1 where there is none */
 	int dev_mount;	  /* the filesystem on the container's /dev, to be made read-only; -1 */
+	uint32_t limits_kept; /* a bit for each of the plan's limits that is in force already */
 	struct cgroup_entrance entrance;
 	char home[PATH_MAX + sizeof("HOME=")];
 	char executable[PATH_MAX];
 	enum launch_class failure_class;
 	struct error error;
 };
+
+/* Whether the helper itself becomes the workload, and is cloned into the new pid namespace. */
+static inline bool helper_is_workload(const struct plan *plan)
+{
+	return plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_NEW && plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_KEEP &&
+	       plan->namespaces[PLAN_TIME].mode == PLAN_NAMESPACE_KEEP && plan->early_count == 0;
+}
+
+/* helper.c: finds out what the caller ignores or handles, for the first helper; what it changes later it mustn't. */
+void helper_learn_signals(void);
 
 /* helper.c: never returns. `stdio` and everything in the plan are of the agent's numbers. */
 _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[3]);

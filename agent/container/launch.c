@@ -18,14 +18,15 @@
 #include "lib/fd.h"
 
 /* Signals stay blocked until the helper has put the agent's handlers away. */
-static pid_t clone_helper(const struct launch_options *options, int *pidfd)
+static pid_t clone_helper(const struct launch_options *options, bool direct, int *pidfd)
 {
+	unsigned long flags = (options->own_child ? SIGCHLD : CLONE_PARENT) | (direct ? CLONE_NEWPID : 0);
 	sigset_t all, before;
 	pid_t pid;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = kernel_clone(options->own_child ? SIGCHLD : CLONE_PARENT, pidfd);
+	pid = kernel_clone(flags, pidfd);
 	if (pid != 0)
 		sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
@@ -41,6 +42,8 @@ int launch_start(struct launch *launch, const struct plan *plan, const struct la
 		.exec = plan->exec,
 		.own_pids = plan->namespaces[PLAN_PID].mode == PLAN_NAMESPACE_NEW,
 		.own_users = plan->namespaces[PLAN_USER].mode == PLAN_NAMESPACE_NEW,
+		.terminal_due = plan->process.terminal,
+		.direct = helper_is_workload(plan),
 		.helper_pidfd = -1,
 		.pidfd = -1,
 		.pid_namespace = -1,
@@ -48,9 +51,10 @@ int launch_start(struct launch *launch, const struct plan *plan, const struct la
 		.terminal = -1,
 		.seccomp_listener = -1,
 	};
+	helper_learn_signals();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return error_errno(error, errno, "make a socket for the helper");
-	launch->helper_pid = clone_helper(options, &launch->helper_pidfd);
+	launch->helper_pid = clone_helper(options, launch->direct, &launch->helper_pidfd);
 	if (launch->helper_pid == 0)
 		helper_main(plan, sockets[1], options->stdio);
 	close(sockets[1]);
@@ -99,6 +103,27 @@ static int keep_fd(int *slot, int fds[], size_t index)
 	return 0;
 }
 
+/* Once, and only where one was asked for: its caller makes streams of it. */
+static int take_terminal(struct launch *launch, int fds[], size_t count)
+{
+	if (count != 1 || !launch->terminal_due)
+		return -EPROTO;
+	launch->terminal_due = false;
+	return keep_fd(&launch->terminal, fds, 0);
+}
+
+/* The helper is the process: what it says of itself is only that it is. */
+static int take_helper(struct launch *launch, int fds[], size_t count)
+{
+	if (launch->pid != 0 || count > 1)
+		return -EPROTO;
+	launch->pid = launch->helper_pid;
+	launch->pidfd = fcntl(launch->helper_pidfd, F_DUPFD_CLOEXEC, 3);
+	if (launch->pidfd < 0)
+		return -EPROTO;
+	return count > 0 ? keep_fd(&launch->pid_namespace, fds, 0) : 0;
+}
+
 static int take_process(struct launch *launch, const struct report *report, int fds[], size_t count)
 {
 	if (launch->pid != 0 || report->pid <= 0 || count < 1 || count > REPORT_PROCESS_FDS)
@@ -116,12 +141,12 @@ static int take_report(struct launch *launch, struct report *report, int fds[], 
 
 	switch (report->type) {
 	case LAUNCH_PROCESS:
-		status = take_process(launch, report, fds, count);
+		status = launch->direct ? take_helper(launch, fds, count) : take_process(launch, report, fds, count);
 		return status < 0 ? status : LAUNCH_PROCESS;
 	case REPORT_PROCFS:
 		return count == 1 ? keep_fd(&launch->procfs, fds, 0) : -EPROTO;
 	case LAUNCH_TERMINAL:
-		status = count == 1 ? keep_fd(&launch->terminal, fds, 0) : -EPROTO;
+		status = take_terminal(launch, fds, count);
 		return status < 0 ? status : LAUNCH_TERMINAL;
 	case LAUNCH_LISTENER:
 		status = count == 1 ? keep_fd(&launch->seccomp_listener, fds, 0) : -EPROTO;

@@ -1,7 +1,8 @@
 /* Makes the process of a plan: a container's first one, or an exec.
  *
  * launch_start() clones a helper process and returns at once; the helper does everything that can block (mounts, cgroup
- * writes, look-ups in the container) and makes the workload's process, which is the supervisor's child (CLONE_PARENT).
+ * writes, look-ups in the container) and becomes the workload's process, or makes that (helper.h), which is the supervisor's
+ * child (CLONE_PARENT).
  * Both report over a SEQPACKET socket, which the agent watches:
  *
  *	launch_start(&launch, &plan, &options, &error);
@@ -12,7 +13,7 @@
  *	        LAUNCH_EXECED, or LAUNCH_FAILED
  *
  * The helper is a child of the supervisor as well: its exit (helper_pid) is reported and has to be acknowledged, and
- * means nothing. The workload's pid is known from LAUNCH_PROCESS on, and it may exit before that is read.
+ * means nothing, where it doesn't become the workload. The workload's pid is known from LAUNCH_PROCESS on, and it may exit before that is read.
  *
  * Reports come from a process that a container may have tampered with: nothing in them is trusted but their shape.
  */
@@ -44,6 +45,8 @@ struct launch {
 	int report_fd; /* the agent's end, non-blocking; to be watched for EPOLLIN */
 	bool exec;
 	bool own_pids, own_users; /* it has pid and user namespaces of its own */
+	bool terminal_due; /* one was asked for, and hasn't come */
+	bool direct;		  /* the helper itself becomes the workload: its exit may come before LAUNCH_PROCESS is read */
 	bool assembled, ready, released, over;
 	pid_t helper_pid;
 	int helper_pidfd;

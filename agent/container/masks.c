@@ -45,14 +45,14 @@ static bool is_missing(int status)
 static int mask(struct helper *helper, const char *path)
 {
 	struct error *error = &helper->error;
-	cleanup_close int target = path_open_in_root(helper->root, path, O_PATH, 0, error);
+	cleanup_close int target = path_open_in_root(helper->root, path, O_PATH, 0, NULL);
 	cleanup_close int tree = -1;
 	struct stat stat;
 
 	if (is_missing(target))
 		return 0;
 	if (target < 0)
-		return error_wrap(error, "masked path");
+		return error_errno(error, -target, "open the masked path %s", path);
 	if (fstat(target, &stat) < 0)
 		return error_errno(error, errno, "mask %s", path);
 	tree = S_ISDIR(stat.st_mode) ? make_empty(error) : clone_null(error);
@@ -66,14 +66,14 @@ static int mask(struct helper *helper, const char *path)
 static int make_readonly(struct helper *helper, const char *path)
 {
 	struct error *error = &helper->error;
-	cleanup_close int target = path_open_in_root(helper->root, path, O_PATH, 0, error);
+	cleanup_close int target = path_open_in_root(helper->root, path, O_PATH, 0, NULL);
 	cleanup_close int tree = -1;
 	int status;
 
 	if (is_missing(target))
 		return 0;
 	if (target < 0)
-		return error_wrap(error, "read-only path");
+		return error_errno(error, -target, "open the read-only path %s", path);
 	tree = kernel_open_tree(target, "", OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH);
 	if (tree < 0)
 		return error_errno(error, errno, "make %s read-only", path);

@@ -194,6 +194,8 @@ int namespaces_enter(struct helper *helper)
 	for (size_t i = 0; i < PLAN_NAMESPACES; i++)
 		if (namespaces[i].mode == PLAN_NAMESPACE_NEW && i != PLAN_USER && i != PLAN_CGROUP && i != PLAN_TIME)
 			new_ones |= kinds[i].flag;
+	if (helper_is_workload(&helper->plan))
+		new_ones &= ~CLONE_NEWPID; /* it was cloned into that one */
 	if (unshare(new_ones) < 0)
 		return error_errno(&helper->error, errno, "make namespaces");
 	return set_names(helper);

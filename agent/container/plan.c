@@ -378,6 +378,7 @@ int plan_exec(struct plan *plan, struct arena *arena, const Grpc__Process *proce
 		.arena = arena,
 		.exec = true,
 		.init_pidfd = parameters->init_pidfd,
+		.init_pid = parameters->init_pid,
 	};
 	plan->id = plan_text(arena, parameters->id, error);
 	if (!plan->id)

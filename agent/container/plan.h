@@ -174,6 +174,7 @@ struct plan {
 	const struct cgroup *cgroup;
 	struct plan_namespace namespaces[PLAN_NAMESPACES];
 	int init_pidfd; /* exec: the container's first process, whose namespaces are joined */
+	pid_t init_pid;
 	struct plan_process process;
 
 	/* A new container's. */
@@ -225,6 +226,7 @@ struct plan_parameters {
 struct plan_exec_parameters {
 	const char *id;
 	int init_pidfd; /* pins the namespaces: where that process is gone, the launch fails with ESRCH */
+	pid_t init_pid;
 	const struct cgroup *cgroup;
 	const struct boot_limits *limits;
 	bool apparmor_ignored;

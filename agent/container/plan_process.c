@@ -156,10 +156,10 @@ static int resolve_environment(struct plan *plan, const Grpc__Process *process, 
 {
 	size_t count = 0, kept = 0;
 	char **environment = plan_array(plan->arena, process->n_env + 2, sizeof(*environment), error);
-	cleanup_free struct variable *variables = calloc(process->n_env + 1, sizeof(*variables));
+	struct variable *variables = plan_array(plan->arena, process->n_env + 1, sizeof(*variables), error);
 
 	if (!environment || !variables)
-		return error_errno(error, ENOMEM, "plan the environment");
+		return -ENOMEM;
 	for (size_t i = 0; i < process->n_env; i++) {
 		char *text = plan_text(plan->arena, process->env[i], error);
 

@@ -49,6 +49,8 @@ int process_raise_limits(struct helper *helper)
 
 		if (getrlimit((unsigned)limit->resource, &now) < 0)
 			return error_errno(error, errno, "get %s", plan_limit_name(limit->resource));
+		if (limit->value.rlim_cur == now.rlim_cur && limit->value.rlim_max == now.rlim_max)
+			helper->limits_kept |= UINT32_C(1) << i;
 		if (limit->value.rlim_max <= now.rlim_max)
 			continue;
 		now.rlim_max = limit->value.rlim_max;
@@ -64,7 +66,8 @@ static int set_limits(struct helper *helper)
 	const struct plan_process *process = &helper->plan.process;
 
 	for (size_t i = 0; i < process->limit_count; i++)
-		if (setrlimit((unsigned)process->limits[i].resource, &process->limits[i].value) < 0)
+		if (!(helper->limits_kept >> i & 1) &&
+		    setrlimit((unsigned)process->limits[i].resource, &process->limits[i].value) < 0)
 			return error_errno(&helper->error, errno, "set %s",
 					   plan_limit_name(process->limits[i].resource));
 	return 0;

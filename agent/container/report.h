@@ -8,7 +8,8 @@
 
 #include "agent/container/launch.h"
 
-/* Descriptors of a PROCESS report, in this order, as far as they are there. */
+/* Descriptors of a PROCESS report, in this order, as far as they are there. A helper that becomes the workload has only the
+ * namespace to report. */
 enum report_process_fd { REPORT_PIDFD, REPORT_PID_NAMESPACE, REPORT_PROCESS_FDS };
 
 struct report {

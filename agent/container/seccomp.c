@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -35,32 +36,55 @@ static const struct word actions[] = {
 	{NULL, 0},
 };
 
+/* A kernel has the calls of few architectures. Programs of the others can't run there, so nothing is to be said of them, and the
+ * library of the guest doesn't know them (scripts/build-sysroot). */
+#define FOREIGN SCMP_ARCH_NATIVE
+#ifdef __x86_64__
+#define OF_X86(token) (token)
+#else
+#define OF_X86(token) FOREIGN
+#endif
+#ifdef __aarch64__
+#define OF_ARM(token) (token)
+#else
+#define OF_ARM(token) FOREIGN
+#endif
+#ifdef __powerpc64__
+#define OF_POWER(token) (token)
+#else
+#define OF_POWER(token) FOREIGN
+#endif
+#ifdef __s390x__
+#define OF_S390(token) (token)
+#else
+#define OF_S390(token) FOREIGN
+#endif
+
 static const struct word architectures[] = {
 	{"SCMP_ARCH_NATIVE", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_X86", SCMP_ARCH_X86},
-	{"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
-	{"SCMP_ARCH_X32", SCMP_ARCH_X32},
-	{"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
-	{"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
-	{"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
-	{"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},
-	{"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
-	{"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},
-	{"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
-	{"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32},
-	{"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
-	{"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},
-	{"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
-	{"SCMP_ARCH_S390", SCMP_ARCH_S390},
-	{"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
-	{"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
-	{"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
-	{"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
-	/* This library doesn't know them, so none of their programs can run here: nothing is to be said of them. */
-	{"SCMP_ARCH_LOONGARCH64", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_M68K", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_SH", SCMP_ARCH_NATIVE},
-	{"SCMP_ARCH_SHEB", SCMP_ARCH_NATIVE},
+	{"SCMP_ARCH_X86", OF_X86(SCMP_ARCH_X86)},
+	{"SCMP_ARCH_X86_64", OF_X86(SCMP_ARCH_X86_64)},
+	{"SCMP_ARCH_X32", OF_X86(SCMP_ARCH_X32)},
+	{"SCMP_ARCH_ARM", OF_ARM(SCMP_ARCH_ARM)},
+	{"SCMP_ARCH_AARCH64", OF_ARM(SCMP_ARCH_AARCH64)},
+	{"SCMP_ARCH_PPC", OF_POWER(SCMP_ARCH_PPC)},
+	{"SCMP_ARCH_PPC64", OF_POWER(SCMP_ARCH_PPC64)},
+	{"SCMP_ARCH_PPC64LE", OF_POWER(SCMP_ARCH_PPC64LE)},
+	{"SCMP_ARCH_S390", OF_S390(SCMP_ARCH_S390)},
+	{"SCMP_ARCH_S390X", OF_S390(SCMP_ARCH_S390X)},
+	{"SCMP_ARCH_MIPS", FOREIGN},
+	{"SCMP_ARCH_MIPS64", FOREIGN},
+	{"SCMP_ARCH_MIPS64N32", FOREIGN},
+	{"SCMP_ARCH_MIPSEL", FOREIGN},
+	{"SCMP_ARCH_MIPSEL64", FOREIGN},
+	{"SCMP_ARCH_MIPSEL64N32", FOREIGN},
+	{"SCMP_ARCH_PARISC", FOREIGN},
+	{"SCMP_ARCH_PARISC64", FOREIGN},
+	{"SCMP_ARCH_RISCV64", FOREIGN},
+	{"SCMP_ARCH_LOONGARCH64", FOREIGN},
+	{"SCMP_ARCH_M68K", FOREIGN},
+	{"SCMP_ARCH_SH", FOREIGN},
+	{"SCMP_ARCH_SHEB", FOREIGN},
 	{NULL, 0},
 };
 
@@ -262,16 +286,14 @@ static int export_program(struct plan_process *process, struct arena *arena, scm
 	return 0;
 }
 
-int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
-		 const struct plan_extras *extras, struct error *error)
+static int compile(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
+		   const struct plan_extras *extras, struct error *error)
 {
 	bool has_errno = extras && extras->seccomp_errno_given;
 	__attribute__((cleanup(release_context))) scmp_filter_ctx context = NULL;
 	uint32_t default_action;
 	int status;
 
-	if (!profile || !*profile->defaultaction)
-		return 0;
 	status = resolve_action(profile->defaultaction, has_errno, has_errno ? extras->seccomp_errno : 0, &default_action,
 				error);
 	if (status < 0)
@@ -296,6 +318,68 @@ int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__
 	if (!(process->seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER))
 		process->seccomp_flags &= ~FLAG_WAIT_KILLABLE_RECV;
 	return status < 0 ? status : export_program(process, arena, context, error);
+}
+
+/* The last profile, as the wire has it, and what became of it: a pod's containers and their execs mostly have the same, and
+ * compiling it takes longer than all the rest of a plan. */
+static struct {
+	uint8_t *profile;
+	size_t size;
+	struct sock_filter *program;
+	size_t count;
+	unsigned flags;
+} last;
+
+/* Without the memory for it, it is compiled again. */
+static void remember(const struct plan_process *process, const uint8_t *profile, size_t size)
+{
+	size_t length = process->seccomp_count * sizeof(*process->seccomp);
+
+	free(last.program);
+	last.program = malloc(length + size);
+	if (!last.program)
+		return;
+	memcpy(last.program, process->seccomp, length);
+	last.profile = memcpy((uint8_t *)last.program + length, profile, size);
+	last.size = size;
+	last.count = process->seccomp_count;
+	last.flags = process->seccomp_flags;
+}
+
+static int take_last(struct plan_process *process, struct arena *arena, struct error *error)
+{
+	struct sock_filter *program = arena_array(arena, last.count, sizeof(*program));
+
+	if (!program)
+		return error_errno(error, ENOMEM, "keep the seccomp program");
+	process->seccomp = memcpy(program, last.program, last.count * sizeof(*program));
+	process->seccomp_count = last.count;
+	process->seccomp_flags = last.flags;
+	return 0;
+}
+
+int seccomp_plan(struct plan_process *process, struct arena *arena, const Grpc__LinuxSeccomp *profile,
+		 const struct plan_extras *extras, struct error *error)
+{
+	uint8_t *packed;
+	size_t size;
+	int status;
+
+	if (!profile || !*profile->defaultaction)
+		return 0;
+	if (extras) /* they are no part of what is compared */
+		return compile(process, arena, profile, extras, error);
+	size = grpc__linux_seccomp__get_packed_size(profile);
+	packed = arena_alloc(arena, size);
+	if (!packed)
+		return error_errno(error, ENOMEM, "compare the seccomp profile");
+	grpc__linux_seccomp__pack(profile, packed);
+	if (last.program && last.size == size && memcmp(last.profile, packed, size) == 0)
+		return take_last(process, arena, error);
+	status = compile(process, arena, profile, NULL, error);
+	if (status == 0)
+		remember(process, packed, size);
+	return status;
 }
 
 int seccomp_load_plan(const struct plan_process *process, struct error *error)

@@ -104,6 +104,10 @@ inside()
 	agentctl --timeout 60s exec --id "$name" --exec-id "e$executed" "$@"
 }
 
+# stopped NAME: tells its first process, which waits for /tmp/stop, to end. At that moment all of the container's processes are
+# killed, and the one that has told it may be among them.
+stopped() { inside "$1" -- touch /tmp/stop || [[ $? -eq 137 ]]; }
+
 # output_of NAME [EXEC]: what its first process, or that exec, writes until it ends, and then its status.
 output_of()
 {

@@ -21,8 +21,8 @@ all_devices='.OCI.Linux.Resources.Devices = [{Allow: true, Type: "a", Access: "r
 no_way_to()
 {
 	local filter id=$1
-	for filter in . "$all_devices" ".OCI.Linux.Resources.Devices = [{Allow: false, Access: \"rwm\"},
-		{Allow: true, Type: \"b\", Major: $2, Minor: $3, Access: \"rwm\"}]"; do
+	local rules='.OCI.Linux.Resources.Devices = [{Allow: false, Access: "rwm"}, {Allow: true, Type: "b", Access: "rwm"'
+	for filter in . "$all_devices" "$rules}]" "$rules, Major: $2, Minor: -1}]" "$rules, Major: $2, Minor: $3}]"; do
 		attacker_request "$id" "$filter" -- sh -c "$opens" sh "$2" "$3"
 		run agentctl run --request "$BATS_TEST_TMPDIR/$id"
 		echo "$filter: $status $output"

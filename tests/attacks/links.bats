@@ -33,7 +33,7 @@ racing()
 # raced: stops that; prints how often they were exchanged.
 raced()
 {
-	inside racer -- touch /tmp/stop
+	stopped racer
 	output_of racer | sed -n 's/^exchanged //p'
 	removed racer
 }

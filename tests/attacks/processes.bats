@@ -36,7 +36,7 @@ watched()
 		echo "w WaitProcess {\"container_id\": \"watched\", \"exec_id\": \"x$i\"}"
 	done | agentctl script >"$BATS_TEST_TMPDIR/execs"
 	[[ $(grep -c '^w {"status":0}' "$BATS_TEST_TMPDIR/execs") -eq $count ]]
-	inside watched -- touch /tmp/stop
+	stopped watched
 	findings=$(output_of watched)
 	echo "$findings"
 	line=$(grep '^seen' <<<"$findings")
@@ -65,14 +65,14 @@ watched()
 
 @test "A34 a container that is created and not started shows its neighbour in the pod nothing" {
 	neighbour
-	attacker_request waiting '.sandbox_pidns = true | .OCI.Process.Env += ["OWN=part-of-it"]' -- true
-	agentctl CreateContainer "$(cat "$BATS_TEST_TMPDIR/waiting")" >/dev/null
+	attacker_request shown '.sandbox_pidns = true | .OCI.Process.Env += ["OWN=part-of-it"]' -- true
+	agentctl CreateContainer "$(cat "$BATS_TEST_TMPDIR/shown")" >/dev/null
 	local pid
 	pid=$(inside pod -- sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /init ] && echo ${p#/proc/}; done; true')
 	findings=$(inside pod -- /attacks/observe pid "$pid" /bin/busybox OWN=part-of-it "${secret[@]}")
 	echo "$findings"
 	[[ $findings == "seen 1 early 1 traced 1 refused 0 searched "[01] ]]
-	removed waiting
+	removed shown
 	removed neighbour
 	precondition "a process in front of its execve stopped and searched at rest"
 }
@@ -145,6 +145,13 @@ watched()
 		[[ $status -eq 125 || ($status -eq 0 && $output == /*) ]]
 		tried=$((tried + 1))
 	done
+	# The process of a new container sees itself in its procfs, with what it was made with still open.
+	for cwd in /proc/self/root /proc/self/cwd /proc/thread-self/root /proc/self/fd/{0..31} /proc/1/fd/3/.. /proc/1/task/1/root; do
+		run container_with ".OCI.Process.Cwd = \"$cwd\"" sh -c 'pwd; [ ! -e init ] && [ ! -e ../../../../init ]'
+		echo "$cwd: $status $output"
+		[[ $status -eq 125 && $output == *cwd* ]]
+		tried=$((tried + 1))
+	done
 	# Two at once, each with what the other one could have open.
 	for ((i = 0; i < $(rounds 50 500); i++)); do
 		echo "&a$i ExecProcess $(jq -c ".process.Cwd = \"/proc/$((i + 30))/root\" | .exec_id = \"a$i\"" <<<"$request")"
@@ -163,21 +170,24 @@ watched()
 	run container_with '.OCI.Process.Args = ["/proc/self/exe"]'
 	echo "$output"
 	# The program of a process that waits in front of its execve, from a neighbour in the pod.
-	attacker_request waiting '.sandbox_pidns = true' -- true
-	agentctl CreateContainer "$(cat "$BATS_TEST_TMPDIR/waiting")" >/dev/null
+	attacker_request program '.sandbox_pidns = true' -- true
+	agentctl CreateContainer "$(cat "$BATS_TEST_TMPDIR/program")" >/dev/null
 	run inside pod -- sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /init ] || continue; exec 9<$p/exe
 		echo found; echo x >>$p/exe; echo x >/proc/self/fd/9; chmod 777 $p/exe; chown 1:1 $p/exe; touch $p/exe; done; true'
 	echo "$output"
 	[[ $output == *found* && $(grep -c -e "Read-only file system" -e "Text file busy" -e "not permitted" <<<"$output") -eq 5 ]]
-	removed waiting
+	removed program
 	[[ $(guest 'sha256sum /init; ls -ln /init') == "$before" ]]
 	precondition "a process whose program is the agent's was found; five ways to change it were refused"
 }
 
-# container_with FILTER: runs one, for a while at most.
+# container_with FILTER [COMMAND...]: runs one, for a while at most.
 container_with()
 {
-	agentctl run --id with $(root_options) --print -- true | jq -c "$1" >"$BATS_TEST_TMPDIR/with"
+	local filter=$1
+
+	shift
+	agentctl run --id with $(root_options) --print -- "${@:-true}" | jq -c "$filter" >"$BATS_TEST_TMPDIR/with"
 	timeout 60 agentctl --timeout 20s run --request "$BATS_TEST_TMPDIR/with"
 }
 

@@ -63,10 +63,10 @@ agent_pid() { guest 'for p in /proc/[0-9]*; do [ "$(cut -d" " -f4 $p/stat)" = 1 
 	wait $! || true # the call that waited was cut
 	ended=$(date +%s%N)
 	cat "$BATS_TEST_TMPDIR/answers"
-	guest 'umount /sys/fs/cgroup/nacre-tests/blocked/memory.stat; rm /run/never'
 	[[ $(grep -n . "$BATS_TEST_TMPDIR/answers") == *'killed {}'*'ended {"status":137}'* ]]
 	none '^stats \{"' "$(sed '/^ended/q' "$BATS_TEST_TMPDIR/answers")"
 	(((ended - begun) / 1000000 < 1000))
+	guest 'umount /sys/fs/cgroup/nacre-tests/blocked/memory.stat; rm /run/never'
 	removed blocked
 	precondition "StatsContainer waited for memory.stat; check, kill and wait took $(((ended - begun) / 1000000)) ms"
 }
@@ -138,16 +138,19 @@ agent_pid() { guest 'for p in /proc/[0-9]*; do [ "$(cut -d" " -f4 $p/stat)" = 1 
 	before=$(guest "sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' /proc/$pid/status")
 	attacker long . -- sh -c 'echo short; sleep 100000'
 	is '{"data":"c2hvcnQK"}' agentctl ReadStdout '{"container_id": "long", "len": 4294967295}'
-	guest 'mkdir -p /run/kata-containers/long; dd if=/dev/zero of=/run/kata-containers/long/huge bs=1M count=64 2>/dev/null'
-	run agentctl GetDiagnosticData '{"log_type": "TERMINATION_LOG", "container_id": "long", "log_path": "/run/kata-containers/long/huge"}'
-	echo "${output:0:200}"
-	guest 'rm /run/kata-containers/long/huge'
+	removed long
+	# A termination log of 64 MiB: its first 4096 bytes.
+	guest "dd if=/dev/zero bs=1M count=64 2>/dev/null | tr '\\0' x >$shared/huge"
+	attacker long ".OCI.Annotations = {\"io.kubernetes.container.terminationMessagePath\": \"/log\"} |
+		.OCI.Mounts += [$(bind $shared/huge /log)]" -- sleep 100000
+	[[ $(agentctl GetDiagnosticData '{"log_type": "termination_log", "container_id": "long"}' | jq -r '.data | length') -eq 4096 ]]
+	guest "rm $shared/huge"
 	after=$(guest "sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' /proc/$pid/status")
 	[[ $(agent_pid) == "$pid" ]]
 	echo "$before $after"
 	((after < before + 8192))
 	removed long
-	precondition "a read of 4 GiB answered with what there was; the agent's memory went from $before to $after KiB at most"
+	precondition "a read of 4 GiB answered with what there was, a log of 64 MiB with 4096 bytes; the agent's memory went from $before to $after KiB at most"
 }
 
 @test "W5 words that mean nothing are the request's fault, and the agent lives" {

@@ -4,8 +4,9 @@
  *	life bare|agent=SOCKET ROOT COUNT life|exec
  *	life command COUNT COMMAND...
  *
- * Prints how long one takes, of COUNT after one that isn't counted: the mean in nanoseconds, the median in ticks of the
- * processor. Where QEMU runs with -icount shift=0 these are instructions, and the time in which the guest had nothing to do.
+ * Prints how long one takes, of COUNT after one that isn't counted: the mean in nanoseconds, and in ticks of the processor.
+ * Where QEMU runs with -icount shift=0 these are instructions, and the time in which the guest had nothing to do. The mean, as
+ * the kernel puts a part of the work off (cgroups and namespaces that have ended), which comes in one of three or four.
  */
 #include "life.h"
 
@@ -73,20 +74,12 @@ static void run_command(char **command)
 	}
 }
 
-static int compare(const void *left, const void *right)
-{
-	int64_t difference = *(const int64_t *)left - *(const int64_t *)right;
-
-	return difference < 0 ? -1 : difference > 0;
-}
-
 int main(int argc, char **argv)
 {
-	static int64_t times[COUNT_MAX];
 	bool command = argc >= 4 && strcmp(argv[1], "command") == 0;
 	bool agent = argc == 5 && strncmp(argv[1], "agent=", 6) == 0;
 	bool exec = !command && argc == 5 && strcmp(argv[4], "exec") == 0;
-	int64_t began = 0;
+	int64_t began = 0, first = 0;
 	int count;
 
 	if (!command && argc != 5) {
@@ -103,24 +96,21 @@ int main(int argc, char **argv)
 	if (exec)
 		(agent ? agent_start : bare_start)(argv[2]);
 	for (int i = -1; i < count; i++) {
-		int64_t start = ticks();
-
-		if (i == 0)
+		if (i == 0) {
 			began = now();
-
+			first = ticks();
+		}
 		if (command)
 			run_command(argv + 3);
 		else if (exec)
 			(agent ? agent_exec : bare_exec)();
 		else
 			(agent ? agent_life : bare_life)(argv[2]);
-		if (i >= 0)
-			times[i] = ticks() - start;
 	}
+	first = ticks() - first;
 	began = now() - began;
 	if (exec)
 		(agent ? agent_stop : bare_stop)();
-	qsort(times, (size_t)count, sizeof(*times), compare);
-	printf("%lld %lld\n", (long long)began / count, (long long)times[count / 2]);
+	printf("%lld %lld\n", (long long)began / count, (long long)first / count);
 	return 0;
 }

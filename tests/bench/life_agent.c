@@ -25,9 +25,10 @@
 
 static int connection = -1;
 static unsigned calls;
+static uint8_t answer[ROOM]; /* on a stack it would be cleared each time */
 
-/* A call, and its answer, which has to be OK; the reply's payload stays in `payload`, its length is returned. */
-static size_t call(const char *method, const ProtobufCMessage *message, uint8_t payload[ROOM])
+/* A call, and its answer, which has to be OK; the reply's payload stays in `answer`, its length is returned. */
+static size_t call(const char *method, const ProtobufCMessage *message)
 {
 	static uint8_t packed[ROOM], body[ROOM];
 	struct ttrpc_header header = {.stream = 2 * calls++ + 1, .type = TTRPC_REQUEST};
@@ -53,7 +54,7 @@ static size_t call(const char *method, const ProtobufCMessage *message, uint8_t 
 		exit(1);
 	}
 	length = response->payload.len;
-	memcpy(payload, response->payload.data, length);
+	memcpy(answer, response->payload.data, length);
 	ttrpc__response__free_unpacked(response, NULL);
 	return length;
 }
@@ -78,7 +79,6 @@ void agent_dial(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	Grpc__CreateSandboxRequest request = GRPC__CREATE_SANDBOX_REQUEST__INIT;
-	uint8_t payload[ROOM];
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	run_agent(path);
@@ -89,7 +89,7 @@ void agent_dial(const char *path)
 		usleep(DIAL_PAUSE);
 	}
 	request.sandbox_id = (char *)"life";
-	call("CreateSandbox", &request.base, payload);
+	call("CreateSandbox", &request.base);
 }
 
 static size_t split(const char *text, char **words)
@@ -178,7 +178,6 @@ static void create(const char *root, const char *command)
 	Grpc__Root root_part = GRPC__ROOT__INIT;
 	Grpc__Process process;
 	Grpc__Linux linux;
-	uint8_t payload[ROOM];
 
 	for (size_t i = 0; life_mounts[i].target && !mount_list[i]; i++) {
 		static char *options[WORDS][WORDS];
@@ -204,19 +203,18 @@ static void create(const char *root, const char *command)
 		spec.n_mounts++;
 	request.container_id = request.exec_id = start.container_id = (char *)"life";
 	request.oci = &spec;
-	call("CreateContainer", &request.base, payload);
-	call("StartContainer", &start.base, payload);
+	call("CreateContainer", &request.base);
+	call("StartContainer", &start.base);
 }
 
 static void wait_for(const char *exec_id)
 {
 	Grpc__WaitProcessRequest request = GRPC__WAIT_PROCESS_REQUEST__INIT;
 	Grpc__WaitProcessResponse *response;
-	uint8_t payload[ROOM];
 
 	request.container_id = (char *)"life";
 	request.exec_id = (char *)exec_id;
-	response = grpc__wait_process_response__unpack(NULL, call("WaitProcess", &request.base, payload), payload);
+	response = grpc__wait_process_response__unpack(NULL, call("WaitProcess", &request.base), answer);
 	if (!response || response->status != 0) {
 		fprintf(stderr, "life: the agent's process ended with status %d\n", response ? response->status : -1);
 		exit(1);
@@ -227,10 +225,9 @@ static void wait_for(const char *exec_id)
 void agent_stop(void)
 {
 	Grpc__RemoveContainerRequest request = GRPC__REMOVE_CONTAINER_REQUEST__INIT;
-	uint8_t payload[ROOM];
 
 	request.container_id = (char *)"life";
-	call("RemoveContainer", &request.base, payload);
+	call("RemoveContainer", &request.base);
 }
 
 void agent_life(const char *root)
@@ -250,7 +247,6 @@ void agent_exec(void)
 	static unsigned execs;
 	Grpc__ExecProcessRequest request = GRPC__EXEC_PROCESS_REQUEST__INIT;
 	Grpc__Process process;
-	uint8_t payload[ROOM];
 	char id[32];
 
 	snprintf(id, sizeof(id), "exec%u", ++execs);
@@ -258,6 +254,6 @@ void agent_exec(void)
 	request.container_id = (char *)"life";
 	request.exec_id = id;
 	request.process = &process;
-	call("ExecProcess", &request.base, payload);
+	call("ExecProcess", &request.base);
 	wait_for(id);
 }

@@ -1,6 +1,6 @@
 /* A container by nothing but the system calls which it takes, in one straight line: what a runtime's own work is measured
- * against. It has what the agent's containers have: cgroup with a device filter, namespaces, mounts, devices, masked and
- * read-only paths, capabilities, seccomp. */
+ * against. It has what the agent's containers have: cgroup with a device filter, namespaces (the sandbox's for ipc and uts),
+ * mounts, devices, masked and read-only paths, capabilities, seccomp. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -26,7 +26,8 @@
 #include "lib/cleanup.h"
 #include "life.h"
 
-#define CGROUP "/sys/fs/cgroup/life"
+#define CGROUPS "/sys/fs/cgroup"
+#define CGROUP CGROUPS "/life"
 #define CAPABILITY_LAST 40
 #define ALL (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
 
@@ -78,7 +79,9 @@ static unsigned long take_flags(const char *options, char *data, size_t size)
 
 static void mount_all(const char *root)
 {
-	char path[256], data[256];
+	/* mount(2) copies a page of it, and byte by byte where that isn't all there, as at the end of a stack. */
+	static char data[4096];
+	char path[256];
 
 	for (const struct life_mount *entry = life_mounts; entry->target; entry++) {
 		unsigned long flags = take_flags(entry->options, data, sizeof(data));
@@ -209,14 +212,30 @@ static void execute(const char *command)
 	_exit(127);
 }
 
-static pid_t start(const char *root, const char *command, int pipes[2][2], int *pidfd)
+/* What an agent's containers find: the sandbox's namespaces, which have its name, and every controller for their cgroups. */
+static void enter_sandbox(void)
 {
-	const unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+	static bool inside;
+	cleanup_close int top = -1;
+
+	if (inside)
+		return;
+	if (unshare(CLONE_NEWIPC | CLONE_NEWUTS) < 0 || sethostname("life", 4) < 0)
+		die("make the sandbox's namespaces");
+	top = open(CGROUPS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0 || cgroup_enable_controllers(top, NULL) < 0)
+		die("enable the controllers");
+	inside = true;
+}
+
+static pid_t start(const char *root, const char *command, unsigned long flags, int pipes[2][2], int *pidfd)
+{
 	const struct cgroup_limits limits = {.rules = rules, .rule_count = array_size(rules)};
 	cleanup_close int cgroup = -1;
 	int processes;
 	pid_t pid;
 
+	enter_sandbox();
 	if (mkdir(CGROUP, 0755) < 0)
 		die("make " CGROUP);
 	cgroup = open(CGROUP, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -224,13 +243,11 @@ static pid_t start(const char *root, const char *command, int pipes[2][2], int *
 		die("attach the device filter");
 	processes = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	make_pipes(pipes);
-	pid = kernel_clone(flags, pidfd);
+	pid = kernel_clone(flags | CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, pidfd);
 	if (pid == 0) {
 		if (write(processes, "0", 1) < 0 || unshare(CLONE_NEWCGROUP) < 0)
 			die("enter the cgroup");
 		enter_root(root);
-		if (sethostname("life", 4) < 0)
-			die("sethostname");
 		take_stdio((const int(*)[2])pipes);
 		shed();
 		execute(command);
@@ -256,7 +273,7 @@ static void await(pid_t pid)
 void bare_life(const char *root)
 {
 	int pipes[2][2], pidfd;
-	pid_t pid = start(root, "true", pipes, &pidfd);
+	pid_t pid = start(root, "true", 0, pipes, &pidfd);
 
 	drain(pipes);
 	await(pid);
@@ -269,10 +286,8 @@ void bare_start(const char *root)
 {
 	int pipes[2][2];
 
-	sleeper = start(root, "sleep", pipes, &sleeper_pidfd);
-	close(pipes[0][1]);
-	/* Its streams are there until it executes; the first exec isn't counted and may come early. */
-	usleep(500000);
+	/* It is executed once this returns. */
+	sleeper = start(root, "sleep", CLONE_VFORK, pipes, &sleeper_pidfd);
 }
 
 void bare_exec(void)

@@ -13,7 +13,7 @@ figure() { echo "# $*" >&3; }
 	declare -A cost
 	while read -r way kind thousands; do
 		cost[$way,$kind]=$thousands
-	done < <(timeout 240 "$top/tests/bench/run" --counts --count 5 3>&-)
+	done < <(timeout 240 "$top/tests/bench/run" --counts --count 20 3>&-)
 	for kind in life exec; do
 		figure "thousands of guest instructions, $kind: bare ${cost[bare,$kind]}, agent ${cost[agent,$kind]}, nacre-box ${cost[nacre-box,$kind]} \
 (the agent's aim: 1.5 times the bare ones, $((cost[bare,$kind] * 3 / 2)))"

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent.pb-c.h"
+#include "agent_service.pb-c.h"
 #include "lib/ttrpc_client.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "health.pb-c.h"
+#include "health_service.pb-c.h"
 #include "lib/ttrpc_server.h"
 #include "tests/fuzz/fuzz.h"
 

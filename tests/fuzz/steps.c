@@ -1,9 +1,9 @@
 /* The methods that a step can call: see steps.h. */
 #include "tests/fuzz/steps.h"
 
-#include "agent.pb-c.h"
-#include "guest.pb-c.h"
-#include "health.pb-c.h"
+#include "agent_service.pb-c.h"
+#include "guest_service.pb-c.h"
+#include "health_service.pb-c.h"
 #include "lib/cleanup.h"
 
 #define METHODS_MAX 128

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "agent.pb-c.h"
+#include "agent_service.pb-c.h"
 #include "agent/stream.h"
 #include "lib/fd.h"
 #include "ttrpc.pb-c.h"

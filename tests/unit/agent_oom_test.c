@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "agent.pb-c.h"
+#include "agent_service.pb-c.h"
 #include "agent/oom.h"
 #include "lib/cleanup.h"
 #include "lib/ttrpc_client.h"

@@ -203,17 +203,38 @@ static uint64_t run(const struct program *program, uint32_t type, uint32_t acces
 		case BPF_ALU64 | BPF_AND | BPF_K:
 			*to &= value;
 			break;
+		case BPF_ALU64 | BPF_AND | BPF_X:
+			*to &= registers[code->src_reg];
+			break;
+		case BPF_ALU64 | BPF_OR | BPF_K:
+			*to |= value;
+			break;
+		case BPF_ALU64 | BPF_OR | BPF_X:
+			*to |= registers[code->src_reg];
+			break;
+		case BPF_ALU64 | BPF_XOR | BPF_K:
+			*to ^= value;
+			break;
+		case BPF_ALU64 | BPF_XOR | BPF_X:
+			*to ^= registers[code->src_reg];
+			break;
+		case BPF_ALU64 | BPF_SUB | BPF_K:
+			*to -= value;
+			break;
+		case BPF_ALU64 | BPF_NEG:
+			*to = -*to;
+			break;
+		case BPF_ALU64 | BPF_LSH | BPF_K:
+			*to <<= value;
+			break;
 		case BPF_ALU64 | BPF_RSH | BPF_K:
 			*to >>= value;
 			break;
-		case BPF_JMP | BPF_JNE | BPF_K:
-			next += *to != value ? (size_t)code->off : 0;
+		case BPF_ALU64 | BPF_ARSH | BPF_K:
+			*to = (uint64_t)((int64_t)*to >> value);
 			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			next += *to & value ? (size_t)code->off : 0;
-			break;
-		case BPF_JMP | BPF_JA | BPF_K:
-			next += (size_t)code->off;
+		case BPF_LD | BPF_IMM | BPF_DW:
+			*to = (uint32_t)code->imm | (uint64_t)(uint32_t)program->code[++next].imm << 32;
 			break;
 		case BPF_JMP | BPF_EXIT:
 			return registers[0];
@@ -265,6 +286,10 @@ static void test_filter(void **state)
 	assert_int_equal(run(&program, BLOCK, READ | MAKE, 254, 0), 0);
 	assert_int_equal(run(&program, BLOCK, READ, 1, 3), 0);
 	assert_int_equal(run(&program, CHAR, READ, 1, 11), 0);
+	assert_int_equal(run(&program, CHAR, READ, 136, 0), 1);
+	assert_int_equal(run(&program, CHAR, READ, 3, 1), 0);
+	/* Nothing that is read, written or made: by some rule about the device. */
+	assert_int_equal(run(&program, CHAR, 0, 99, 99), 1);
 
 	/* The last rule about a kind of access counts; minor 0 is a device and not "any". */
 	everything.access = "rwm";
@@ -281,6 +306,7 @@ static void test_filter(void **state)
 	assert_int_equal(run(&program, BLOCK, WRITE, 254, 0), 0);
 	assert_int_equal(run(&program, BLOCK, READ | WRITE, 254, 0), 0);
 	assert_int_equal(run(&program, BLOCK, READ, 254, 16), 0);
+	assert_int_equal(run(&program, BLOCK, READ | MAKE, 254, 0), 1);
 
 	/* All is given, and still not the guest's own disk. */
 	everything.allow = 1;

@@ -10,6 +10,10 @@
 
 #include <cmocka.h>
 
+void helper_learn_signals(void)
+{
+}
+
 _Noreturn void helper_main(const struct plan *plan, int report, const int stdio[3])
 {
 	(void)plan;
@@ -74,6 +78,7 @@ static void test_order(void **state)
 {
 	struct fixture *fixture = *state;
 
+	fixture->launch.terminal_due = true;
 	assert_int_equal(launch_receive(&fixture->launch), -EAGAIN);
 	report(fixture, REPORT_PROCFS, 0, 1);
 	report(fixture, LAUNCH_PROCESS, 42, 2);
@@ -128,7 +133,7 @@ static void test_nonsense(void **state)
 	} cases[] = {
 		{0, 0, 0},	      {LAUNCH_EXECED, 0, 0},	{UINT32_MAX, 0, 1},	{LAUNCH_READY, 0, 0},
 		{LAUNCH_PROCESS, 0, 1},  {LAUNCH_PROCESS, -1, 1}, {LAUNCH_PROCESS, 5, 0}, {LAUNCH_PROCESS, 5, 3},
-		{LAUNCH_TERMINAL, 0, 0}, {LAUNCH_FAILED, 0, 1},	{REPORT_PROCFS, 0, 2},
+		{LAUNCH_TERMINAL, 0, 0}, {LAUNCH_TERMINAL, 0, 1}, {LAUNCH_FAILED, 0, 1},	{REPORT_PROCFS, 0, 2},
 	};
 	struct fixture *fixture = *state;
 	int before = open_fds();
@@ -169,6 +174,21 @@ static void test_twice(void **state)
 	assert_int_equal(open_fds(), before);
 }
 
+/* Its caller has made streams of the first one, and would lose them. */
+static void test_second_terminal(void **state)
+{
+	struct fixture *fixture = *state;
+	int before = open_fds();
+
+	fixture->launch.terminal_due = true;
+	report(fixture, LAUNCH_TERMINAL, 0, 1);
+	assert_int_equal(launch_receive(&fixture->launch), LAUNCH_TERMINAL);
+	fd_close(&fixture->launch.terminal);
+	report(fixture, LAUNCH_TERMINAL, 0, 1);
+	assert_int_equal(launch_receive(&fixture->launch), LAUNCH_FAILED);
+	assert_int_equal(open_fds(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +198,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_sizes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_second_terminal, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

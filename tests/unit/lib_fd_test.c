@@ -110,6 +110,39 @@ static void data_that_does_not_fit_is_cut_too(void **state)
 	close(sockets[1]);
 }
 
+/* Opens so many from `first` on. */
+static void fill(int first, int count)
+{
+	for (int fd = first; fd < first + count; fd++)
+		assert_int_equal(dup2(1, fd), fd);
+}
+
+static int open_from(int first, int count)
+{
+	int found = 0;
+
+	for (int fd = first; fd < first + count; fd++)
+		found += fcntl(fd, F_GETFD) >= 0;
+	return found;
+}
+
+static void others_are_closed(void **state)
+{
+	(void)state;
+	/* Those that are kept in any order, one twice, one that isn't there, and one below the first. */
+	fill(100, 50);
+	assert_int_equal(fd_close_others(110, (const int[]){140, 120, 121, -1, 120, 105}, 6), 0);
+	assert_int_equal(open_from(100, 10), 10);
+	assert_int_equal(open_from(110, 40), 3);
+	assert_int_equal(open_from(120, 2), 2);
+	assert_int_equal(open_from(140, 1), 1);
+	/* The highest of all, and none to keep. */
+	assert_int_equal(fd_close_others(100, (const int[]){121}, 1), 0);
+	assert_int_equal(open_from(100, 50), 1);
+	assert_int_equal(fd_close_others(100, NULL, 0), 0);
+	assert_int_equal(open_from(100, 50), 0);
+}
+
 static void small_files(void **state)
 {
 	char directory[] = "/tmp/nacre-fd-test-XXXXXX", text[8];
@@ -155,6 +188,7 @@ int main(void)
 		cmocka_unit_test(a_cut_message_leaves_nothing_open),
 		cmocka_unit_test(descriptors_without_room_are_missed),
 		cmocka_unit_test(data_that_does_not_fit_is_cut_too),
+		cmocka_unit_test(others_are_closed),
 		cmocka_unit_test(small_files),
 		cmocka_unit_test(whole_reads_and_writes),
 	};

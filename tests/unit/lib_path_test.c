@@ -4,16 +4,40 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/path.h"
+
+static unsigned renames; /* that still come in between */
+
+/* In the place of libc's: as the kernel has it while somebody renames. */
+long syscall(long number, ...)
+{
+	long arguments[4];
+	va_list list;
+
+	va_start(list, number);
+	for (size_t i = 0; i < 4; i++)
+		arguments[i] = va_arg(list, long);
+	va_end(list);
+	if (renames > 0 && number == SYS_openat2) {
+		renames--;
+		errno = EAGAIN;
+		return -1;
+	}
+	return ((long (*)(long, ...))dlsym(RTLD_NEXT, "syscall"))(number, arguments[0], arguments[1], arguments[2], arguments[3]);
+}
 
 static char base[64]; /* has root/, and outside/ beside it */
 static int base_fd, root;
@@ -129,6 +153,27 @@ static void directories_and_files_are_made(void **state)
 	close(fd);
 }
 
+static void renames_are_waited_out_but_not_for_ever(void **state)
+{
+	struct error error;
+	int fd;
+
+	(void)state;
+	renames = 100;
+	fd = path_open_in_root(root, "/file", O_RDONLY, 0, &error);
+	assert_int_equal(renames, 0);
+	assert_true(same(fd, root, "file"));
+	close(fd);
+	renames = UINT_MAX;
+	assert_int_equal(path_open_in_root(root, "/file", O_RDONLY, 0, &error), -EBUSY);
+	assert_non_null(strstr(error.text, "/file"));
+	assert_non_null(strstr(error.text, "renames"));
+	assert_int_equal(path_make_directories(root, "a/b", 0755, &error), -EBUSY);
+	assert_int_equal(path_make_file(root, "a/b", 0644, &error), -EBUSY);
+	assert_int_equal(path_open_beneath(root, "file", O_RDONLY, 0), -EBUSY);
+	renames = 0;
+}
+
 static void a_tree_is_removed_without_following(void **state)
 {
 	struct error error;
@@ -154,6 +199,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(links_stay_inside, make_roots, remove_roots),
 		cmocka_unit_test_setup_teardown(loops_and_magic_links_are_refused, make_roots, remove_roots),
 		cmocka_unit_test_setup_teardown(directories_and_files_are_made, make_roots, remove_roots),
+		cmocka_unit_test_setup_teardown(renames_are_waited_out_but_not_for_ever, make_roots, remove_roots),
 		cmocka_unit_test_setup_teardown(a_tree_is_removed_without_following, make_roots, remove_roots),
 	};
 

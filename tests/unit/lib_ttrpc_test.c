@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "health.pb-c.h"
+#include "health_service.pb-c.h"
 #include "lib/cleanup.h"
 #include "lib/ttrpc_client.h"
 #include "lib/ttrpc_server.h"

@@ -6,7 +6,7 @@
 #include "tests/unit/proxy_fake_guest.h"
 
 #include "lib/ttrpc_client.h"
-#include "proxy.pb-c.h"
+#include "proxy_service.pb-c.h"
 #include "proxy/service.h"
 
 static struct service service;

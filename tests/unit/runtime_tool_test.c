@@ -14,7 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "guest.pb-c.h"
+#include "agent_service.pb-c.h"
+#include "guest_service.pb-c.h"
 #include "lib/ttrpc_server.h"
 #include "proxy/client.h"
 #include "runtime/tool.h"
