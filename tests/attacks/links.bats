@@ -38,17 +38,21 @@ raced()
 	removed racer
 }
 
-# created COUNT FILTER: so many containers with this filter, and away with them; prints how many could be made.
+# created COUNT FILTER [COMMAND...]: so many containers with this filter, and away with them; prints how many could be made. In
+# each of those the command, which is only run where it is given, has to succeed.
 created()
 {
-	local count=$1 request
+	local count=$1 filter=$2 request
 
-	request=$(attacker_request victim "$2" -- true && cat "$BATS_TEST_TMPDIR/victim")
+	shift 2
+	request=$(attacker_request victim "$filter" -- "${@:-true}" && cat "$BATS_TEST_TMPDIR/victim")
 	for ((i = 0; i < count; i++)); do
 		echo "c CreateContainer $request"
+		((!$#)) || printf '%s {"container_id": "victim"}\n' "s StartContainer" "w WaitProcess"
 		echo 'r RemoveContainer {"container_id": "victim"}'
 	done | agentctl script >"$BATS_TEST_TMPDIR/created" || true
 	[[ $(grep -c '^c ' "$BATS_TEST_TMPDIR/created") -eq $count ]] || return 1
+	((!$#)) || [[ $(grep -c '^c {}' "$BATS_TEST_TMPDIR/created") -eq $(grep -c '^w {"status":0}' "$BATS_TEST_TMPDIR/created") ]] || return 1
 	grep -c '^c {}' "$BATS_TEST_TMPDIR/created" || true
 }
 
@@ -106,7 +110,8 @@ created()
 	guest "rm -rf $field/volume; mkdir -p $field/volume/target/x $outside/x; ln -s $up$outside $field/volume/link; echo real >$outside/x/real"
 	remember_guest
 	racing target link
-	count=$(created "$total" "$(added "$(bind $field/volume /volume)" "$(tmpfs /volume/target/x)")")
+	# What is mounted is to be in the container, by whatever name the folder has then.
+	count=$(created "$total" "$(added "$(bind $field/volume /volume)" "$(tmpfs /volume/target/x)")" grep -q '/x tmpfs' /proc/mounts)
 	swapped=$(raced)
 	untouched
 	[[ $(guest "cat $outside/x/real; rm -r $outside/x") == real ]]
