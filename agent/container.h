@@ -68,6 +68,7 @@ struct container {
 	void (*removed)(struct container *container, const struct error *error);
 	struct ttrpc_call *remove_call; /* the RemoveContainer, or the failed CreateContainer, to be answered then */
 	bool removal_done;		/* the job is through; the exits of some processes haven't been told yet */
+	struct loop_timer untold;	/* until they aren't waited for any longer */
 };
 
 /* A container in CREATING, in the sandbox, which takes over the call's memory and answers it in the end. NULL: the call

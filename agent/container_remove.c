@@ -1,6 +1,7 @@
 /* The end of a container, also of one that never came to be: kill, wait, unmount, remove; then its memory. */
 #define LOG_SUBSYSTEM "container"
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "agent/container/bundle.h"
+#include "agent/container/kernel.h"
 #include "agent/container_hooks.h"
 #include "agent/storage_list.h"
 #include "lib/cleanup.h"
@@ -18,6 +20,8 @@
 #define PLAN_MEMORY (16u << 20)
 /* How much longer than what it waits for itself the job may take. */
 #define UNMOUNT_TIME (10 * LOOP_SECOND)
+/* How long the exits of processes that are dead may take to be told. */
+#define UNTOLD (5 * LOOP_SECOND)
 
 /* What the job works on, in memory that it inherits. */
 struct removal {
@@ -76,14 +80,9 @@ static void container_free(struct container *container)
 	free(container);
 }
 
-/* Ends the removal once the job is through and every exit has been told: a wait that is open gets its status. */
-static void finish_when_quiet(struct container *container)
+static void finish(struct container *container)
 {
-	if (!container->removal_done)
-		return;
-	for (struct process *process = container->processes; process; process = process->next)
-		if (process_alive(process))
-			return;
+	loop_timer_clear(&container->sandbox->agent->loop, &container->untold);
 	/* Whoever is told of the end finds nothing of it. */
 	if (container->owns_pid_namespace) {
 		umount2(SHARED_PROCFS, MNT_DETACH);
@@ -93,6 +92,36 @@ static void finish_when_quiet(struct container *container)
 	leave(container);
 	container->removed(container, NULL);
 	container_free(container);
+}
+
+/* Nobody is told of a process before whoever traces it has seen its end: a neighbour in a shared pid namespace may keep it. */
+static void untold_expired(struct loop_timer *timer)
+{
+	struct container *container = container_of(timer, struct container, untold);
+
+	for (struct process *process = container->processes; process; process = process->next) {
+		if (!process_alive(process))
+			continue;
+		kernel_pidfd_send_signal(process->pidfd, SIGKILL); /* whatever cgroup it is in */
+		log_warning("container %s: its process %d was killed and isn't gone: somebody traces it", container->id,
+			    process->pid);
+	}
+	finish(container);
+}
+
+/* Ends the removal once the job is through and every exit has been told: a wait that is open gets its status. */
+static void finish_when_quiet(struct container *container)
+{
+	if (!container->removal_done)
+		return;
+	for (struct process *process = container->processes; process; process = process->next) {
+		if (!process_alive(process))
+			continue;
+		if (!container->untold.deadline)
+			loop_timer_set(&container->sandbox->agent->loop, &container->untold, UNTOLD, untold_expired);
+		return;
+	}
+	finish(container);
 }
 
 void container_process_exited(struct container *container, struct process *process)

@@ -23,13 +23,15 @@
 #include "agent/container/plan.h"
 #include "lib/error.h"
 
+#define HELPER_PTMX "/dev/pts/ptmx"
+
 struct helper {
 	struct plan plan; /* a copy, whose fds are the helper's own numbers */
 	int report;	  /* the socket */
 	int pair[2];	  /* between the helper and the workload's process */
 	int stdio[3];
 	int proc;	  /* the guest's /proc: trusted, and usable in any mount namespace */
-	int ptmx;	  /* the guest's pty multiplexer (O_PATH), for a container without its own; -1 */
+	int ptmx;	  /* the guest's HELPER_PTMX (O_PATH), for a container without its own; -1 */
 	int root;	  /* the container's root (O_PATH), once there is one */
 	int tool;	  /* the guest's program to execute (O_PATH); -1 for one of the container's */
 	int early[PLAN_EARLY_MAX]; /* trees for plan_mount.early; not -1 where there is none */

@@ -31,6 +31,9 @@ static int bind_root(struct helper *helper)
 	if (tree < 0 || kernel_move_mount(tree, target) < 0)
 		return error_errno(error, errno, "bind %s/rootfs", helper->plan.bundle);
 	helper->root = take_fd(&tree);
+	/* By this namespace's mount: one of another couldn't be shown as /dev/console. */
+	if (helper->plan.process.terminal)
+		helper->ptmx = open(HELPER_PTMX, O_PATH | O_CLOEXEC);
 	return 0;
 }
 

@@ -144,14 +144,23 @@ bind()
 		options: (["rbind"] + $ARGS.positional[2:])}' --args "$@"
 }
 
-# The guest as no attack may change it: what can be written to, and what is mounted.
+# The guest as no attack may change it: what can be written to, and what is mounted. A tool that can't do its part shows in it.
 guest_picture()
 {
-	guest "cat /proc/sys/kernel/core_pattern; ls -ln /dev /dev/shm /tmp | grep -v ' pts\$'; find $field/outside /root /etc /bin -xdev | sort
-		cat $field/outside/* 2>/dev/null; cut -d' ' -f4- /proc/1/mountinfo | grep -v -e /run/kata-containers/ -e /run/nacre-agent/ | sort; ls -ln /init"
+	guest "cat /proc/sys/kernel/core_pattern; ls -ln /dev /dev/shm /tmp | grep -v ' pts\$'; find $field/outside /etc /bin | sort
+		grep -r '' $field/outside | sort; ls -a /
+		cut -d' ' -f4- /proc/1/mountinfo | grep -v -e /run/kata-containers/ -e /run/nacre-agent/ | sort; ls -ln /init"
 }
 
-remember_guest() { guest_picture >"$BATS_TEST_TMPDIR/picture"; }
+remember_guest()
+{
+	guest_picture >"$BATS_TEST_TMPDIR/picture"
+	none "unrecognized|No such file" "$(cat "$BATS_TEST_TMPDIR/picture")" || {
+		cat "$BATS_TEST_TMPDIR/picture"
+		return 1
+	}
+	grep -qx "$field/outside" "$BATS_TEST_TMPDIR/picture"
+}
 
 untouched()
 {

@@ -31,3 +31,24 @@ container_open()
 @test "A20 cgroups that are mounted read-only aren't written, on cgroup v2" {
 	cgroups_are_safe "on v2"
 }
+
+# without_filter CAPABILITY...: what a container with these gets at, of a disk that it may not have, once it has tried to take
+# its device filter off.
+without_filter()
+{
+	attacker_request unfiltered "$(capability "$@") | $(cgroups rw)" -- \
+		sh -c '/attacks/filter /sys/fs/cgroup; mknod /tmp/disk b $1 $2; dd if=/tmp/disk bs=512 count=1 of=/dev/null 2>/dev/null && echo READ' sh $(root_numbers | head -n 1)
+	run agentctl run --request "$BATS_TEST_TMPDIR/unfiltered"
+	echo "$*: $output"
+}
+
+@test "W1 a container doesn't take its device filter off, unless it has CAP_SYS_ADMIN, which is the guest's root" {
+	without_filter DAC_OVERRIDE
+	none 'READ|[1-9] taken|any taken' "$output"
+	without_filter BPF NET_ADMIN PERFMON SYS_RESOURCE
+	none 'READ|[1-9] taken|any taken' "$output"
+	# As docs/security.md says.
+	without_filter SYS_ADMIN NET_ADMIN BPF
+	[[ $output == *READ* ]]
+	precondition "with CAP_BPF and CAP_NET_ADMIN the filter was looked for and stayed"
+}

@@ -38,17 +38,21 @@ raced()
 	removed racer
 }
 
-# created COUNT FILTER: so many containers with this filter, and away with them; prints how many could be made.
+# created COUNT FILTER [COMMAND...]: so many containers with this filter, and away with them; prints how many could be made. In
+# each of those the command, which is only run where it is given, has to succeed.
 created()
 {
-	local count=$1 request
+	local count=$1 filter=$2 request
 
-	request=$(attacker_request victim "$2" -- true && cat "$BATS_TEST_TMPDIR/victim")
+	shift 2
+	request=$(attacker_request victim "$filter" -- "${@:-true}" && cat "$BATS_TEST_TMPDIR/victim")
 	for ((i = 0; i < count; i++)); do
 		echo "c CreateContainer $request"
+		((!$#)) || printf '%s {"container_id": "victim"}\n' "s StartContainer" "w WaitProcess"
 		echo 'r RemoveContainer {"container_id": "victim"}'
 	done | agentctl script >"$BATS_TEST_TMPDIR/created" || true
 	[[ $(grep -c '^c ' "$BATS_TEST_TMPDIR/created") -eq $count ]] || return 1
+	((!$#)) || [[ $(grep -c '^c {}' "$BATS_TEST_TMPDIR/created") -eq $(grep -c '^w {"status":0}' "$BATS_TEST_TMPDIR/created") ]] || return 1
 	grep -c '^c {}' "$BATS_TEST_TMPDIR/created" || true
 }
 
@@ -106,7 +110,8 @@ created()
 	guest "rm -rf $field/volume; mkdir -p $field/volume/target/x $outside/x; ln -s $up$outside $field/volume/link; echo real >$outside/x/real"
 	remember_guest
 	racing target link
-	count=$(created "$total" "$(added "$(bind $field/volume /volume)" "$(tmpfs /volume/target/x)")")
+	# What is mounted is to be in the container, by whatever name the folder has then.
+	count=$(created "$total" "$(added "$(bind $field/volume /volume)" "$(tmpfs /volume/target/x)")" grep -q '/x tmpfs' /proc/mounts)
 	swapped=$(raced)
 	untouched
 	[[ $(guest "cat $outside/x/real; rm -r $outside/x") == real ]]
@@ -167,9 +172,10 @@ created()
 	# A multiplexer that isn't one.
 	prepared a23 'rm -rf dev; mkdir -p dev/pts; mknod dev/pts/ptmx c 1 3; mknod dev/null c 1 3; for d in "zero 5" "full 7" "random 8" "urandom 9"; do
 		set -- $d; mknod dev/$1 c 1 $2; done; mknod dev/tty c 5 0'
-	run hostile a23 "$no_dev | .OCI.Process.Terminal = true" --tty -- readlink /proc/self/fd/0
+	# The guest's is taken then: a terminal, of no name here.
+	run hostile a23 "$no_dev | .OCI.Process.Terminal = true" --tty -- sh -c 'stat -L -c %t /proc/self/fd/0'
 	echo "$output"
-	[[ $output != */dev/null* ]]
+	[[ $status -eq 0 && $output == 88* ]]
 	untouched
 	precondition "links and folders as /dev/console and /dev/pts, the null device as ptmx; a real one shows a pty (major 0x88)"
 }

@@ -255,3 +255,24 @@ container_with()
 	is "/by-number 1000 1000" hostile names '.OCI.Process.User = {UID: 1000, GID: 1000}' -- sh -c 'echo $HOME $(id -u) $(id -g)'
 	precondition "a passwd in which the user 1000 is named root, and root is named 1000"
 }
+
+@test "W6 a neighbour that traces a container's process doesn't hold up its removal" {
+	local pid state request
+	attacker traced '.sandbox_pidns = true' -- sleep 300001
+	pid=$(inside pod -- sh -c 'for p in /proc/[0-9]*; do tr "\0" " " <$p/cmdline | grep -q "^sleep 300001" && echo ${p#/proc/}; done; true')
+	inside pod --detach -- /attacks/trace "$pid"
+	says pod traced "e$executed"
+	timeout 20 agentctl RemoveContainer '{"container_id": "traced"}'
+	# It is dead, and the neighbour's until that has gone.
+	state=$(inside pod -- sed -n 's/^State:\t//p' "/proc/$pid/status")
+	[[ $state == Z* ]]
+	grep -q 'somebody traces it' "$AGENT_DIR/console.log"
+	[[ $(guest 'ls -d /sys/fs/cgroup/nacre-tests/traced /run/kata-containers/traced 2>/dev/null; true') == "" ]]
+	# Its name is free, and the exit that comes when the tracer has gone is nobody's.
+	attacker traced '.sandbox_pidns = true' -- sleep 300002
+	agentctl SignalProcess "{\"container_id\": \"pod\", \"exec_id\": \"e$executed\", \"signal\": 9}" >/dev/null
+	agentctl WaitProcess "{\"container_id\": \"pod\", \"exec_id\": \"e$executed\"}" >/dev/null
+	inside pod -- sh -c 'while [ -e "/proc/$1" ]; do :; done' sh "$pid"
+	removed traced
+	precondition "the traced process was a zombie when RemoveContainer was answered"
+}

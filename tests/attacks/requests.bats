@@ -97,15 +97,21 @@ agent_pid() { guest 'for p in /proc/[0-9]*; do [ "$(cut -d" " -f4 $p/stat)" = 1 
 	# It could run.
 	is ran hostile a31 . -- sh -c '/hook 2>/dev/null; cat /hooked'
 	guest "rm -f $field/a31/hooked"
-	local kind path
+	local kind path tried=0
+	# By its name in the container, by the guest's for that, and as a file that a container has put into the shared folder.
+	guest "cp $field/a31/hook $shared/hook"
 	for kind in Prestart CreateRuntime CreateContainer Poststart Poststop; do
-		for path in /hook $field/a31/../a31/nothing ../hook hook; do
+		for path in /hook ../hook hook /run/kata-containers/a31/rootfs/hook $shared/hook; do
 			run hostile a31 ".OCI.Hooks = {$kind: [{Path: \"$path\", Args: [\"hook\"], Timeout: 5}]}" -- true
-			[[ $(guest "ls $field/a31/hooked 2>/dev/null; true") == "" ]]
+			echo "$kind $path: $status $output"
+			[[ $(guest "ls $field/a31/hooked $outside/hooked 2>/dev/null; true") == "" ]]
+			[[ $path != /run/* || $status -eq 0 || $output == *"not the guest's own"* ]]
+			tried=$((tried + 1))
 		done
 	done
+	guest "rm $shared/hook"
 	untouched
-	precondition "a program that works in the container was named by 20 hooks, and ran for none"
+	precondition "a program that works in the container was named by $tried hooks, and ran for none"
 }
 
 @test "W2 masked folders are empty" {

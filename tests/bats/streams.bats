@@ -102,6 +102,43 @@ blob()
 	remove
 }
 
+# held_up PID: whether it sleeps, and the agent, which has answered two calls meanwhile, has taken nothing of it.
+held_up()
+{
+	local before
+
+	before=$(progress "$1")
+	agentctl Health.Check >/dev/null
+	agentctl Health.Check >/dev/null
+	[[ $before == "State: S "* && $(progress "$1") == "$before" ]]
+}
+
+progress() { echo $(sed -n '/^State/p' "/proc/$1/status") $(sed -n '/^wchar/p' "/proc/$1/io"); }
+
+@test "an exit is told once its connection has taken the output, and not before" {
+	[[ $place == local ]] || skip "looks at the process from here"
+	local pid= reader=$BATS_TEST_TMPDIR/reader
+	resident
+	mkfifo "$reader"
+	exec 7<>"$reader" # a reader that takes nothing
+	execute --io connections -- yes "$reader" >"$reader" 3>&- 7>&- &
+	local writer=$!
+	until [[ $pid ]]; do
+		pid=$(grep -lxz "$reader" /proc/[0-9]*/cmdline 2>/dev/null | xargs -r grep -lxz yes 2>/dev/null | cut -d/ -f3) || true
+	done
+	until held_up "$pid"; do :; done
+	agentctl SignalProcess "{\"container_id\": \"$id\", \"exec_id\": \"e1\", \"signal\": 9}" >/dev/null
+	fails 1 "" agentctl --timeout 2s WaitProcess "{\"container_id\": \"$id\", \"exec_id\": \"e1\"}"
+	[[ ${stderr^^} == *DEADLINE* ]]
+	cat <&7 >/dev/null 3>&- 7>&- &
+	local taker=$! status=0
+	wait "$writer" || status=$?
+	kill "$taker"
+	exec 7>&-
+	[[ $status -eq 137 ]]
+	remove
+}
+
 @test "a stream that a connection carries isn't read by calls" {
 	resident
 	execute --io connections -- sh -c 'echo up; sleep 1000' >"$BATS_TEST_TMPDIR/out" 3>&- &
