@@ -83,7 +83,8 @@ static int open_own(struct helper *helper)
 	helper->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (helper->proc < 0)
 		return error_errno(&helper->error, errno, "open /proc");
-	helper->ptmx = open("/dev/pts/ptmx", O_PATH | O_CLOEXEC);
+	if (helper->plan.process.terminal)
+		helper->ptmx = open("/dev/pts/ptmx", O_PATH | O_CLOEXEC);
 	if (!helper_is_workload(&helper->plan) && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, helper->pair) < 0)
 		return error_errno(&helper->error, errno, "make a pair of sockets");
 	return 0;
