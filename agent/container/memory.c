@@ -98,8 +98,10 @@ static bool parse_line(const char *line, struct range *range)
 	range->end = parse_address(&line);
 	if (strncmp(line, " rw-p ", 6) != 0)
 		return false;
-	name = strstr(line, " 00:00 0");
-	if (!name)
+	/* Behind the offset. */
+	name = line + strlen(" rw-p ");
+	name += strcspn(name, " ");
+	if (strncmp(name, " 00:00 0", strlen(" 00:00 0")) != 0)
 		return false;
 	name += strlen(" 00:00 0");
 	name += strspn(name, " ");

@@ -99,6 +99,29 @@ static void test_order(void **state)
 	assert_int_equal(launch_release(&fixture->launch), -EPIPE);
 }
 
+/* A helper that becomes the workload is known by the agent, and says nothing of its pid that counts. */
+static void test_direct(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->launch.direct = true;
+	fixture->launch.helper_pid = 42;
+	fixture->launch.helper_pidfd = dup(fixture->theirs);
+	report(fixture, LAUNCH_PROCESS, 1, 1);
+	report(fixture, LAUNCH_READY, 0, 0);
+	assert_int_equal(launch_receive(&fixture->launch), LAUNCH_PROCESS);
+	assert_int_equal(fixture->launch.pid, 42);
+	assert_true(fixture->launch.pidfd >= 0 && fixture->launch.pidfd != fixture->launch.helper_pidfd);
+	assert_true(fixture->launch.pid_namespace >= 0);
+	assert_int_equal(launch_receive(&fixture->launch), LAUNCH_READY);
+	report(fixture, LAUNCH_PROCESS, 43, 1);
+	assert_int_equal(launch_receive(&fixture->launch), LAUNCH_FAILED);
+	assert_int_equal(fixture->launch.pid, 42);
+	/* They are this test's. */
+	fd_close(&fixture->launch.pidfd);
+	fd_close(&fixture->launch.helper_pidfd);
+}
+
 static void test_death_on_the_way(void **state)
 {
 	struct fixture *fixture = *state;
@@ -193,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_direct, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_on_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failure_is_made_printable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),

@@ -7,6 +7,7 @@
 /* Planning: what a spec becomes, and what is refused, by name. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -503,6 +504,43 @@ static void test_seccomp(void **state)
 	assert_refused(fixture, "NONSENSE");
 }
 
+/* The last program is kept: it is that of its profile alone. */
+static void test_seccomp_again(void **state)
+{
+	struct fixture *fixture = *state;
+	Grpc__LinuxSeccomp profile = GRPC__LINUX_SECCOMP__INIT;
+	Grpc__LinuxSyscall rule = GRPC__LINUX_SYSCALL__INIT, *rules[] = {&rule};
+	char *name = "mkdir", *log_flag = "SECCOMP_FILTER_FLAG_LOG";
+	struct sock_filter first[64];
+	size_t count;
+
+	fixture->linux.seccomp = &profile;
+	profile.defaultaction = "SCMP_ACT_ALLOW";
+	profile.syscalls = rules;
+	profile.n_syscalls = 1;
+	profile.flags = &log_flag;
+	profile.n_flags = 1;
+	rule.names = &name;
+	rule.n_names = 1;
+	rule.action = "SCMP_ACT_ERRNO";
+	assert_int_equal(plan(fixture), 0);
+	count = fixture->plan.process.seccomp_count;
+	assert_in_range(count, 1, array_size(first));
+	memcpy(first, fixture->plan.process.seccomp, count * sizeof(*first));
+	name = "rmdir";
+	assert_int_equal(plan(fixture), 0);
+	assert_int_equal(fixture->plan.process.seccomp_count, count);
+	assert_memory_not_equal(fixture->plan.process.seccomp, first, count * sizeof(*first));
+	name = "mkdir";
+	for (int i = 0; i < 2; i++) {
+		fixture->plan.process.seccomp_flags = 0;
+		assert_int_equal(plan(fixture), 0);
+		assert_int_equal(fixture->plan.process.seccomp_count, count);
+		assert_memory_equal(fixture->plan.process.seccomp, first, count * sizeof(*first));
+		assert_true(fixture->plan.process.seccomp_flags & SECCOMP_FILTER_FLAG_LOG);
+	}
+}
+
 static void test_exec(void **state)
 {
 	struct fixture *fixture = *state;
@@ -623,6 +661,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_capabilities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_user, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seccomp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_seccomp_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_extras, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_processors_of_an_exec, setup, teardown),

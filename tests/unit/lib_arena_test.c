@@ -117,6 +117,26 @@ static void a_child_only_has_what_it_may(void **state)
 	arena_free(&request);
 }
 
+/* A small request's memory may be the last one's: nothing of that is in it, and no child has it. */
+static void nothing_is_left_of_the_last_request(void **state)
+{
+	uint8_t *memory = NULL;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		struct arena arena;
+
+		arena_init(&arena, ARENA_NO_FORK, 1 << 20);
+		memory = arena_alloc(&arena, 3000);
+		assert_non_null(memory);
+		for (size_t i = 0; i < 3000; i++)
+			assert_int_equal(memory[i], 0);
+		assert_false(child_has(memory));
+		memset(memory, 0xff, 3000);
+		arena_free(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +145,7 @@ int main(void)
 		cmocka_unit_test(an_array_that_overflows_is_refused),
 		cmocka_unit_test(texts_are_copied),
 		cmocka_unit_test(a_child_only_has_what_it_may),
+		cmocka_unit_test(nothing_is_left_of_the_last_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
