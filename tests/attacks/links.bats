@@ -163,6 +163,9 @@ created()
 	prepared a23 "rm -rf dev; mkdir -p dev/pts; ln -s $up$outside/console dev/console"
 	remember_guest
 	fails 125 "/dev/console" hostile a23 "$no_dev | .OCI.Process.Terminal = true" --tty -- true
+	# To what is there, so that it could be mounted on.
+	prepared a23 "rm -rf dev; mkdir -p dev/pts; ln -s ../bin/busybox dev/console"
+	fails 125 "/dev/console" hostile a23 "$no_dev | .OCI.Process.Terminal = true" --tty -- true
 	prepared a23 "rm -rf dev; mkdir -p dev; mkdir dev/console"
 	fails 125 "/dev/console" hostile a23 "$no_dev | .OCI.Process.Terminal = true" --tty -- true
 	prepared a23 "mkdir -p dev; ln -s $up$outside dev/pts"

@@ -12,6 +12,29 @@ setup_file()
 
 teardown_file() { agent_stop; }
 
+# First, while the numbers of processes are low: they go round below it.
+@test "A07 an exec goes to the container that was meant, or nowhere, when its first process's number is another's" {
+	local pid other
+	# Those below 300 are never given again.
+	guest 'for i in $(seq 400); do (:); done'
+	attacker dead . -- sleep 100000
+	pid=$(guest 'for p in $(pidof sleep); do grep -q /nacre-tests/dead /proc/$p/cgroup && echo $p; done; true')
+	((pid > 300))
+	agentctl SignalProcess '{"container_id": "dead", "signal": 9}' >/dev/null
+	agentctl WaitProcess '{"container_id": "dead"}' >/dev/null
+	# Numbers are given in turn: soon a process of the guest's root has it.
+	other=$(guest "echo $((pid + 100)) >/proc/sys/kernel/pid_max
+		for i in \$(seq 2000); do sleep 100000 </dev/null >/dev/null 2>&1 & [ \$! = $pid ] && { echo \$!; break; }; kill \$!; wait \$! 2>/dev/null; done
+		echo 32768 >/proc/sys/kernel/pid_max")
+	[[ $other == "$pid" ]]
+	run inside dead -- ls /init
+	echo "$output"
+	[[ $status -eq 125 && $output == *"isn't running"* ]]
+	removed dead
+	guest "kill $pid" || true
+	precondition "number $pid of the container's first process was a process of the guest's root"
+}
+
 secret=(hidden-by the-neighbour)
 
 # neighbour: a container that has the secret in its environment, for as long as the test wants it.
@@ -111,28 +134,6 @@ watched()
 	[[ $got == "$expected" && $(inside false -- ls /proc) == "" ]]
 	removed false
 	precondition "the container's cap_last_cap said 3, then its /proc was hidden"
-}
-
-@test "A07 an exec goes to the container that was meant, or nowhere, when its first process's number is another's" {
-	local pid other
-	# Those below 300 are never given again.
-	guest 'for i in $(seq 400); do (:); done'
-	attacker dead . -- sleep 100000
-	pid=$(guest 'for p in $(pidof sleep); do grep -q /nacre-tests/dead /proc/$p/cgroup && echo $p; done; true')
-	((pid > 300))
-	agentctl SignalProcess '{"container_id": "dead", "signal": 9}' >/dev/null
-	agentctl WaitProcess '{"container_id": "dead"}' >/dev/null
-	# Numbers are given in turn: soon a process of the guest's root has it.
-	other=$(guest "echo $((pid + 100)) >/proc/sys/kernel/pid_max
-		for i in \$(seq 2000); do sleep 100000 </dev/null >/dev/null 2>&1 & [ \$! = $pid ] && { echo \$!; break; }; kill \$!; wait \$! 2>/dev/null; done
-		echo 32768 >/proc/sys/kernel/pid_max")
-	[[ $other == "$pid" ]]
-	run inside dead -- ls /init
-	echo "$output"
-	[[ $status -eq 125 && $output == *"isn't running"* ]]
-	removed dead
-	guest "kill $pid" || true
-	precondition "number $pid of the container's first process was a process of the guest's root"
 }
 
 @test "A08 no working directory leads out, not by another process's descriptors, nor while two execs race" {
