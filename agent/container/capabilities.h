@@ -4,10 +4,12 @@
 
 #include "agent/container/plan.h"
 
-/* Resolves the five lists of the OCI spec; NULL is the empty set. Capabilities which this process can't give, because
- * the kernel doesn't have them or its own bounding set doesn't, are left out, as runc does. Unknown names are
- * -EINVAL. */
-int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names,
+/* What this process can give: what the kernel has, and its own bounding set. */
+uint64_t capabilities_available(void);
+
+/* Resolves the five lists of the OCI spec; NULL is the empty set. Those that aren't `possible` are left out, as runc does.
+ * Unknown names are -EINVAL. */
+int capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, uint64_t possible,
 		      struct error *error);
 
 /* Drops everything outside of `keep` from the bounding set. Needs CAP_SETPCAP. */

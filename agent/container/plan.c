@@ -240,7 +240,7 @@ static int plan_oom_score(struct plan *plan, const Grpc__Process *process, struc
 static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Grpc__LinuxCapabilities *capabilities,
 			    const struct boot_limits *limits, const struct plan_extras *extras, struct error *error)
 {
-	int status = capabilities_plan(&plan->process.capabilities, capabilities, error);
+	int status = capabilities_plan(&plan->process.capabilities, capabilities, limits->capabilities, error);
 
 	if (status == 0)
 		status = plan_limits(plan, limits, owner->process, error);
