@@ -21,8 +21,7 @@
 
 #define CAPABILITY_NUMBERS 64
 
-/* What this process could give. */
-static uint64_t available(void)
+uint64_t capabilities_available(void)
 {
 	uint64_t set = 0;
 
@@ -82,10 +81,9 @@ static bool same_names(char **left, char **right, size_t count)
 	return i == count;
 }
 
-void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, const char *id)
+void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, uint64_t possible,
+		       const char *id)
 {
-	static uint64_t known; /* it never changes */
-	uint64_t possible = known ? known : (known = available());
 	bool left_any = false;
 
 	memset(capabilities, 0, sizeof(*capabilities));
@@ -179,7 +177,7 @@ int capabilities_lower(uint64_t effective, struct error *error)
 /* All five sets, bounding and ambient ones too: a silent difference is a container with other rights. */
 static int verify(const struct plan_capabilities *capabilities, struct error *error)
 {
-	struct plan_capabilities now = {.bounding = available()};
+	struct plan_capabilities now = {.bounding = capabilities_available()};
 
 	if (get_capabilities(&now, error) < 0)
 		return -error->number;

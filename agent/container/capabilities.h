@@ -4,10 +4,14 @@
 
 #include "agent/container/plan.h"
 
+/* What this process can give: what the kernel has, and its own bounding set. */
+uint64_t capabilities_available(void);
+
 /* Resolves the five lists of the OCI spec; NULL is the empty set. What can't be given is left out with a warning in the
- * log, which names the container `id` (config.md, "capabilities"): names that nobody knows, capabilities that the kernel or
- * this process's own bounding set doesn't have, and ambient ones that aren't permitted and inheritable as well. */
-void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, const char *id);
+ * log, which names the container `id` (config.md, "capabilities"): names that nobody knows, capabilities that aren't
+ * `possible`, and ambient ones that aren't permitted and inheritable as well. */
+void capabilities_plan(struct plan_capabilities *capabilities, const Grpc__LinuxCapabilities *names, uint64_t possible,
+		       const char *id);
 
 /* Drops everything outside of `keep` from the bounding set. Needs CAP_SETPCAP. */
 int capabilities_bound(uint64_t keep, struct error *error);

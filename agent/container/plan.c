@@ -242,7 +242,7 @@ static int plan_confinement(struct plan *plan, const Grpc__Spec *owner, const Gr
 {
 	int status = plan_limits(plan, limits, owner->process, error);
 
-	capabilities_plan(&plan->process.capabilities, capabilities, plan->id);
+	capabilities_plan(&plan->process.capabilities, capabilities, limits->capabilities, plan->id);
 	if (status == 0)
 		status = plan_oom_score(plan, owner->process, error);
 	if (status == 0)

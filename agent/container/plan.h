@@ -33,6 +33,7 @@
 /* The agent's own state at its start, which a container gets where its spec is silent. */
 struct boot_limits {
 	struct rlimit limits[PLAN_LIMITS_MAX];
+	uint64_t capabilities; /* that can be given at all */
 };
 
 /* Reads the current ones; call it before the agent changes its own. */

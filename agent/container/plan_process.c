@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/container/capabilities.h"
 #include "agent/container/plan_parts.h"
 #include "lib/cleanup.h"
 
@@ -40,6 +41,7 @@ void boot_limits_read(struct boot_limits *limits)
 {
 	for (size_t i = 0; i < array_size(limit_names); i++)
 		getrlimit((unsigned)limit_names[i].resource, &limits->limits[limit_names[i].resource]);
+	limits->capabilities = capabilities_available();
 }
 
 const char *plan_limit_name(int resource)

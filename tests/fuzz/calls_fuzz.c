@@ -218,6 +218,7 @@ static void start_agent(unsigned options)
 	agent.config.visible_cdi_devices = options & 2;
 	agent.config.init = options & 4;
 	agent.sandbox.guest_known = true;
+	agent.sandbox.boot_limits.capabilities = UINT64_MAX;
 	agent.sandbox.cgroups = (struct cgroup_tree){
 		.unified = options & 1,
 		.hierarchy_count = 1,
