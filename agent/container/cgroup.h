@@ -97,8 +97,9 @@ int cgroup_create(const struct cgroup *cgroup, struct error *error);
 int cgroup_apply(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* Writes limits to a running one (UpdateContainer): the device policy is replaced only where rules were given. A value
- * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE).
- * What isn't named stays as it is, also the lines of other devices. */
+ * that is refused takes the earlier ones back, but for numbers which may be refused without harm (CGROUP_IF_POSSIBLE):
+ * that is 0, with *error, which is to be empty before, saying so. What isn't named stays as it is, also the lines of
+ * other devices. */
 int cgroup_update(const struct cgroup *cgroup, const struct cgroup_limits *limits, struct error *error);
 
 /* After processors have come: the parents' cpusets become `guest` (a list of all), the cgroup's `own`, or that too where it

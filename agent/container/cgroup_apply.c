@@ -24,13 +24,21 @@ static bool passed_over(const struct cgroup_setting *setting, int status)
 	return false;
 }
 
+/* `error` is of what fails, and of numbers that are passed over because the kernel refuses them: they aren't in force. */
 static int write_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, struct error *error)
 {
-	cleanup_close int directory = cgroup_open(cgroup, setting->controller, error);
-	int status = directory < 0 ? directory : fd_write_file(directory, setting->file, setting->value, error);
+	struct error reason;
+	cleanup_close int directory = cgroup_open(cgroup, setting->controller, &reason);
+	int status = directory < 0 ? directory : fd_write_file(directory, setting->file, setting->value, &reason);
 
-	if (status == 0 || passed_over(setting, status))
+	if (status == 0)
 		return 0;
+	if (passed_over(setting, status)) {
+		if (setting->need == CGROUP_IF_POSSIBLE && status != -ENOENT)
+			*error = reason;
+		return 0;
+	}
+	*error = reason;
 	if (status == -ENOENT)
 		return error_set(error, ENOENT, "%s can't be limited: the guest has no %s here", setting->controller,
 				 setting->file);
@@ -50,6 +58,8 @@ static int write_settings(const struct cgroup *cgroup, const struct cgroup_limit
 			return status;
 		refused |= status < 0;
 	}
+	if (refused)
+		*error = (struct error){0};
 	for (size_t i = 0; refused && i < limits->setting_count; i++) {
 		status = write_setting(cgroup, &limits->settings[i], error);
 		if (status < 0)
@@ -123,12 +133,14 @@ static char *read_setting(const struct cgroup *cgroup, const struct cgroup_setti
 /* Twice, as one may only be taken after another. */
 static void take_back(const struct cgroup *cgroup, const struct cgroup_limits *limits, char *const *before)
 {
+	struct error unread;
+
 	for (size_t i = 2 * limits->setting_count; i-- > 0;) {
 		struct cgroup_setting setting = limits->settings[i % limits->setting_count];
 
 		setting.value = before[i % limits->setting_count];
 		if (setting.value)
-			write_setting(cgroup, &setting, NULL);
+			write_setting(cgroup, &setting, &unread);
 	}
 }
 

@@ -74,6 +74,26 @@ processes() { limit pids/pids.max pids.max; }
 	remove
 }
 
+@test "values that depend on each other are written in whatever order they can be" {
+	limited
+	is '{}' update '{"Memory": {"Limit": 67108864, "Swap": 67108864}}'
+	is '{}' update '{"Memory": {"Limit": 134217728, "Swap": 134217728}}'
+	is $((128 << 20)) memory
+	is '{}' update '{"Memory": {"Limit": 33554432, "Swap": 33554432}}'
+	is $((32 << 20)) memory
+	remove
+}
+
+@test "what this kernel has no file for is no failure, and a number that it refuses is told of" {
+	limited
+	# Schedulers of disks that know weights.
+	is '{}' update '{"Pids": {"Limit": 20}, "BlockIO": {"Weight": 500}}'
+	is 20 processes
+	fails 1 "INTERNAL: write '4000' to cpuset.cpus" update '{"Pids": {"Limit": 30}, "CPU": {"Cpus": "4000"}}'
+	is 30 processes
+	remove
+}
+
 # rates READ WRITE: an update's limits of a disk.
 rates() { echo "{\"ThrottleReadBpsDevice\": [$disk, \"Rate\": $1}], \"ThrottleWriteBpsDevice\": [$disk, \"Rate\": $2}]}"; }
 
