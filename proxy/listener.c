@@ -58,6 +58,8 @@ int listener_open(struct listener *listener, struct loop *loop, const char *path
 	if (fd < 0)
 		return fd;
 	listener->path = take_pointer(&copy);
+	if (lstat(path, &listener->file) < 0)
+		listener->file = (struct stat){0};
 	status = loop_add(loop, &listener->source, fd, EPOLLIN, accept_one);
 	if (status < 0) {
 		fd_close(&fd);
@@ -75,8 +77,9 @@ void listener_close(struct listener *listener)
 		return;
 	loop_timer_clear(listener->loop, &listener->pause);
 	loop_remove(listener->loop, &listener->source);
+	/* While it is open no other file can have its number. */
+	unix_unlink(listener->path, &listener->file);
 	fd_close(&fd);
-	unlink(listener->path);
 	free(listener->path);
 	listener->path = NULL;
 }

@@ -2,6 +2,8 @@
 #ifndef NACRE_PROXY_LISTENER_H
 #define NACRE_PROXY_LISTENER_H
 
+#include <sys/stat.h>
+
 #include "lib/error.h"
 #include "lib/loop.h"
 
@@ -10,6 +12,7 @@ struct listener {
 	struct loop_source source;
 	struct loop_timer pause; /* after an accept that failed for want of descriptors or memory */
 	char *path;
+	struct stat file; /* what is there: only that is removed */
 	void (*accepted)(struct listener *listener, int fd); /* takes the fd, which doesn't block */
 };
 
@@ -17,7 +20,7 @@ struct listener {
 int listener_open(struct listener *listener, struct loop *loop, const char *path,
 		  void (*accepted)(struct listener *listener, int fd), struct error *error);
 
-/* Stops listening, and removes the socket from its directory. */
+/* Stops listening, and removes the socket from its directory, unless something else stands there by now. */
 void listener_close(struct listener *listener);
 
 #endif

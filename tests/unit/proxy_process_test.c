@@ -217,7 +217,7 @@ static void paths_may_be_long(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
-static void only_sockets_are_replaced(void **state)
+static void only_dead_sockets_are_replaced(void **state)
 {
 	char path[PATH_SIZE];
 	struct stat status;
@@ -233,7 +233,43 @@ static void only_sockets_are_replaced(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
+	/* Somebody listens. */
+	assert_int_equal(unix_listen(path, NULL), -EADDRINUSE);
+	assert_int_equal(access(path, F_OK), 0);
 	close(fd);
+	/* Another user's. */
+	assert_int_equal(lchown(path, 12345, (gid_t)-1), 0);
+	assert_int_equal(unix_listen(path, NULL), -EEXIST);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void nothing(struct listener *listener, int fd)
+{
+	(void)listener;
+	close(fd);
+}
+
+static void what_another_put_there_stays(void **state)
+{
+	char path[PATH_SIZE];
+	struct listener listener;
+	struct loop loop;
+	int fd;
+
+	(void)state;
+	unlink(in_directory(path, "file"));
+	assert_int_equal(loop_init(&loop), 0);
+	assert_int_equal(listener_open(&listener, &loop, path, nothing, NULL), 0);
+	unlink(path);
+	fd = unix_listen(path, NULL);
+	assert_true(fd >= 0);
+	listener_close(&listener);
+	assert_int_equal(access(path, F_OK), 0);
+	close(fd);
+	assert_int_equal(listener_open(&listener, &loop, path, nothing, NULL), 0);
+	listener_close(&listener);
+	assert_int_equal(access(path, F_OK), -1);
+	loop_destroy(&loop);
 }
 
 /* ---- The process --------------------------------------------------------------------------------------------- */
@@ -405,7 +441,8 @@ int main(void)
 		cmocka_unit_test(clients_read_the_line_only),
 		cmocka_unit_test(clients_tell_refusal_from_nonsense),
 		cmocka_unit_test(paths_may_be_long),
-		cmocka_unit_test(only_sockets_are_replaced),
+		cmocka_unit_test(only_dead_sockets_are_replaced),
+		cmocka_unit_test(what_another_put_there_stays),
 		cmocka_unit_test(ends_with_the_vmm),
 		cmocka_unit_test(vmm_inherits_nothing),
 		cmocka_unit_test(one_proxy_a_directory),
