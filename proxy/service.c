@@ -78,6 +78,7 @@ void service_set_ready(struct service *service)
 static const Nacre__Connection__Origin origins[] = {
 	[STREAM_AGENT] = NACRE__CONNECTION__ORIGIN__AGENT,
 	[STREAM_PORT] = NACRE__CONNECTION__ORIGIN__PORT,
+	[STREAM_FORWARD] = NACRE__CONNECTION__ORIGIN__FORWARD,
 	[STREAM_GUEST] = NACRE__CONNECTION__ORIGIN__GUEST,
 };
 
@@ -96,7 +97,7 @@ static void describe(Nacre__Connection *message, const struct stream *stream)
 	nacre__connection__init(message);
 	message->origin = origins[stream->origin];
 	message->state = states[stream->state];
-	message->host_port = connection->host_port;
+	message->host_port = connection->known_port;
 	message->guest_port = stream->origin == STREAM_GUEST ? connection->guest_port : stream->port;
 	message->to_guest = connection->sent;
 	message->from_guest = connection->received;

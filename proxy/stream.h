@@ -11,6 +11,7 @@
 
 #include "lib/buffer.h"
 #include "lib/loop.h"
+#include "proxy/line.h"
 #include "proxy/vsock_engine.h"
 
 enum stream_state {
@@ -24,11 +25,11 @@ enum stream_state {
 enum stream_origin {
 	STREAM_AGENT, /* agent.sock: the connection is tried again until the guest accepts it */
 	STREAM_PORT,  /* vsock.sock: the client names the port, and is told the host port */
-	STREAM_GUEST, /* the guest asked for it */
+	STREAM_FORWARD, /* a client of a socket which leads to one port */
+	STREAM_GUEST,	/* the guest asked for it */
 };
 
 #define STREAM_AGENT_PORT 1024 /* where the agent serves its calls */
-#define STREAM_LINE_SIZE 32 /* "CONNECT 4294967295\r\n" has 20 */
 
 struct stream;
 struct streams {
@@ -54,8 +55,7 @@ struct stream {
 	bool unread;	 /* the socket's peer reads no more: what comes for it is dropped */
 
 	uint32_t port; /* in the guest */
-	char line[STREAM_LINE_SIZE];
-	size_t line_length;
+	struct line line;
 	uint64_t retry_delay;
 	struct loop_timer timer; /* handshake, answer of the guest, or next try */
 };
@@ -67,7 +67,7 @@ struct stream {
 void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
 		  void (*agent_opened)(struct streams *streams));
 
-/* Serves a client of agent.sock or vsock.sock. `fd` belongs to the stream from here on, also where it fails (ENFILE at
+/* Serves a client of agent.sock, vsock.sock (whose line names the port) or a forward. `fd` belongs to the stream from here on, also where it fails (ENFILE at
  * the limit, ENOMEM). */
 int streams_serve(struct streams *streams, int fd, enum stream_origin origin, uint32_t port);
 

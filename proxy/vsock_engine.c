@@ -45,6 +45,7 @@ static void add(struct vsock_engine *engine, struct vsock_connection *connection
 		.state = state,
 		.host_port = host_port,
 		.guest_port = guest_port,
+		.known_port = host_port,
 		.appetite = 1,
 		.next = *head,
 	};
@@ -131,6 +132,14 @@ int vsock_engine_connect(struct vsock_engine *engine, struct vsock_connection *c
 	add(engine, connection, take_port(engine), guest_port, VSOCK_REQUESTED);
 	vsock_send_control(connection, VSOCK_REQUEST);
 	return 0;
+}
+
+void vsock_engine_known_as(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port, uint32_t known_port)
+{
+	struct vsock_connection *connection = find(engine, host_port, guest_port);
+
+	if (connection)
+		connection->known_port = known_port;
 }
 
 void vsock_connection_abort(struct vsock_connection *connection)

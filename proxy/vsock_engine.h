@@ -96,6 +96,7 @@ struct vsock_connection {
 	struct vsock_engine *engine;
 	enum vsock_state state;
 	uint32_t host_port, guest_port;
+	uint32_t known_port; /* the host's as the guest sees it: host_port, unless the carrier says otherwise */
 
 	/* Of each count of bytes the lower half is what the wire has. */
 	uint64_t received;  /* from the guest */
@@ -159,6 +160,10 @@ void vsock_engine_stop(struct vsock_engine *engine);
 void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header *header, const struct iovec *parts,
 			  size_t count);
 void vsock_engine_flush(struct vsock_engine *engine);
+
+/* For a carrier whose VMM chooses the host's ports: the guest sees this connection as one from `known_port`. Must come before
+ * its RESPONSE. */
+void vsock_engine_known_as(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port, uint32_t known_port);
 
 /* For the carrier: sends what there is to send, each ready connection once. True where it needs more room than there
  * is; otherwise it calls wake() itself for what is left. */

@@ -260,15 +260,6 @@ static bool pump(struct vsock_connection *connection)
 	return true;
 }
 
-static size_t list_length(const struct list *head)
-{
-	size_t length = 0;
-
-	for (const struct list *link = head->next; link != head; link = link->next)
-		length++;
-	return length;
-}
-
 /* Whoever is left keeps his place, and isn't watched while nothing could be done about him. */
 static void suspend(struct vsock_engine *engine)
 {

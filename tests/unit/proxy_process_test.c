@@ -1,6 +1,7 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c proxy/vsock_engine.c proxy/vsock_send.c
-// uses: proxy/stream.c proxy/stream_data.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
+// uses: proxy/stream.c proxy/stream_data.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
+// uses: proxy/carrier.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
 #include <errno.h>
@@ -81,16 +82,24 @@ static void good_command_lines(void **state)
 	(void)state;
 	assert_int_equal(parse(&options, NULL, "--dir D --carrier vhost-user:/a/b,cid=3"), 0);
 	assert_string_equal(options.directory, "D");
-	assert_string_equal(options.vhost_path, "/a/b");
-	assert_int_equal(options.guest_cid, 3);
+	assert_string_equal(options.carrier.path, "/a/b");
+	assert_int_equal(options.carrier.guest_cid, 3);
 	assert_null(options.vmm);
 	options_free(&options);
 	assert_int_equal(
 		parse(&options, NULL, "--carrier=vhost-user:a,cid=1,cid=4294967294 --dir=D -- qemu -M x --dir"), 0);
-	assert_string_equal(options.vhost_path, "a,cid=1");
-	assert_int_equal(options.guest_cid, 4294967294u);
+	assert_string_equal(options.carrier.path, "a,cid=1");
+	assert_int_equal(options.carrier.guest_cid, 4294967294u);
 	assert_string_equal(options.vmm[0], "qemu");
 	assert_string_equal(options.vmm[3], "--dir");
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier hybrid:/a,cid=b"), 0);
+	assert_int_equal(options.carrier.type, CARRIER_HYBRID);
+	assert_string_equal(options.carrier.path, "/a,cid=b");
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier vsock:17"), 0);
+	assert_int_equal(options.carrier.type, CARRIER_VSOCK);
+	assert_int_equal(options.carrier.guest_cid, 17);
 	options_free(&options);
 	assert_int_equal(parse(&options, NULL, "--help"), 0);
 	assert_true(options.help);
@@ -110,7 +119,12 @@ static void bad_command_lines(void **state)
 		"--dir D --carrier vhost-user:p,cid=x",
 		"--dir D --carrier vhost-user:p,cid=4294967295",
 		"--dir D --carrier vhost-user:p,cid=-1",
-		"--dir D --carrier hybrid:p",
+		"--dir D --carrier hybrid:",
+		"--dir D --carrier vsock:",
+		"--dir D --carrier vsock:2",
+		"--dir D --carrier vsock:3,x",
+		"--dir D --carrier tcp:p",
+		"--dir D --carrier hybrid:p --carrier vsock:3",
 		"--dir D --carrier vhost-user:p,cid=3 qemu",
 		"--dir D --carrier vhost-user:p,cid=3 --other",
 	};
@@ -125,6 +139,46 @@ static void bad_command_lines(void **state)
 		assert_null(strchr(error.text, '\n'));
 		options_free(&options);
 	}
+}
+
+static void forwards_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		struct forward_rule rule;
+	} good[] = {
+		{"/a/b:80", {true, 80, "/a/b"}},
+		{"80:/a/b", {false, 80, "/a/b"}},
+		{"./5:6", {true, 6, "./5"}},
+		{"5:6", {false, 5, "6"}},
+		{"a:b:4294967294", {true, 4294967294, "a:b"}},
+		{"0:a:b", {false, 0, "a:b"}},
+	};
+	static const char *const bad[] = {"", ":", "a", "5", "a:", ":5", "5:", "a:b", "a:4294967295", "a:-1", "a: 5",
+					  "4294967296:", "a:99999999999999999999"};
+	struct forward_rules rules = {0};
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < array_size(good); i++) {
+		assert_int_equal(forward_parse(&rules, good[i].text, NULL), 0);
+		assert_int_equal(rules.list[i].to_guest, good[i].rule.to_guest);
+		assert_int_equal(rules.list[i].port, good[i].rule.port);
+		assert_string_equal(rules.list[i].path, good[i].rule.path);
+	}
+	assert_string_equal(forward_path(&rules, 80), "/a/b");
+	assert_null(forward_path(&rules, 6));
+	for (size_t i = 0; i < array_size(bad); i++) {
+		error.text[0] = '\0';
+		assert_int_equal(forward_parse(&rules, bad[i], &error), -EINVAL);
+		assert_non_null(strstr(error.text, "--forward"));
+	}
+	/* A port of the host leads to one place. */
+	assert_int_equal(forward_parse(&rules, "80:/c", NULL), -EINVAL);
+	while (rules.count < FORWARDS_MAX)
+		assert_int_equal(forward_parse(&rules, "a:1", NULL), 0);
+	assert_int_equal(forward_parse(&rules, "a:1", NULL), -EINVAL);
+	forward_rules_free(&rules);
 }
 
 /* ---- Clients ------------------------------------------------------------------------------------------------- */
@@ -275,7 +329,7 @@ static void what_another_put_there_stays(void **state)
 /* ---- The process --------------------------------------------------------------------------------------------- */
 
 /* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
-static pid_t start_proxy(char *const vmm[])
+static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const char *forward, char *const vmm[])
 {
 	pid_t pid = fork();
 
@@ -285,20 +339,26 @@ static pid_t start_proxy(char *const vmm[])
 		char path[PATH_SIZE];
 		struct options options = {
 			.directory = directory,
-			.vhost_path = strdup(in_directory(path, "vhost.sock")),
-			.guest_cid = 3,
+			.carrier = {carrier, strdup(in_directory(path, name)), 3},
 			.vmm = vmm,
 		};
 		struct error error = {0};
 		int status;
 
 		alarm(20);
+		if (forward && forward_parse(&options.forwards, forward, &error) < 0)
+			_exit(199);
 		status = proxy_open(&proxy, &options, &error) < 0 ? 200 + error.number : proxy_run(&proxy);
 		proxy_close(&proxy);
 		options_free(&options);
 		_exit(status);
 	}
 	return pid;
+}
+
+static pid_t start_proxy(char *const vmm[])
+{
+	return start_proxy_with(CARRIER_VHOST_USER, "vhost.sock", NULL, vmm);
 }
 
 static int status_of(pid_t pid)
@@ -343,6 +403,32 @@ static void ends_with_the_vmm(void **state)
 	assert_int_equal(status_of(start_proxy((char *[]){"/nonexistent/vmm", NULL})), 200 + ENOENT);
 	assert_int_equal(status_of(start_proxy((char *[]){"/etc/passwd", NULL})), 200 + EACCES);
 	assert_false(exists("proxy.pid"));
+}
+
+static void other_carriers(void **state)
+{
+	char path[PATH_SIZE];
+	int fd;
+
+	(void)state;
+	/* A VMM of its own makes what it listens at later, or never. */
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", NULL, (char *[]){"true", NULL})), 0);
+	/* Itself. */
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vsock.sock", NULL, NULL)), 200 + EINVAL);
+	assert_false(exists("vsock.sock"));
+	/* Where a forward can't be, nothing begins, and what is there stays. */
+	fd = open(in_directory(path, "file"), O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	strcat(path, ":80");
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", path, NULL)), 200 + EEXIST);
+	assert_true(exists("file"));
+	assert_false(exists("agent.sock"));
+	assert_false(exists("proxy.pid"));
+	assert_int_equal(symlink("nothing", in_directory(path, "vmm.sock_80")), 0);
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", "80:x", NULL)), 200 + EEXIST);
+	unlink(path);
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", "80:x", (char *[]){"true", NULL})), 0);
+	assert_false(exists("vmm.sock_80"));
 }
 
 static void vmm_inherits_nothing(void **state)
@@ -438,12 +524,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_command_lines),
 		cmocka_unit_test(bad_command_lines),
+		cmocka_unit_test(forwards_are_read),
 		cmocka_unit_test(clients_read_the_line_only),
 		cmocka_unit_test(clients_tell_refusal_from_nonsense),
 		cmocka_unit_test(paths_may_be_long),
 		cmocka_unit_test(only_dead_sockets_are_replaced),
 		cmocka_unit_test(what_another_put_there_stays),
 		cmocka_unit_test(ends_with_the_vmm),
+		cmocka_unit_test(other_carriers),
 		cmocka_unit_test(vmm_inherits_nothing),
 		cmocka_unit_test(one_proxy_a_directory),
 		cmocka_unit_test(vmm_dies_with_the_proxy),
