@@ -11,7 +11,7 @@
 enum carrier_type {
 	CARRIER_NONE,
 	CARRIER_VHOST_USER, /* the vsock device of a VMM that connects to `path` */
-	CARRIER_HYBRID,	    /* the VMM's device, behind the Unix socket `path`, and `path`_PORT */
+	CARRIER_HYBRID,	    /* a device of somebody else's, behind the Unix socket `path`, and `path`_PORT */
 	CARRIER_VSOCK,	    /* the host's AF_VSOCK */
 };
 
@@ -19,6 +19,7 @@ struct carrier_options {
 	enum carrier_type type;
 	char *path;
 	uint64_t guest_cid; /* where the carrier doesn't name one: CARRIER_ANY_CID */
+	bool half_close;    /* of CARRIER_HYBRID: it can end one direction of a connection */
 };
 
 #define CARRIER_ANY_CID 3 /* packets that never leave the process need some */

@@ -84,7 +84,6 @@ static bool of_guest(struct socket_carrier *own, int fd, uint32_t *guest_port)
 }
 
 static const struct socket_way way = {
-	.half_close = true,
 	.dialing = EPOLLOUT,
 	.dial = dial,
 	.established = established,
@@ -100,7 +99,7 @@ static int open_vsock(struct carrier *carrier, const struct carrier_options *opt
 	if (fd < 0)
 		return error_errno(error, -fd, "--carrier vsock:%u: AF_VSOCK", (unsigned int)options->guest_cid);
 	fd_close(&fd);
-	socket_carrier_start(carrier, options, &way);
+	socket_carrier_start(carrier, options, &way, true);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* The carrier hybrid:PATH: a VMM with a vsock device of its own behind Unix sockets, as Firecracker and Cloud Hypervisor have
  * it. PATH is the VMM's: "CONNECT port\n" is answered by "OK hostport\n", or by the end of the connection. Where the guest
- * connects to a port of the host, the VMM connects to PATH_PORT.
+ * connects to a port of the host, the VMM connects to PATH_PORT. These VMMs end both directions of a connection at once.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +45,6 @@ static int listen_at(struct socket_port *port, struct error *error)
 }
 
 static const struct socket_way way = {
-	.half_close = false, /* the device ends both directions at once */
 	.dialing = EPOLLIN,
 	.dial = dial,
 	.established = established,
@@ -55,7 +54,7 @@ static const struct socket_way way = {
 static int open_hybrid(struct carrier *carrier, const struct carrier_options *options, struct error *error)
 {
 	(void)error;
-	socket_carrier_start(carrier, options, &way);
+	socket_carrier_start(carrier, options, &way, options->half_close);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ const char options_help[] =
 	"                                                  PATH; N is the guest's CID, from 3 up\n"
 	"                         hybrid:PATH              through the VMM's own device (Firecracker, Cloud\n"
 	"                                                  Hypervisor): its socket PATH, and PATH_P for the guest\n"
+	"                         hybrid:PATH,half-close   the same, where one direction can end before the other\n"
 	"                         vsock:CID                through the host's kernel (vhost-vsock)\n"
 	"  --forward FORWARD    another way in or out, as often as it is given:\n"
 	"                         PATH:PORT                clients of the socket PATH, which is made, go to that\n"
@@ -72,10 +73,17 @@ static int parse_vhost_user(struct carrier_options *carrier, const char *value, 
 
 static int parse_hybrid(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
 {
-	if (*value == '\0')
-		return error_set(error, EINVAL, "--carrier %s: must be hybrid:PATH", text);
+	static const char flag[] = ",half-close";
+	size_t length = strlen(value);
+
+	if (length >= sizeof(flag) - 1 && strcmp(value + length - (sizeof(flag) - 1), flag) == 0) {
+		carrier->half_close = true;
+		length -= sizeof(flag) - 1;
+	}
+	if (length == 0)
+		return error_set(error, EINVAL, "--carrier %s: must be hybrid:PATH or hybrid:PATH,half-close", text);
 	carrier->guest_cid = CARRIER_ANY_CID;
-	carrier->path = strdup(value);
+	carrier->path = strndup(value, length);
 	return carrier->path ? 0 : error_errno(error, ENOMEM, "--carrier");
 }
 

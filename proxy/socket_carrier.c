@@ -159,7 +159,7 @@ static void tell_failure(struct socket_connection *connection)
 static void end_output(struct socket_connection *connection)
 {
 	if (connection->end_wanted && buffer_length(&connection->backlog) == 0 &&
-	    (connection->carrier->way->half_close || (connection->told & VSOCK_SHUTDOWN_SEND)))
+	    (connection->carrier->half_close || (connection->told & VSOCK_SHUTDOWN_SEND)))
 		shutdown(connection->fd, SHUT_WR);
 }
 
@@ -257,7 +257,7 @@ static void take_shutdown(struct socket_connection *connection, unsigned int fla
 	if (flags & VSOCK_SHUTDOWN_SEND) {
 		connection->end_wanted = true;
 		end_output(connection);
-	} else if (connection->carrier->way->half_close) {
+	} else if (connection->carrier->half_close) {
 		shutdown(connection->fd, SHUT_RD);
 	}
 }
@@ -510,13 +510,15 @@ int socket_carrier_serve_port(struct carrier *carrier, uint32_t host_port, bool 
 
 /* ---- Beginning and end --------------------------------------------------------------------------------------- */
 
-void socket_carrier_start(struct carrier *carrier, const struct carrier_options *options, const struct socket_way *way)
+void socket_carrier_start(struct carrier *carrier, const struct carrier_options *options, const struct socket_way *way,
+			  bool half_close)
 {
 	struct socket_carrier *own = container_of(carrier, struct socket_carrier, carrier);
 
 	own->packets.ops = &packet_ops;
 	own->way = way;
 	own->options = options;
+	own->half_close = half_close;
 	own->next_port = FIRST_PORT;
 	list_init(&own->all);
 	list_init(&own->due);

@@ -62,10 +62,6 @@ struct socket_port {
 };
 
 struct socket_way {
-	/* Whether shutdown(2) ends one direction and leaves the other. Where it doesn't, the host's end is told to the guest
-	 * when the guest's has come: nothing of its output is lost. */
-	bool half_close;
-
 	uint32_t dialing; /* what to wait for while a connection isn't established: EPOLLIN or EPOLLOUT */
 
 	/* Begins to connect to a port of the guest. A socket that doesn't block, or -errno. */
@@ -87,6 +83,11 @@ struct socket_carrier {
 	struct vsock_carrier packets; /* what the engine sees */
 	const struct socket_way *way;
 	const struct carrier_options *options;
+
+	/* Whether shutdown(2) ends one direction and leaves the other. Where it doesn't, the host's end is told to the guest
+	 * when the guest's has come: nothing of its output is lost. */
+	bool half_close;
+
 	struct socket_connection *buckets[SOCKET_BUCKETS];
 	struct list all;
 	struct list due;
@@ -97,8 +98,9 @@ struct socket_carrier {
 	uint8_t bytes[SOCKET_CHUNK]; /* what is on its way in this moment, in either direction */
 };
 
-/* Starts the engine with this carrier. */
-void socket_carrier_start(struct carrier *carrier, const struct carrier_options *options, const struct socket_way *way);
+/* Starts the engine with this carrier. `options` are kept. */
+void socket_carrier_start(struct carrier *carrier, const struct carrier_options *options, const struct socket_way *way,
+			  bool half_close);
 
 /* For the ways' struct carrier_ops. */
 void socket_carrier_close(struct carrier *carrier);

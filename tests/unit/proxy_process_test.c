@@ -96,6 +96,11 @@ static void good_command_lines(void **state)
 	assert_int_equal(parse(&options, NULL, "--dir D --carrier hybrid:/a,cid=b"), 0);
 	assert_int_equal(options.carrier.type, CARRIER_HYBRID);
 	assert_string_equal(options.carrier.path, "/a,cid=b");
+	assert_false(options.carrier.half_close);
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier hybrid:a,half-close"), 0);
+	assert_string_equal(options.carrier.path, "a");
+	assert_true(options.carrier.half_close);
 	options_free(&options);
 	assert_int_equal(parse(&options, NULL, "--dir D --carrier vsock:17"), 0);
 	assert_int_equal(options.carrier.type, CARRIER_VSOCK);
@@ -120,6 +125,7 @@ static void bad_command_lines(void **state)
 		"--dir D --carrier vhost-user:p,cid=4294967295",
 		"--dir D --carrier vhost-user:p,cid=-1",
 		"--dir D --carrier hybrid:",
+		"--dir D --carrier hybrid:,half-close",
 		"--dir D --carrier vsock:",
 		"--dir D --carrier vsock:2",
 		"--dir D --carrier vsock:3,x",
@@ -339,7 +345,7 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 		char path[PATH_SIZE];
 		struct options options = {
 			.directory = directory,
-			.carrier = {carrier, strdup(in_directory(path, name)), 3},
+			.carrier = {.type = carrier, .path = strdup(in_directory(path, name)), .guest_cid = 3},
 			.vmm = vmm,
 		};
 		struct error error = {0};
