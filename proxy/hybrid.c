@@ -51,8 +51,9 @@ static const struct socket_way way = {
 	.listen = listen_at,
 };
 
-static int open_hybrid(struct carrier *carrier, const struct carrier_options *options, struct error *error)
+static int open_hybrid(struct carrier *carrier, const struct carrier_options *options, int listener, struct error *error)
 {
+	(void)listener;
 	(void)error;
 	socket_carrier_start(carrier, options, &way, options->half_close);
 	return 0;

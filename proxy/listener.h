@@ -28,6 +28,14 @@ int listener_open(struct listener *listener, struct loop *loop, const char *path
 int listener_serve(struct listener *listener, struct loop *loop, int fd, const char *name,
 		   void (*accepted)(struct listener *listener, int fd), struct error *error);
 
+/* The one or the other: serves `fd` where there is one, or listens at `path`. */
+static inline int listener_open_or(struct listener *listener, struct loop *loop, int fd, const char *path,
+				   void (*accepted)(struct listener *listener, int fd), struct error *error)
+{
+	return fd >= 0 ? listener_serve(listener, loop, fd, path, accepted, error)
+		       : listener_open(listener, loop, path, accepted, error);
+}
+
 /* Stops listening, and removes the socket which listener_open() has made, unless something else stands
  * there by now. */
 void listener_close(struct listener *listener);

@@ -12,6 +12,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/listen_fds.h"
 #include "proxy/unix_socket.h"
 
 #define LOG_SUBSYSTEM "proxy"
@@ -160,13 +161,23 @@ static const struct vsock_engine_ops engine_ops = {.accept = guest_connects, .st
 
 /* ---- The beginning ------------------------------------------------------------------------------------------- */
 
-static int open_listener(struct proxy *proxy, struct listener *listener, const char *name,
+/* What a service manager may pass in the place of what is made here. */
+enum { PASSED_AGENT, PASSED_PORT, PASSED_SERVICE, PASSED_CARRIER, PASSED_COUNT };
+static const char *const passed_names[] = {
+	[PASSED_AGENT] = "agent.sock",
+	[PASSED_PORT] = "vsock.sock",
+	[PASSED_SERVICE] = "proxy.sock",
+	[PASSED_CARRIER] = "vhost-user",
+};
+
+static int open_listener(struct proxy *proxy, struct listener *listener, const char *name, int *passed,
 			 void (*accepted)(struct listener *, int), struct error *error)
 {
 	cleanup_free char *path = NULL;
 	int status = make_path(&path, proxy, name, error);
 
-	return status < 0 ? status : listener_open(listener, &proxy->loop, path, accepted, error);
+	return status < 0 ? status
+			  : listener_open_or(listener, &proxy->loop, take_fd(passed), path, accepted, error);
 }
 
 /* The file's lock says whether another proxy serves this directory; its name may be left over from one that was
@@ -233,9 +244,10 @@ static int start_vmm(struct proxy *proxy, struct error *error)
 	return 0;
 }
 
-static int open_carrier(struct proxy *proxy, struct error *error)
+static int open_carrier(struct proxy *proxy, int *passed, struct error *error)
 {
-	proxy->carrier = carrier_open(&proxy->options->carrier, &proxy->loop, &proxy->engine, guest_left, error);
+	proxy->carrier = carrier_open(&proxy->options->carrier, take_fd(passed), &proxy->loop, &proxy->engine, guest_left,
+				      error);
 	return proxy->carrier ? 0 : -EIO;
 }
 
@@ -251,37 +263,53 @@ static int check_carrier(const struct proxy *proxy, struct error *error)
 	return 0;
 }
 
+static int open_sockets(struct proxy *proxy, int passed[PASSED_COUNT], struct error *error)
+{
+	const struct options *options = proxy->options;
+	struct keeper *keeper = &proxy->keeper;
+	int status = open_carrier(proxy, &passed[PASSED_CARRIER], error);
+
+	if (status == 0)
+		status = open_listener(proxy, &keeper->agent_listener, "agent.sock", &passed[PASSED_AGENT],
+				       agent_accepted, error);
+	if (status == 0)
+		status = open_listener(proxy, &keeper->port_listener, "vsock.sock", &passed[PASSED_PORT], port_accepted,
+				       error);
+	if (status == 0)
+		status = check_carrier(proxy, error);
+	if (status == 0)
+		status = open_listener(proxy, &keeper->service_listener, "proxy.sock", &passed[PASSED_SERVICE],
+				       service_accepted, error);
+	if (status == 0)
+		status = forwards_open(&keeper->forwards, &options->forwards, &proxy->loop, &proxy->streams, error);
+	if (status == 0)
+		status = guest_ports_open(&proxy->guest_ports, proxy->carrier, options->directory, &options->forwards,
+					  error);
+	return status;
+}
+
 int proxy_open(struct proxy *proxy, const struct options *options, struct error *error)
 {
-	struct keeper *keeper = &proxy->keeper;
-	int status;
+	int passed[PASSED_COUNT], status;
 
 	*proxy = (struct proxy){.options = options, .keeper.pid_file = -1, .signals.fd = -1};
 	status = loop_init(&proxy->loop);
 	vsock_engine_init(&proxy->engine, &proxy->loop, options->carrier.guest_cid, &engine_ops);
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
 	service_init(&proxy->service, &proxy->loop, &proxy->streams);
-	vmm_init(&keeper->vmm, &proxy->loop, vmm_ended);
+	vmm_init(&proxy->keeper.vmm, &proxy->loop, vmm_ended);
 	if (status < 0)
 		return error_errno(error, -status, "epoll_create1");
+	status = listen_fds_take(passed_names, PASSED_COUNT, passed, error);
+	if (status < 0)
+		return status;
 	status = lock_directory(proxy, error);
 	if (status == 0)
 		status = watch_signals(proxy, error);
 	if (status == 0)
-		status = open_carrier(proxy, error);
-	if (status == 0)
-		status = open_listener(proxy, &keeper->agent_listener, "agent.sock", agent_accepted, error);
-	if (status == 0)
-		status = open_listener(proxy, &keeper->port_listener, "vsock.sock", port_accepted, error);
-	if (status == 0)
-		status = check_carrier(proxy, error);
-	if (status == 0)
-		status = open_listener(proxy, &keeper->service_listener, "proxy.sock", service_accepted, error);
-	if (status == 0)
-		status = forwards_open(&keeper->forwards, &options->forwards, &proxy->loop, &proxy->streams, error);
-	if (status == 0)
-		status = guest_ports_open(&proxy->guest_ports, proxy->carrier, options->directory, &options->forwards,
-					  error);
+		status = open_sockets(proxy, passed, error);
+	for (size_t i = 0; i < PASSED_COUNT; i++)
+		fd_close(&passed[i]);
 	proxy->vmm_due = status == 0;
 	return status < 0 ? status : start_vmm(proxy, error);
 }

@@ -41,13 +41,14 @@ static void vmm_left(struct vhost_user *vhost)
 	carrier->ended(carrier);
 }
 
-static int open_device(struct carrier *carrier, const struct carrier_options *options, struct error *error)
+static int open_device(struct carrier *carrier, const struct carrier_options *options, int listener,
+		       struct error *error)
 {
 	struct vhost_carrier *own = of_carrier(carrier);
 
 	vhost_vsock_init(&own->device, carrier->loop, carrier->engine, &own->state);
 	vhost_user_init(&own->vhost, carrier->loop, &own->device, options->guest_cid, vmm_left);
-	return listener_open(&own->listener, carrier->loop, options->path, accepted, error);
+	return listener_open_or(&own->listener, carrier->loop, listener, options->path, accepted, error);
 }
 
 static void close_device(struct carrier *carrier)
@@ -60,6 +61,7 @@ static void close_device(struct carrier *carrier)
 
 const struct carrier_ops vhost_user_carrier = {
 	.size = sizeof(struct vhost_carrier),
+	.listens = true,
 	.open = open_device,
 	.close = close_device,
 };

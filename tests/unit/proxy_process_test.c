@@ -1,7 +1,7 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c proxy/vsock_engine.c proxy/vsock_send.c
 // uses: proxy/stream.c proxy/stream_data.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
-// uses: proxy/carrier.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
+// uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
 #include <errno.h>
@@ -335,6 +335,8 @@ static void what_another_put_there_stays(void **state)
 /* ---- The process --------------------------------------------------------------------------------------------- */
 
 /* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
+static void (*prepare)(void); /* run in that child first */
+
 static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const char *forward, char *const vmm[])
 {
 	pid_t pid = fork();
@@ -352,6 +354,8 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 		int status;
 
 		alarm(20);
+		if (prepare)
+			prepare();
 		if (forward && forward_parse(&options.forwards, forward, &error) < 0)
 			_exit(199);
 		status = proxy_open(&proxy, &options, &error) < 0 ? 200 + error.number : proxy_run(&proxy);
@@ -436,6 +440,128 @@ static void other_carriers(void **state)
 	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", "80:x", (char *[]){"true", NULL})), 0);
 	assert_false(exists("vmm.sock_80"));
 }
+
+/* ---- Sockets that are passed --------------------------------------------------------------------------------- */
+
+/* A process that a service manager starts: `count` sockets listen in the directory, the first two under these names, and come as
+ * descriptors 3 and up. */
+static void pass(size_t count, const char *names, pid_t pid)
+{
+	char path[PATH_SIZE], number[32];
+
+	for (int i = 0; i < (int)count; i++) {
+		int fd = unix_listen(in_directory(path, i == 0 ? "passed-0" : "passed-1"), NULL);
+
+		if (fd < 0 || dup2(fd, 100 + i) < 0)
+			_exit(198);
+	}
+	for (int i = 0; i < (int)count; i++)
+		if (dup2(100 + i, 3 + i) < 0 || close(100 + i) < 0)
+			_exit(198);
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	setenv("LISTEN_PID", number, 1);
+	snprintf(number, sizeof(number), "%zu", count);
+	setenv("LISTEN_FDS", number, 1);
+	if (names)
+		setenv("LISTEN_FDNAMES", names, 1);
+}
+
+static void pass_two(void)
+{
+	pass(2, "agent.sock:vhost-user", getpid());
+}
+
+static void pass_for_another(void)
+{
+	pass(1, "agent.sock", getppid());
+}
+
+static const char *bad_names;
+static void pass_badly(void)
+{
+	pass(2, bad_names, getpid());
+}
+
+static void pass_no_socket(void)
+{
+	pass(1, "agent.sock", getpid());
+	dup2(open("/dev/null", O_RDWR | O_CLOEXEC), 3);
+}
+
+static void pass_no_listener(void)
+{
+	pass(1, "agent.sock", getpid());
+	dup2(socket(AF_UNIX, SOCK_STREAM, 0), 3);
+}
+
+static void pass_no_number(void)
+{
+	pass(1, "agent.sock", getpid());
+	setenv("LISTEN_FDS", "1x", 1);
+}
+
+static void passed_sockets_are_served(void **state)
+{
+	char path[PATH_SIZE], command[PATH_SIZE];
+	int client, vhost;
+	pid_t proxy;
+
+	(void)state;
+	prepare = pass_two;
+	proxy = start_proxy(NULL);
+	wait_for("proxy.sock");
+	/* What was passed isn't made. */
+	assert_false(exists("agent.sock"));
+	assert_false(exists("vhost.sock"));
+	assert_true(exists("vsock.sock"));
+	client = unix_connect(in_directory(path, "passed-0"), NULL);
+	assert_true(client >= 0);
+	vhost = unix_connect(in_directory(path, "passed-1"), NULL);
+	assert_true(vhost >= 0);
+	close(vhost);
+	assert_int_equal(status_of(proxy), 0);
+	assert_int_equal(read(client, path, 1), 0);
+	close(client);
+	/* They are the service manager's. */
+	assert_true(exists("passed-0"));
+	assert_true(exists("passed-1"));
+
+	snprintf(command, sizeof(command), "test -z \"$LISTEN_PID$LISTEN_FDS$LISTEN_FDNAMES\" && test ! -e /proc/$$/fd/3");
+	assert_int_equal(status_of(start_proxy((char *[]){"sh", "-c", command, NULL})), 0);
+	/* Somebody else's are left alone. */
+	prepare = pass_for_another;
+	in_directory(path, "agent.sock");
+	assert_int_equal(status_of(start_proxy((char *[]){"test", "-e", path, NULL})), 0);
+	prepare = NULL;
+}
+
+static void bad_passed_sockets_are_refused(void **state)
+{
+	static const char *const bad[] = {NULL, "", "agent.sock", "agent.sock:", "agent.sock:agent.sock", "agent.sock:other",
+					  "agent.soc:vsock.sock", ":vsock.sock"};
+	static void (*const others[])(void) = {pass_no_socket, pass_no_listener, pass_no_number};
+	char path[PATH_SIZE];
+
+	(void)state;
+	prepare = pass_badly;
+	for (size_t i = 0; i < array_size(bad); i++) {
+		bad_names = bad[i];
+		assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 200 + EINVAL);
+	}
+	/* The carrier listens for nobody. */
+	prepare = pass_two;
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", NULL, (char *[]){"true", NULL})),
+			 200 + EINVAL);
+	for (size_t i = 0; i < array_size(others); i++) {
+		prepare = others[i];
+		assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 200 + EINVAL);
+	}
+	prepare = NULL;
+	unlink(in_directory(path, "passed-0"));
+	unlink(in_directory(path, "passed-1"));
+}
+
+/* ---- Its end ------------------------------------------------------------------------------------------------- */
 
 static void vmm_inherits_nothing(void **state)
 {
@@ -538,6 +664,8 @@ int main(void)
 		cmocka_unit_test(what_another_put_there_stays),
 		cmocka_unit_test(ends_with_the_vmm),
 		cmocka_unit_test(other_carriers),
+		cmocka_unit_test(passed_sockets_are_served),
+		cmocka_unit_test(bad_passed_sockets_are_refused),
 		cmocka_unit_test(vmm_inherits_nothing),
 		cmocka_unit_test(one_proxy_a_directory),
 		cmocka_unit_test(vmm_dies_with_the_proxy),
