@@ -36,11 +36,18 @@ const char options_help[] =
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
+	"Limits:\n"
+	"  --max-connections N           of the host's clients at a time: 512\n"
+	"  --max-guest-connections N     of the guest's to the host at a time: 256\n"
+	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
+	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
+	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
+	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
 	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user), or at\n"
 	"a signal.\n";
 
-static int parse_cid(const char *text, uint64_t *cid)
+static int parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
 	unsigned long long value;
 	char *end;
@@ -48,10 +55,15 @@ static int parse_cid(const char *text, uint64_t *cid)
 	if (*text < '0' || *text > '9')
 		return -EINVAL;
 	value = strtoull(text, &end, 10);
-	if (*end != '\0' || value < FIRST_GUEST_CID || value > LAST_GUEST_CID)
+	if (*end != '\0' || value < least || value > most)
 		return -EINVAL;
-	*cid = value;
+	*number = value;
 	return 0;
+}
+
+static int parse_cid(const char *text, uint64_t *cid)
+{
+	return parse_number(text, FIRST_GUEST_CID, LAST_GUEST_CID, cid);
 }
 
 static int parse_vhost_user(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
@@ -120,6 +132,38 @@ static int parse_carrier(struct options *options, const char *text, struct error
 	return error_set(error, EINVAL, "--carrier %s: must be vhost-user:PATH,cid=N, hybrid:PATH or vsock:CID", text);
 }
 
+static const struct limit {
+	int letter;
+	const char *name;
+	uint32_t least, most;
+} limits[] = {
+	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
+	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
+};
+
+static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
+{
+	const struct limit *limit = limits;
+	uint64_t number;
+
+	while (limit->letter != letter)
+		limit++;
+	if (parse_number(text, limit->least, limit->most, &number) < 0)
+		return error_set(error, EINVAL, "--%s %s: must be a number from %u to %u", limit->name, text, limit->least,
+				 limit->most);
+	if (letter == 'C')
+		options->limits.from_host = number;
+	else if (letter == 'G')
+		options->limits.from_guest = number;
+	else if (letter == 'B')
+		options->buffer = (uint32_t)number << 10;
+	else if (letter == 'H')
+		options->limits.handshake_time = number * LOOP_SECOND;
+	else
+		options->drain_time = number * LOOP_SECOND;
+	return 0;
+}
+
 static int check(struct options *options, int argc, char *argv[], struct error *error)
 {
 	if (options->help || options->version)
@@ -142,6 +186,11 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"dir", required_argument, NULL, 'd'},
 		{"carrier", required_argument, NULL, 'c'},
 		{"forward", required_argument, NULL, 'f'},
+		{"max-connections", required_argument, NULL, 'C'},
+		{"max-guest-connections", required_argument, NULL, 'G'},
+		{"buffer", required_argument, NULL, 'B'},
+		{"handshake-timeout", required_argument, NULL, 'H'},
+		{"drain-timeout", required_argument, NULL, 'D'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -149,7 +198,7 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 	};
 	int letter, status = 0;
 
-	*options = (struct options){0};
+	*options = OPTIONS;
 	opterr = 0;
 	while (status == 0 && (letter = getopt_long(argc, argv, "+:", known, NULL)) != -1) {
 		switch (letter) {
@@ -161,6 +210,13 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 			break;
 		case 'f':
 			status = forward_parse(&options->forwards, optarg, error);
+			break;
+		case 'C':
+		case 'G':
+		case 'B':
+		case 'H':
+		case 'D':
+			status = parse_limit(options, letter, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;

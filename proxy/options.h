@@ -13,9 +13,16 @@ struct options {
 	const char *directory; /* the VM's run directory */
 	struct carrier_options carrier;
 	struct forward_rules forwards;
+	struct streams_limits limits;
+	uint32_t buffer;     /* bytes: engine->buffer */
+	uint64_t drain_time; /* how long clients have to read what the VM has said last */
 	char *const *vmm; /* the VMM's command, NULL where none was given */
 	bool verbose, help, version;
 };
+
+/* What isn't given. */
+#define OPTIONS \
+	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .drain_time = 5 * LOOP_SECOND})
 
 extern const char options_help[];
 

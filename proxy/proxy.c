@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -18,8 +19,8 @@
 #define LOG_SUBSYSTEM "proxy"
 #include "lib/log.h"
 
-/* How long clients have to read what the VM said last. */
-#define LAST_WORDS_TIME (5 * LOOP_SECOND)
+/* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. */
+#define OTHER_DESCRIPTORS 256
 
 static int make_path(char **path, const struct proxy *proxy, const char *name, struct error *error)
 {
@@ -70,7 +71,7 @@ static void finish(struct proxy *proxy, int status)
 	close_listeners(proxy);
 	carrier_close(proxy->carrier);
 	service_close(&proxy->service);
-	loop_timer_set(&proxy->loop, &proxy->last_words, LAST_WORDS_TIME, last_words_over);
+	loop_timer_set(&proxy->loop, &proxy->last_words, proxy->options->drain_time, last_words_over);
 	streams_finish(&proxy->streams, emptied);
 }
 
@@ -263,6 +264,27 @@ static int check_carrier(const struct proxy *proxy, struct error *error)
 	return 0;
 }
 
+/* Descriptors for as many connections as are allowed, each with two ends where the carrier has sockets, too. */
+static int make_room(const struct proxy *proxy, struct error *error)
+{
+	const struct options *options = proxy->options;
+	rlim_t connections = options->limits.from_host + options->limits.from_guest;
+	rlim_t wanted = connections * (options->carrier.type == CARRIER_VHOST_USER ? 1 : 2) + OTHER_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return error_errno(error, errno, "getrlimit");
+	if (wanted <= limit.rlim_cur)
+		return 0;
+	if (wanted > limit.rlim_max)
+		return error_set(error, EINVAL,
+				 "--max-connections and --max-guest-connections: %llu descriptors may be needed, and the "
+				 "limit is %llu",
+				 (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+	limit.rlim_cur = wanted;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? error_errno(error, errno, "setrlimit") : 0;
+}
+
 static int open_sockets(struct proxy *proxy, int passed[PASSED_COUNT], struct error *error)
 {
 	const struct options *options = proxy->options;
@@ -295,7 +317,9 @@ int proxy_open(struct proxy *proxy, const struct options *options, struct error 
 	*proxy = (struct proxy){.options = options, .keeper.pid_file = -1, .signals.fd = -1};
 	status = loop_init(&proxy->loop);
 	vsock_engine_init(&proxy->engine, &proxy->loop, options->carrier.guest_cid, &engine_ops);
+	proxy->engine.buffer = options->buffer;
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
+	proxy->streams.limits = options->limits;
 	service_init(&proxy->service, &proxy->loop, &proxy->streams);
 	vmm_init(&proxy->keeper.vmm, &proxy->loop, vmm_ended);
 	if (status < 0)
@@ -306,6 +330,8 @@ int proxy_open(struct proxy *proxy, const struct options *options, struct error 
 	status = lock_directory(proxy, error);
 	if (status == 0)
 		status = watch_signals(proxy, error);
+	if (status == 0)
+		status = make_room(proxy, error);
 	if (status == 0)
 		status = open_sockets(proxy, passed, error);
 	for (size_t i = 0; i < PASSED_COUNT; i++)

@@ -60,7 +60,7 @@ static struct socket_connection *add(struct socket_carrier *own, int fd, uint32_
 		.source.fd = -1,
 		.next = *head,
 	};
-	buffer_init(&connection->backlog, VSOCK_BUFFER);
+	buffer_init(&connection->backlog, own->carrier.engine->buffer);
 	list_init(&connection->due);
 	list_append(&own->all, &connection->all);
 	*head = connection;
@@ -139,7 +139,7 @@ static void tell(struct socket_connection *connection, enum vsock_operation oper
 		.type = VSOCK_TYPE_STREAM,
 		.operation = (uint16_t)operation,
 		.flags = flags,
-		.buffer = VSOCK_BUFFER,
+		.buffer = engine->buffer,
 		.forwarded = connection->forwarded,
 	};
 
@@ -208,7 +208,7 @@ static bool read_in(struct socket_connection *connection)
 static void count_forwarded(struct socket_connection *connection, size_t size)
 {
 	connection->forwarded += (uint32_t)size;
-	if (connection->forwarded - connection->announced >= VSOCK_BUFFER / 4)
+	if (connection->forwarded - connection->announced >= connection->carrier->carrier.engine->buffer / 4)
 		connection->credit_due = true;
 }
 

@@ -2,7 +2,7 @@
  *
  * The engine above knows packets alone, so what a guest's kernel would do with them is done here: a REQUEST dials, RW is
  * written and read, SHUTDOWN is shutdown(2), and credit goes both ways, so that nothing is read from a socket which the
- * stream has no room for, and at most VSOCK_BUFFER bytes wait for one that isn't read. The packets themselves are never
+ * stream has no room for, and at most engine->buffer bytes wait for one that isn't read. The packets themselves are never
  * made: a header is told by a call, and payload is read into and written from one buffer.
  *
  * The ways to make such sockets differ (struct socket_way): hybrid.c, host_vsock.c.

@@ -15,7 +15,6 @@
 #define LOG_SUBSYSTEM "stream"
 #include "lib/log.h"
 
-#define HANDSHAKE_TIME (10 * LOOP_SECOND) /* for the CONNECT line, and again for the guest's answer */
 #define RETRY_FIRST (5 * LOOP_MILLISECOND)
 #define RETRY_LAST (50 * LOOP_MILLISECOND)
 
@@ -24,7 +23,8 @@ static void timer_expired(struct loop_timer *timer);
 void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
 		  void (*agent_opened)(struct streams *streams))
 {
-	*streams = (struct streams){.loop = loop, .engine = engine, .agent_opened = agent_opened};
+	*streams = (struct streams){
+		.loop = loop, .engine = engine, .limits = STREAMS_LIMITS, .agent_opened = agent_opened};
 	list_init(&streams->all);
 }
 
@@ -47,7 +47,7 @@ void stream_free(struct stream *stream)
 static struct stream *stream_new(struct streams *streams, int fd, enum stream_origin origin)
 {
 	size_t *count = origin == STREAM_GUEST ? &streams->from_guest : &streams->from_host;
-	size_t limit = origin == STREAM_GUEST ? STREAMS_FROM_GUEST_MAX : STREAMS_FROM_HOST_MAX;
+	size_t limit = origin == STREAM_GUEST ? streams->limits.from_guest : streams->limits.from_host;
 	struct stream *stream = *count < limit ? calloc(1, sizeof(*stream)) : NULL;
 
 	if (!stream) {
@@ -59,7 +59,7 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 	stream->origin = origin;
 	stream->fd = fd;
 	stream->connection.ops = &stream_ops;
-	buffer_init(&stream->backlog, VSOCK_BUFFER);
+	buffer_init(&stream->backlog, streams->engine->buffer);
 	list_append(&streams->all, &stream->link);
 	*count += 1;
 	if (loop_add(streams->loop, &stream->source, fd, 0, stream_ready) < 0) {
@@ -85,7 +85,7 @@ static void ask_guest(struct stream *stream)
 
 	stream->state = STREAM_CONNECTING;
 	if (vsock_engine_connect(streams->engine, &stream->connection, &stream_ops, stream->port) == 0) {
-		loop_timer_set(streams->loop, &stream->timer, HANDSHAKE_TIME, timer_expired);
+		loop_timer_set(streams->loop, &stream->timer, streams->limits.handshake_time, timer_expired);
 		return;
 	}
 	stream->state = STREAM_WAITING;
@@ -192,7 +192,7 @@ int streams_serve(struct streams *streams, int fd, enum stream_origin origin, ui
 	stream->state = STREAM_HANDSHAKE;
 	stream->readable_wanted = true;
 	stream_watch(stream);
-	loop_timer_set(streams->loop, &stream->timer, HANDSHAKE_TIME, timer_expired);
+	loop_timer_set(streams->loop, &stream->timer, streams->limits.handshake_time, timer_expired);
 	return 0;
 }
 

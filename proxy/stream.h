@@ -1,7 +1,7 @@
 /* The host end of a vsock connection: a connected Unix socket.
  *
  * Data is moved by readv(2) and writev(2) between the socket and guest memory. What the socket doesn't take at once is
- * copied into the stream's own backlog, and goes from there when the socket can be written again: at most VSOCK_BUFFER
+ * copied into the stream's own backlog, and goes from there when the socket can be written again: at most engine->buffer
  * bytes, which is all that the guest may send before it is told of free space. (It can't stay in guest memory instead:
  * all connections share one ring, which would fill with what one slow reader has left there.)
  * A stream outlives its connection for as long as its backlog has not been read.
@@ -31,11 +31,21 @@ enum stream_origin {
 
 #define STREAM_AGENT_PORT 1024 /* where the agent serves its calls */
 
+/* Host clients and guests have a number of connections each, so that neither can use up the other's. */
+struct streams_limits {
+	size_t from_host, from_guest;
+	uint64_t handshake_time; /* for the CONNECT line, and again for the guest's answer */
+};
+
+/* All fit into 1024 descriptors. */
+#define STREAMS_LIMITS ((struct streams_limits){.from_host = 512, .from_guest = 256, .handshake_time = 10 * LOOP_SECOND})
+
 struct stream;
 struct streams {
 	struct loop *loop;
 	struct vsock_engine *engine;
 	struct list all;
+	struct streams_limits limits; /* STREAMS_LIMITS; may be set before the first one */
 	size_t from_host, from_guest;
 	void (*agent_opened)(struct streams *streams); /* the guest has accepted a STREAM_AGENT */
 	void (*emptied)(struct streams *streams);      /* set by streams_finish() */
@@ -59,10 +69,6 @@ struct stream {
 	uint64_t retry_delay;
 	struct loop_timer timer; /* handshake, answer of the guest, or next try */
 };
-
-/* Host clients and guests have a limit each, so that neither can use up the other's. All fit into 1024 descriptors. */
-#define STREAMS_FROM_HOST_MAX 512
-#define STREAMS_FROM_GUEST_MAX 256
 
 void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
 		  void (*agent_opened)(struct streams *streams));

@@ -11,7 +11,8 @@
 void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t guest_cid,
 		       const struct vsock_engine_ops *ops)
 {
-	*engine = (struct vsock_engine){.ops = ops, .loop = loop, .guest_cid = guest_cid, .next_port = FIRST_PORT};
+	*engine = (struct vsock_engine){
+		.ops = ops, .loop = loop, .guest_cid = guest_cid, .buffer = VSOCK_BUFFER, .next_port = FIRST_PORT};
 	list_init(&engine->connections);
 	list_init(&engine->control);
 	list_init(&engine->ready);
@@ -232,7 +233,7 @@ static void on_data(struct vsock_connection *connection, const struct vsock_head
 
 	/* What the guest was told to be full, or that it has ended itself: it doesn't follow the protocol. */
 	if (connection->state == VSOCK_REQUESTED || (connection->peer_shut & VSOCK_SHUTDOWN_SEND) ||
-	    header->length > VSOCK_BUFFER - held) {
+	    header->length > connection->engine->buffer - held) {
 		reset(connection);
 		return;
 	}

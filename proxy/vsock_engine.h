@@ -8,7 +8,7 @@
  * Theory of operation
  *   From the guest: vsock_engine_receive() checks a packet and acts on it. Payload is gathered over packets which
  *   follow each other on one connection, and handed to the stream in one write by vsock_engine_flush(). A stream
- *   takes everything, always; what it can't pass on yet it keeps, at most VSOCK_BUFFER bytes, since that is the credit
+ *   takes everything, always; what it can't pass on yet it keeps, at most engine->buffer bytes, since that is the credit
  *   which the guest has. So no stream can hold up the ring which all of them share.
  *   To the guest: control packets first, then data. A connection whose stream is readable stands in one queue, and each
  *   gets one read, into room for at most VSOCK_READ_PACKETS packets, before it is the next one's turn. When the
@@ -27,7 +27,7 @@
 #include "proxy/list.h"
 #include "proxy/vsock_packet.h"
 
-#define VSOCK_BUFFER (256u << 10) /* buf_alloc: what the guest may send before a stream has taken it on */
+#define VSOCK_BUFFER (256u << 10) /* engine->buffer, unless it is set otherwise */
 #define VSOCK_READ_PACKETS 16	  /* at most this many packets from one read of a stream */
 #define VSOCK_RESETS_MAX 256	  /* resets for unknown connections which wait for room; more are dropped */
 #define VSOCK_BUCKETS 256
@@ -131,6 +131,7 @@ struct vsock_engine {
 	struct vsock_carrier *carrier;
 	struct loop *loop;
 	uint64_t guest_cid;
+	uint32_t buffer; /* buf_alloc: what the guest may send before a stream has taken it on; may be set before the start */
 	bool running;
 	uint32_t next_port;
 

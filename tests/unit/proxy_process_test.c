@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -143,6 +144,46 @@ static void bad_command_lines(void **state)
 		assert_int_equal(parse(&options, &error, bad[i]), -EINVAL);
 		assert_true(strlen(error.text) > 0);
 		assert_null(strchr(error.text, '\n'));
+		options_free(&options);
+	}
+}
+
+static void limits_are_read(void **state)
+{
+	static const char *const bad[] = {
+		"--max-connections 0", "--max-connections 65537", "--max-connections x", "--max-connections 5x",
+		"--max-guest-connections -1", "--buffer 3", "--buffer 65537", "--handshake-timeout 0",
+		"--handshake-timeout 1.5", "--drain-timeout 3601", "--drain-timeout 18446744073709551617",
+	};
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier vsock:3"), 0);
+	assert_int_equal(options.limits.from_host, 512);
+	assert_int_equal(options.limits.from_guest, 256);
+	assert_int_equal(options.buffer, 262144);
+	assert_int_equal(options.limits.handshake_time, 10 * LOOP_SECOND);
+	assert_int_equal(options.drain_time, 5 * LOOP_SECOND);
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL,
+			       "--dir D --carrier vsock:3 --max-connections 9 --max-guest-connections 0 --buffer 4 "
+			       "--handshake-timeout 3600 --drain-timeout 0"),
+			 0);
+	assert_int_equal(options.limits.from_host, 9);
+	assert_int_equal(options.limits.from_guest, 0);
+	assert_int_equal(options.buffer, 4096);
+	assert_int_equal(options.limits.handshake_time, 3600 * LOOP_SECOND);
+	assert_int_equal(options.drain_time, 0);
+	options_free(&options);
+	for (size_t i = 0; i < array_size(bad); i++) {
+		char line[256];
+		struct error error = {0};
+
+		snprintf(line, sizeof(line), "--dir D --carrier vsock:3 %s", bad[i]);
+		assert_int_equal(parse(&options, &error, line), -EINVAL);
+		/* The option is named. */
+		*strchr(strcpy(line, bad[i]), ' ') = '\0';
+		assert_non_null(strstr(error.text, line));
 		options_free(&options);
 	}
 }
@@ -336,6 +377,7 @@ static void what_another_put_there_stays(void **state)
 
 /* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
 static void (*prepare)(void); /* run in that child first */
+static const struct streams_limits *limits; /* others than usual */
 
 static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const char *forward, char *const vmm[])
 {
@@ -345,17 +387,20 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 	if (pid == 0) {
 		static struct proxy proxy;
 		char path[PATH_SIZE];
-		struct options options = {
-			.directory = directory,
-			.carrier = {.type = carrier, .path = strdup(in_directory(path, name)), .guest_cid = 3},
-			.vmm = vmm,
-		};
+		struct options options = OPTIONS;
 		struct error error = {0};
 		int status;
 
+		options.directory = directory;
+		options.carrier.type = carrier;
+		options.carrier.path = strdup(in_directory(path, name));
+		options.carrier.guest_cid = 3;
+		options.vmm = vmm;
 		alarm(20);
 		if (prepare)
 			prepare();
+		if (limits)
+			options.limits = *limits;
 		if (forward && forward_parse(&options.forwards, forward, &error) < 0)
 			_exit(199);
 		status = proxy_open(&proxy, &options, &error) < 0 ? 200 + error.number : proxy_run(&proxy);
@@ -584,6 +629,43 @@ static void vmm_inherits_nothing(void **state)
 	assert_int_equal(ignored & 0x7fffffff, 0);
 }
 
+static void lower_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(198);
+	limit.rlim_cur = 300;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(198);
+}
+
+/* As many descriptors as the connections may take, for the proxy alone. */
+static void descriptors_are_there(void **state)
+{
+	static const struct streams_limits many = {.from_host = 3000, .from_guest = 10, .handshake_time = LOOP_SECOND};
+	static const struct streams_limits too_many = {.from_host = 1u << 30, .from_guest = 10};
+	char path[PATH_SIZE], command[PATH_SIZE], text[64] = "";
+	long soft, raised;
+
+	(void)state;
+	snprintf(command, sizeof(command),
+		 "(ulimit -Sn; sed -n 's/^Max open files  *\\([0-9]*\\) .*/\\1/p' /proc/$PPID/limits) > %s",
+		 in_directory(path, "out"));
+	prepare = lower_descriptors;
+	limits = &many;
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", NULL, (char *[]){"sh", "-c", command, NULL})),
+			 0);
+	assert_true(fd_read_file(AT_FDCWD, in_directory(path, "out"), text, sizeof(text), NULL) > 0);
+	assert_int_equal(sscanf(text, "%ld %ld", &soft, &raised), 2);
+	assert_int_equal(soft, 300);
+	assert_true(raised >= 2 * 3010);
+	limits = &too_many;
+	assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 200 + EINVAL);
+	limits = NULL;
+	prepare = NULL;
+}
+
 static void one_proxy_a_directory(void **state)
 {
 	pid_t first = start_proxy((char *[]){"sleep", "1000", NULL});
@@ -656,6 +738,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_command_lines),
 		cmocka_unit_test(bad_command_lines),
+		cmocka_unit_test(limits_are_read),
 		cmocka_unit_test(forwards_are_read),
 		cmocka_unit_test(clients_read_the_line_only),
 		cmocka_unit_test(clients_tell_refusal_from_nonsense),
@@ -667,6 +750,7 @@ int main(void)
 		cmocka_unit_test(passed_sockets_are_served),
 		cmocka_unit_test(bad_passed_sockets_are_refused),
 		cmocka_unit_test(vmm_inherits_nothing),
+		cmocka_unit_test(descriptors_are_there),
 		cmocka_unit_test(one_proxy_a_directory),
 		cmocka_unit_test(vmm_dies_with_the_proxy),
 		cmocka_unit_test(ends_with_the_connection),

@@ -783,6 +783,93 @@ static void ports_follow_the_directory(void **state)
 	scene_free(scene);
 }
 
+/* ---- Limits -------------------------------------------------------------------------------------------------- */
+
+static void clients_are_counted(void **state)
+{
+	struct scene *scene = scene_with_vmm(CARRIER_HYBRID);
+	int guests[2], clients[2], third, guest, pair[2];
+
+	(void)state;
+	scene->streams.limits.from_host = 2;
+	scene->streams.limits.from_guest = 1;
+	for (size_t i = 0; i < 2; i++)
+		clients[i] = joined(scene, &guests[i]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(streams_serve(&scene->streams, pair[1], STREAM_AGENT, 1024), -ENFILE);
+	expect_end(scene, pair[0]);
+	close(pair[0]);
+	/* The guest has its own number. */
+	assert_int_equal(serve_port(scene, 700, true), 0);
+	pair[0] = next_accepted(scene);
+	guest = guest_dials("vmm.sock_700");
+	say(guest, "hello");
+	expect(scene, pair[0], "hello");
+	third = next_accepted(scene);
+	pair[1] = guest_dials("vmm.sock_700");
+	expect_end(scene, pair[1]);
+	expect_end(scene, third);
+	close(third);
+	close(pair[1]);
+	close(pair[0]);
+	close(guest);
+	/* One leaves, another may come. */
+	close(clients[0]);
+	expect_end(scene, guests[0]);
+	close(guests[0]);
+	clients[0] = joined(scene, &guests[0]);
+	for (size_t i = 0; i < 2; i++) {
+		close(clients[i]);
+		close(guests[i]);
+	}
+	scene_free(scene);
+}
+
+static void handshakes_have_their_time(void **state)
+{
+	struct scene *scene = scene_with_vmm(CARRIER_HYBRID);
+	int silent, client, guest;
+
+	(void)state;
+	scene->streams.limits.handshake_time = 20 * LOOP_MILLISECOND;
+	/* Of the client, and of the guest. */
+	silent = client_new(scene, STREAM_PORT);
+	say(silent, "CONN");
+	client = client_new(scene, STREAM_FORWARD);
+	guest = vmm_accept(scene);
+	expect_end(scene, silent);
+	expect_end(scene, client);
+	expect(scene, guest, "CONNECT 1024\n");
+	expect_end(scene, guest);
+	close(silent);
+	close(client);
+	close(guest);
+	scene_free(scene);
+}
+
+static void the_buffer_is_as_large_as_asked_for(void **state)
+{
+	size_t taken[2];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct scene *scene = scene_with_vmm(CARRIER_HYBRID);
+		int client, guest;
+
+		scene->engine.buffer = i == 0 ? 4096 : 1u << 20;
+		client = joined(scene, &guest);
+		taken[i] = fill(scene, guest, 0, BIG);
+		pass(scene, guest, client, taken[i]);
+		close(client);
+		close(guest);
+		scene_free(scene);
+	}
+	/* What a socket takes depends on the sizes of the pieces, too. */
+	assert_in_range(taken[1] - taken[0], 512u << 10, 1536u << 10);
+}
+
+/* ---- All of it ----------------------------------------------------------------------------------------------- */
+
 static int make_directory(void **state)
 {
 	(void)state;
@@ -813,6 +900,9 @@ int main(void)
 		cmocka_unit_test(the_guest_reaches_ports),
 		cmocka_unit_test(ports_are_bounded),
 		cmocka_unit_test(ports_follow_the_directory),
+		cmocka_unit_test(clients_are_counted),
+		cmocka_unit_test(handshakes_have_their_time),
+		cmocka_unit_test(the_buffer_is_as_large_as_asked_for),
 	};
 
 	alarm(60);
