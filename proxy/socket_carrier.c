@@ -490,13 +490,12 @@ int socket_carrier_serve_port(struct carrier *carrier, uint32_t host_port, bool 
 	struct socket_port *port = port_of(own, host_port, true);
 	int status;
 
-	if (!port == !served)
-		return 0;
-	if (!served) {
+	if (port && !served) {
 		listener_close(&port->listener);
 		port->served = false;
-		return 0;
 	}
+	if (port || !served)
+		return 0;
 	port = port_of(own, host_port, false);
 	if (!port)
 		return error_set(error, ENOSPC, "port %u of the host: %d are served already", host_port,
