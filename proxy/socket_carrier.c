@@ -476,6 +476,7 @@ void socket_carrier_accepted(struct listener *listener, int fd)
 	tell(connection, VSOCK_REQUEST, 0, 0);
 }
 
+/* The one that is served; or any that is free. */
 static struct socket_port *port_of(struct socket_carrier *own, uint32_t host_port, bool served)
 {
 	for (size_t i = 0; i < SOCKET_PORTS_MAX; i++)
