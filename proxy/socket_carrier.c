@@ -306,10 +306,7 @@ static void take_packet(struct socket_connection *connection, const struct vsock
 	case VSOCK_SHUTDOWN:
 		take_shutdown(connection, header->flags);
 		break;
-	case VSOCK_CREDIT_REQUEST:
-		connection->credit_due = true;
-		break;
-	default: /* a credit update is in every header */
+	default: /* a credit update is in every header, and what the engine may ask for comes by itself */
 		break;
 	}
 }

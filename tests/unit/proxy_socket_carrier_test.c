@@ -49,6 +49,7 @@ static const char *in_directory(char path[PATH_SIZE], const char *name)
 
 static unsigned int asked_cid, peer_cid;
 static int refuse_with; /* an errno for connect(2) */
+static int answer_with; /* one that comes later, instead of the connection */
 
 static int vsock_socket(int domain, int type, int protocol)
 {
@@ -101,6 +102,16 @@ static int name(struct sockaddr *address, socklen_t *size, uint32_t cid, uint32_
 	return 0;
 }
 
+static int vsock_getsockopt(int fd, int level, int option, void *value, socklen_t *size)
+{
+	assert_true(fd >= 0);
+	assert_int_equal(level, SOL_SOCKET);
+	assert_int_equal(option, SO_ERROR);
+	assert_int_equal(*size, sizeof(answer_with));
+	memcpy(value, &answer_with, sizeof(answer_with));
+	return 0;
+}
+
 static int vsock_getsockname(int fd, struct sockaddr *address, socklen_t *size)
 {
 	assert_true(fd >= 0);
@@ -116,12 +127,14 @@ static int vsock_getpeername(int fd, struct sockaddr *address, socklen_t *size)
 #define socket vsock_socket
 #define connect vsock_connect
 #define bind vsock_bind
+#define getsockopt vsock_getsockopt
 #define getsockname vsock_getsockname
 #define getpeername vsock_getpeername
 #include "proxy/host_vsock.c"
 #undef socket
 #undef connect
 #undef bind
+#undef getsockopt
 #undef getsockname
 #undef getpeername
 
@@ -491,6 +504,13 @@ static void refusals_end_the_client(void **state)
 	expect_end(scene, client);
 	refuse_with = 0;
 	close(client);
+	vmm_listen(scene);
+	answer_with = ECONNRESET;
+	client = client_new(scene, STREAM_PORT);
+	say(client, "CONNECT 1024\n");
+	expect_end(scene, client);
+	answer_with = 0;
+	close(client);
 	scene_free(scene);
 }
 
@@ -593,6 +613,25 @@ static void ends_of_one_direction(void **state)
 	}
 }
 
+/* The engine has none of it any more, and what waits for the guest goes on. */
+static void what_was_taken_outlives_its_client(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < array_size(both); i++) {
+		struct scene *scene = scene_with_vmm(both[i]);
+		int guest, client = joined(scene, &guest);
+
+		/* More than a socket holds, and less than the proxy keeps beside it. */
+		assert_int_equal(fill(scene, client, 0, 400u << 10), 400u << 10);
+		close(client);
+		steps(scene, 10);
+		assert_int_equal(scene->streams.from_host, 0);
+		assert_int_equal(read_pattern(scene, guest), 400u << 10);
+		close(guest);
+		scene_free(scene);
+	}
+}
+
 static void who_closes_is_heard_out(void **state)
 {
 	(void)state;
@@ -617,6 +656,20 @@ static void who_closes_is_heard_out(void **state)
 		close(client);
 		scene_free(scene);
 	}
+}
+
+/* The engine drops resets of which there are too many. */
+static void a_lost_reset_leaves_nothing(void **state)
+{
+	struct scene *scene = scene_with_vmm(CARRIER_HYBRID);
+	int guest, client = joined(scene, &guest);
+
+	(void)state;
+	close(guest);
+	scene->engine.reset_count = VSOCK_RESETS_MAX;
+	expect_end(scene, client);
+	close(client);
+	scene_free(scene);
 }
 
 /* The proxy's own end: finish() of proxy.c. */
@@ -829,6 +882,7 @@ static void handshakes_have_their_time(void **state)
 {
 	struct scene *scene = scene_with_vmm(CARRIER_HYBRID);
 	int silent, client, guest;
+	uint64_t start = loop_now();
 
 	(void)state;
 	scene->streams.limits.handshake_time = 20 * LOOP_MILLISECOND;
@@ -841,6 +895,8 @@ static void handshakes_have_their_time(void **state)
 	expect_end(scene, client);
 	expect(scene, guest, "CONNECT 1024\n");
 	expect_end(scene, guest);
+	/* It isn't the usual one. */
+	assert_true(loop_now() - start < STREAMS_LIMITS.handshake_time / 2);
 	close(silent);
 	close(client);
 	close(guest);
@@ -894,7 +950,9 @@ int main(void)
 		cmocka_unit_test(the_agent_is_waited_for),
 		cmocka_unit_test(a_client_may_go_while_it_waits),
 		cmocka_unit_test(ends_of_one_direction),
+		cmocka_unit_test(what_was_taken_outlives_its_client),
 		cmocka_unit_test(who_closes_is_heard_out),
+		cmocka_unit_test(a_lost_reset_leaves_nothing),
 		cmocka_unit_test(last_words_are_delivered),
 		cmocka_unit_test(many_come_and_go),
 		cmocka_unit_test(the_guest_reaches_ports),
