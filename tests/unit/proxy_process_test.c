@@ -643,7 +643,7 @@ static void lower_descriptors(void)
 /* As many descriptors as the connections may take, for the proxy alone. */
 static void descriptors_are_there(void **state)
 {
-	static const struct streams_limits many = {.from_host = 3000, .from_guest = 10, .handshake_time = LOOP_SECOND};
+	static const struct streams_limits many = {.from_host = 500, .from_guest = 10, .handshake_time = LOOP_SECOND};
 	static const struct streams_limits too_many = {.from_host = 1u << 30, .from_guest = 10};
 	char path[PATH_SIZE], command[PATH_SIZE], text[64] = "";
 	long soft, raised;
@@ -659,7 +659,7 @@ static void descriptors_are_there(void **state)
 	assert_true(fd_read_file(AT_FDCWD, in_directory(path, "out"), text, sizeof(text), NULL) > 0);
 	assert_int_equal(sscanf(text, "%ld %ld", &soft, &raised), 2);
 	assert_int_equal(soft, 300);
-	assert_true(raised >= 2 * 3010);
+	assert_true(raised >= 2 * 510);
 	limits = &too_many;
 	assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 200 + EINVAL);
 	limits = NULL;
