@@ -60,4 +60,13 @@ static inline struct list *list_take(struct list *head)
 	return first;
 }
 
+static inline size_t list_length(const struct list *head)
+{
+	size_t length = 0;
+
+	for (const struct list *link = head->next; link != head; link = link->next)
+		length++;
+	return length;
+}
+
 #endif

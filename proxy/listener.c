@@ -32,51 +32,65 @@ static void accept_one(struct loop_source *source, uint32_t events)
 	if (fd < 0) {
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return;
-		log_warning("accept at %s: %m", listener->path);
+		log_warning("accept at %s: %m", listener->name);
 		loop_change(listener->loop, source, 0);
 		loop_timer_set(listener->loop, &listener->pause, PAUSE, pause_over);
 		return;
 	}
-	if (!unix_peer_allowed(fd)) {
-		log_warning("%s: a process of another user was turned away", listener->path);
+	if (!listener->any_peer && !unix_peer_allowed(fd)) {
+		log_warning("%s: a process of another user was turned away", listener->name);
 		fd_close(&fd);
 		return;
 	}
 	listener->accepted(listener, fd);
 }
 
-int listener_open(struct listener *listener, struct loop *loop, const char *path,
-		  void (*accepted)(struct listener *listener, int fd), struct error *error)
+int listener_serve(struct listener *listener, struct loop *loop, int listening, const char *name,
+		   void (*accepted)(struct listener *listener, int fd), struct error *error)
 {
-	cleanup_free char *copy = strdup(path);
-	int fd, status;
+	cleanup_close int fd = listening;
+	cleanup_free char *copy = strdup(name);
+	int status;
 
 	*listener = (struct listener){.loop = loop, .source.fd = -1, .accepted = accepted};
 	if (!copy)
-		return error_errno(error, ENOMEM, "%s", path);
-	fd = unix_listen(path, error);
+		return error_errno(error, ENOMEM, "%s", name);
+	status = loop_add(loop, &listener->source, fd, EPOLLIN, accept_one);
+	if (status < 0)
+		return error_errno(error, -status, "watch %s", name);
+	listener->name = take_pointer(&copy);
+	take_fd(&fd);
+	return 0;
+}
+
+int listener_open(struct listener *listener, struct loop *loop, const char *path,
+		  void (*accepted)(struct listener *listener, int fd), struct error *error)
+{
+	int fd = unix_listen(path, error);
+	int status;
+
 	if (fd < 0)
 		return fd;
-	listener->path = take_pointer(&copy);
-	status = loop_add(loop, &listener->source, fd, EPOLLIN, accept_one);
-	if (status < 0) {
-		fd_close(&fd);
-		listener_close(listener);
-		return error_errno(error, -status, "watch %s", path);
-	}
-	return 0;
+	status = listener_serve(listener, loop, fd, path, accepted, error);
+	if (status < 0)
+		unlink(path);
+	else
+		listener->has_file = lstat(path, &listener->file) == 0;
+	return status;
 }
 
 void listener_close(struct listener *listener)
 {
 	int fd = listener->source.fd;
 
-	if (!listener->path)
+	if (!listener->name)
 		return;
 	loop_timer_clear(listener->loop, &listener->pause);
 	loop_remove(listener->loop, &listener->source);
+	/* While it is open no other file can have its number. */
+	if (listener->has_file)
+		unix_unlink(listener->name, &listener->file);
 	fd_close(&fd);
-	unlink(listener->path);
-	free(listener->path);
-	listener->path = NULL;
+	free(listener->name);
+	listener->name = NULL;
 }

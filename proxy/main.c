@@ -25,7 +25,7 @@ static int failure(const struct error *error, int status)
 /* An error while the VMM was started is execve's. */
 static int start_status(const struct options *options, const struct proxy *proxy, const struct error *error)
 {
-	if (!options->vmm || !proxy->keeper.service_listener.path)
+	if (!options->vmm || !proxy->vmm_due)
 		return STATUS_FAULT;
 	return error->number == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
 }

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/cleanup.h"
+
 #define FIRST_GUEST_CID 3u
 #define LAST_GUEST_CID 0xfffffffeu
 
 const char options_help[] =
-	"Usage: nacre-proxy --dir DIR --carrier vhost-user:PATH,cid=N [-- VMM COMMAND...]\n"
+	"Usage: nacre-proxy --dir DIR --carrier CARRIER [OPTIONS] [-- VMM COMMAND...]\n"
 	"\n"
 	"Carries connections between Unix sockets on the host and the vsock ports of one VM.\n"
 	"\n"
@@ -22,13 +24,30 @@ const char options_help[] =
 	"  --carrier CARRIER    how packets reach the guest:\n"
 	"                         vhost-user:PATH,cid=N    as the vsock device of a VMM which connects to the socket\n"
 	"                                                  PATH; N is the guest's CID, from 3 up\n"
+	"                         hybrid:PATH              through the VMM's own device (Firecracker, Cloud\n"
+	"                                                  Hypervisor): its socket PATH, and PATH_P for the guest\n"
+	"                         hybrid:PATH,half-close   the same, where one direction can end before the other\n"
+	"                         vsock:CID                through the host's kernel (vhost-vsock)\n"
+	"  --forward FORWARD    another way in or out, as often as it is given:\n"
+	"                         PATH:PORT                clients of the socket PATH, which is made, go to that\n"
+	"                                                  port of the guest\n"
+	"                         PORT:PATH                the guest's connections to that port of the host go\n"
+	"                                                  to the socket PATH, in the place of vsock.sock_PORT\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
+	"Limits:\n"
+	"  --max-connections N           of the host's clients at a time: 512\n"
+	"  --max-guest-connections N     of the guest's to the host at a time: 256\n"
+	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
+	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
+	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
+	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
-	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection.\n";
+	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user), or at\n"
+	"a signal.\n";
 
-static int parse_cid(const char *text, uint64_t *cid)
+static int parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
 	unsigned long long value;
 	char *end;
@@ -36,31 +55,113 @@ static int parse_cid(const char *text, uint64_t *cid)
 	if (*text < '0' || *text > '9')
 		return -EINVAL;
 	value = strtoull(text, &end, 10);
-	if (*end != '\0' || value < FIRST_GUEST_CID || value > LAST_GUEST_CID)
+	if (*end != '\0' || value < least || value > most)
 		return -EINVAL;
-	*cid = value;
+	*number = value;
 	return 0;
 }
 
-static int parse_carrier(struct options *options, const char *text, struct error *error)
+static int parse_cid(const char *text, uint64_t *cid)
 {
-	static const char type[] = "vhost-user:", key[] = ",cid=";
-	const char *path, *comma = NULL;
+	return parse_number(text, FIRST_GUEST_CID, LAST_GUEST_CID, cid);
+}
 
-	if (strncmp(text, type, sizeof(type) - 1) != 0)
-		return error_set(error, EINVAL, "--carrier %s: the type must be vhost-user:PATH,cid=N", text);
-	path = text + sizeof(type) - 1;
+static int parse_vhost_user(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
+{
+	static const char key[] = ",cid=";
+	const char *comma = NULL;
+
 	/* The last one: the path may contain anything. */
-	for (const char *next = strstr(path, key); next; next = strstr(next + 1, key))
+	for (const char *next = strstr(value, key); next; next = strstr(next + 1, key))
 		comma = next;
-	if (!comma || comma == path)
+	if (!comma || comma == value)
 		return error_set(error, EINVAL, "--carrier %s: must be vhost-user:PATH,cid=N", text);
-	if (parse_cid(comma + sizeof(key) - 1, &options->guest_cid) < 0)
+	if (parse_cid(comma + sizeof(key) - 1, &carrier->guest_cid) < 0)
 		return error_set(error, EINVAL, "--carrier %s: the cid must be a number from %u to %u", text,
 				 FIRST_GUEST_CID, LAST_GUEST_CID);
-	free(options->vhost_path);
-	options->vhost_path = strndup(path, (size_t)(comma - path));
-	return options->vhost_path ? 0 : error_errno(error, ENOMEM, "--carrier");
+	carrier->path = strndup(value, (size_t)(comma - value));
+	return carrier->path ? 0 : error_errno(error, ENOMEM, "--carrier");
+}
+
+static int parse_hybrid(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
+{
+	static const char flag[] = ",half-close";
+	size_t length = strlen(value);
+
+	if (length >= sizeof(flag) - 1 && strcmp(value + length - (sizeof(flag) - 1), flag) == 0) {
+		carrier->half_close = true;
+		length -= sizeof(flag) - 1;
+	}
+	if (length == 0)
+		return error_set(error, EINVAL, "--carrier %s: must be hybrid:PATH or hybrid:PATH,half-close", text);
+	carrier->guest_cid = CARRIER_ANY_CID;
+	carrier->path = strndup(value, length);
+	return carrier->path ? 0 : error_errno(error, ENOMEM, "--carrier");
+}
+
+static int parse_vsock(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
+{
+	if (parse_cid(value, &carrier->guest_cid) < 0)
+		return error_set(error, EINVAL, "--carrier %s: must be vsock:CID, a number from %u to %u", text,
+				 FIRST_GUEST_CID, LAST_GUEST_CID);
+	return 0;
+}
+
+static const struct {
+	const char *prefix;
+	enum carrier_type type;
+	int (*parse)(struct carrier_options *carrier, const char *value, const char *text, struct error *error);
+} carriers[] = {
+	{"vhost-user:", CARRIER_VHOST_USER, parse_vhost_user},
+	{"hybrid:", CARRIER_HYBRID, parse_hybrid},
+	{"vsock:", CARRIER_VSOCK, parse_vsock},
+};
+
+static int parse_carrier(struct options *options, const char *text, struct error *error)
+{
+	if (options->carrier.type != CARRIER_NONE)
+		return error_set(error, EINVAL, "--carrier %s: there is one already", text);
+	for (size_t i = 0; i < array_size(carriers); i++) {
+		size_t length = strlen(carriers[i].prefix);
+
+		if (strncmp(text, carriers[i].prefix, length) != 0)
+			continue;
+		options->carrier.type = carriers[i].type;
+		return carriers[i].parse(&options->carrier, text + length, text, error);
+	}
+	return error_set(error, EINVAL, "--carrier %s: must be vhost-user:PATH,cid=N, hybrid:PATH or vsock:CID", text);
+}
+
+static const struct limit {
+	int letter;
+	const char *name;
+	uint32_t least, most;
+} limits[] = {
+	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
+	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
+};
+
+static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
+{
+	const struct limit *limit = limits;
+	uint64_t number;
+
+	while (limit->letter != letter)
+		limit++;
+	if (parse_number(text, limit->least, limit->most, &number) < 0)
+		return error_set(error, EINVAL, "--%s %s: must be a number from %u to %u", limit->name, text, limit->least,
+				 limit->most);
+	if (letter == 'C')
+		options->limits.from_host = number;
+	else if (letter == 'G')
+		options->limits.from_guest = number;
+	else if (letter == 'B')
+		options->buffer = (uint32_t)number << 10;
+	else if (letter == 'H')
+		options->limits.handshake_time = number * LOOP_SECOND;
+	else
+		options->drain_time = number * LOOP_SECOND;
+	return 0;
 }
 
 static int check(struct options *options, int argc, char *argv[], struct error *error)
@@ -69,7 +170,7 @@ static int check(struct options *options, int argc, char *argv[], struct error *
 		return 0;
 	if (!options->directory)
 		return error_set(error, EINVAL, "--dir is missing (see --help)");
-	if (!options->vhost_path)
+	if (options->carrier.type == CARRIER_NONE)
 		return error_set(error, EINVAL, "--carrier is missing (see --help)");
 	if (optind == argc)
 		return 0;
@@ -82,13 +183,22 @@ static int check(struct options *options, int argc, char *argv[], struct error *
 int options_parse(struct options *options, int argc, char *argv[], struct error *error)
 {
 	static const struct option known[] = {
-		{"dir", required_argument, NULL, 'd'}, {"carrier", required_argument, NULL, 'c'},
-		{"verbose", no_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},   {NULL, 0, NULL, 0},
+		{"dir", required_argument, NULL, 'd'},
+		{"carrier", required_argument, NULL, 'c'},
+		{"forward", required_argument, NULL, 'f'},
+		{"max-connections", required_argument, NULL, 'C'},
+		{"max-guest-connections", required_argument, NULL, 'G'},
+		{"buffer", required_argument, NULL, 'B'},
+		{"handshake-timeout", required_argument, NULL, 'H'},
+		{"drain-timeout", required_argument, NULL, 'D'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
 	};
 	int letter, status = 0;
 
-	*options = (struct options){0};
+	*options = OPTIONS;
 	opterr = 0;
 	while (status == 0 && (letter = getopt_long(argc, argv, "+:", known, NULL)) != -1) {
 		switch (letter) {
@@ -97,6 +207,16 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 			break;
 		case 'c':
 			status = parse_carrier(options, optarg, error);
+			break;
+		case 'f':
+			status = forward_parse(&options->forwards, optarg, error);
+			break;
+		case 'C':
+		case 'G':
+		case 'B':
+		case 'H':
+		case 'D':
+			status = parse_limit(options, letter, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;
@@ -120,6 +240,7 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 
 void options_free(struct options *options)
 {
-	free(options->vhost_path);
-	options->vhost_path = NULL;
+	free(options->carrier.path);
+	options->carrier.path = NULL;
+	forward_rules_free(&options->forwards);
 }

@@ -6,18 +6,27 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "proxy/carrier.h"
+#include "proxy/forward.h"
 
 struct options {
 	const char *directory; /* the VM's run directory */
-	char *vhost_path;      /* of the carrier's socket */
-	uint64_t guest_cid;
+	struct carrier_options carrier;
+	struct forward_rules forwards;
+	struct streams_limits limits;
+	uint32_t buffer;     /* bytes: engine->buffer */
+	uint64_t drain_time; /* how long clients have to read what the VM has said last */
 	char *const *vmm; /* the VMM's command, NULL where none was given */
 	bool verbose, help, version;
 };
 
+/* What isn't given. */
+#define OPTIONS \
+	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .drain_time = 5 * LOOP_SECOND})
+
 extern const char options_help[];
 
-/* Reads the command line. The strings are those of argv, but vhost_path. 0, or -EINVAL with `error` filled. */
+/* Reads the command line. The strings are those of argv, but the carrier's path and the forwards'. 0, or -EINVAL with `error` filled. */
 int options_parse(struct options *options, int argc, char *argv[], struct error *error);
 void options_free(struct options *options);
 

@@ -7,18 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/listen_fds.h"
 #include "proxy/unix_socket.h"
 
 #define LOG_SUBSYSTEM "proxy"
 #include "lib/log.h"
 
-/* How long clients have to read what the VM said last. */
-#define LAST_WORDS_TIME (5 * LOOP_SECOND)
+/* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. */
+#define OTHER_DESCRIPTORS 256
 
 static int make_path(char **path, const struct proxy *proxy, const char *name, struct error *error)
 {
@@ -48,6 +50,17 @@ static void last_words_over(struct loop_timer *timer)
 	stop(proxy);
 }
 
+static void close_listeners(struct proxy *proxy)
+{
+	struct keeper *keeper = &proxy->keeper;
+
+	guest_ports_close(&proxy->guest_ports);
+	forwards_close(&keeper->forwards);
+	listener_close(&keeper->agent_listener);
+	listener_close(&keeper->port_listener);
+	listener_close(&keeper->service_listener);
+}
+
 /* The VM has ended: what it sent is still delivered. */
 static void finish(struct proxy *proxy, int status)
 {
@@ -55,13 +68,10 @@ static void finish(struct proxy *proxy, int status)
 		return;
 	proxy->finishing = true;
 	proxy->status = status;
-	vhost_user_close(&proxy->vhost);
-	listener_close(&proxy->keeper.vhost_listener);
-	listener_close(&proxy->keeper.agent_listener);
-	listener_close(&proxy->keeper.port_listener);
-	listener_close(&proxy->keeper.service_listener);
+	close_listeners(proxy);
+	carrier_close(proxy->carrier);
 	service_close(&proxy->service);
-	loop_timer_set(&proxy->loop, &proxy->last_words, LAST_WORDS_TIME, last_words_over);
+	loop_timer_set(&proxy->loop, &proxy->last_words, proxy->options->drain_time, last_words_over);
 	streams_finish(&proxy->streams, emptied);
 }
 
@@ -73,9 +83,9 @@ static void vmm_ended(struct vmm *vmm)
 	finish(proxy, vmm->status);
 }
 
-static void vhost_ended(struct vhost_user *vhost)
+static void guest_left(struct carrier *carrier)
 {
-	struct proxy *proxy = container_of(vhost, struct proxy, vhost);
+	struct proxy *proxy = container_of(carrier->engine, struct proxy, engine);
 
 	/* Of a VMM of our own the exit counts, and follows. */
 	if (!proxy->options->vmm)
@@ -98,19 +108,6 @@ static void signalled(struct loop_source *source, uint32_t events)
 }
 
 /* ---- What connects ------------------------------------------------------------------------------------------- */
-
-static void vhost_accepted(struct listener *listener, int fd)
-{
-	struct proxy *proxy = container_of(listener, struct proxy, keeper.vhost_listener);
-
-	if (vhost_user_connected(&proxy->vhost)) {
-		log_warning("a second VMM was turned away");
-		fd_close(&fd);
-		return;
-	}
-	if (vhost_user_serve(&proxy->vhost, fd) < 0)
-		log_error("the VMM's connection can't be served");
-}
 
 static void agent_accepted(struct listener *listener, int fd)
 {
@@ -138,18 +135,19 @@ static void agent_opened(struct streams *streams)
 	service_set_ready(&container_of(streams, struct proxy, streams)->service);
 }
 
-/* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it. */
+/* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it, unless it is forwarded elsewhere. */
 static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port)
 {
 	struct proxy *proxy = container_of(engine, struct proxy, engine);
+	const char *forwarded = forward_path(&proxy->options->forwards, host_port);
 	cleanup_free char *path = NULL;
 	char name[32];
 	int fd;
 
-	snprintf(name, sizeof(name), "vsock.sock_%u", host_port);
-	if (make_path(&path, proxy, name, NULL) < 0)
+	snprintf(name, sizeof(name), GUEST_PORTS_PREFIX "%u", host_port);
+	if (!forwarded && make_path(&path, proxy, name, NULL) < 0)
 		return NULL;
-	fd = unix_connect_now(path, NULL);
+	fd = unix_connect_now(forwarded ? forwarded : path, NULL);
 	if (fd >= 0 && !unix_peer_allowed(fd))
 		fd_close(&fd);
 	return fd < 0 ? NULL : streams_accept(&proxy->streams, fd);
@@ -164,13 +162,23 @@ static const struct vsock_engine_ops engine_ops = {.accept = guest_connects, .st
 
 /* ---- The beginning ------------------------------------------------------------------------------------------- */
 
-static int open_listener(struct proxy *proxy, struct listener *listener, const char *name,
+/* What a service manager may pass in the place of what is made here. */
+enum { PASSED_AGENT, PASSED_PORT, PASSED_SERVICE, PASSED_CARRIER, PASSED_COUNT };
+static const char *const passed_names[] = {
+	[PASSED_AGENT] = "agent.sock",
+	[PASSED_PORT] = "vsock.sock",
+	[PASSED_SERVICE] = "proxy.sock",
+	[PASSED_CARRIER] = "vhost-user",
+};
+
+static int open_listener(struct proxy *proxy, struct listener *listener, const char *name, int *passed,
 			 void (*accepted)(struct listener *, int), struct error *error)
 {
 	cleanup_free char *path = NULL;
 	int status = make_path(&path, proxy, name, error);
 
-	return status < 0 ? status : listener_open(listener, &proxy->loop, path, accepted, error);
+	return status < 0 ? status
+			  : listener_open_or(listener, &proxy->loop, take_fd(passed), path, accepted, error);
 }
 
 /* The file's lock says whether another proxy serves this directory; its name may be left over from one that was
@@ -237,33 +245,98 @@ static int start_vmm(struct proxy *proxy, struct error *error)
 	return 0;
 }
 
+static int open_carrier(struct proxy *proxy, int *passed, struct error *error)
+{
+	proxy->carrier = carrier_open(&proxy->options->carrier, take_fd(passed), &proxy->loop, &proxy->engine, guest_left,
+				      error);
+	return proxy->carrier ? 0 : -EIO;
+}
+
+/* It speaks the VMM's protocol as well, and would be its own client, over and over. */
+static int check_carrier(const struct proxy *proxy, struct error *error)
+{
+	const char *path = proxy->options->carrier.path;
+	const struct stat *own = &proxy->keeper.port_listener.file;
+	struct stat file;
+
+	if (path && stat(path, &file) == 0 && file.st_dev == own->st_dev && file.st_ino == own->st_ino)
+		return error_set(error, EINVAL, "--carrier hybrid:%s: that is the proxy's own vsock.sock", path);
+	return 0;
+}
+
+/* Descriptors for as many connections as are allowed, each with two ends where the carrier has sockets, too. */
+static int make_room(const struct proxy *proxy, struct error *error)
+{
+	const struct options *options = proxy->options;
+	rlim_t connections = options->limits.from_host + options->limits.from_guest;
+	rlim_t wanted = connections * (options->carrier.type == CARRIER_VHOST_USER ? 1 : 2) + OTHER_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return error_errno(error, errno, "getrlimit");
+	if (wanted <= limit.rlim_cur)
+		return 0;
+	if (wanted > limit.rlim_max)
+		return error_set(error, EINVAL,
+				 "--max-connections and --max-guest-connections: %llu descriptors may be needed, and the "
+				 "limit is %llu",
+				 (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+	limit.rlim_cur = wanted;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? error_errno(error, errno, "setrlimit") : 0;
+}
+
+static int open_sockets(struct proxy *proxy, int passed[PASSED_COUNT], struct error *error)
+{
+	const struct options *options = proxy->options;
+	struct keeper *keeper = &proxy->keeper;
+	int status = open_carrier(proxy, &passed[PASSED_CARRIER], error);
+
+	if (status == 0)
+		status = open_listener(proxy, &keeper->agent_listener, "agent.sock", &passed[PASSED_AGENT],
+				       agent_accepted, error);
+	if (status == 0)
+		status = open_listener(proxy, &keeper->port_listener, "vsock.sock", &passed[PASSED_PORT], port_accepted,
+				       error);
+	if (status == 0)
+		status = check_carrier(proxy, error);
+	if (status == 0)
+		status = open_listener(proxy, &keeper->service_listener, "proxy.sock", &passed[PASSED_SERVICE],
+				       service_accepted, error);
+	if (status == 0)
+		status = forwards_open(&keeper->forwards, &options->forwards, &proxy->loop, &proxy->streams, error);
+	if (status == 0)
+		status = guest_ports_open(&proxy->guest_ports, proxy->carrier, options->directory, &options->forwards,
+					  error);
+	return status;
+}
+
 int proxy_open(struct proxy *proxy, const struct options *options, struct error *error)
 {
-	struct keeper *keeper = &proxy->keeper;
-	int status;
+	int passed[PASSED_COUNT], status;
 
 	*proxy = (struct proxy){.options = options, .keeper.pid_file = -1, .signals.fd = -1};
 	status = loop_init(&proxy->loop);
-	vsock_engine_init(&proxy->engine, &proxy->loop, options->guest_cid, &engine_ops);
+	vsock_engine_init(&proxy->engine, &proxy->loop, options->carrier.guest_cid, &engine_ops);
+	proxy->engine.buffer = options->buffer;
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
+	proxy->streams.limits = options->limits;
 	service_init(&proxy->service, &proxy->loop, &proxy->streams);
-	vhost_vsock_init(&proxy->device, &proxy->loop, &proxy->engine, &keeper->device);
-	vhost_user_init(&proxy->vhost, &proxy->loop, &proxy->device, options->guest_cid, vhost_ended);
-	vmm_init(&keeper->vmm, &proxy->loop, vmm_ended);
+	vmm_init(&proxy->keeper.vmm, &proxy->loop, vmm_ended);
 	if (status < 0)
 		return error_errno(error, -status, "epoll_create1");
+	status = listen_fds_take(passed_names, PASSED_COUNT, passed, error);
+	if (status < 0)
+		return status;
 	status = lock_directory(proxy, error);
 	if (status == 0)
 		status = watch_signals(proxy, error);
 	if (status == 0)
-		status = listener_open(&keeper->vhost_listener, &proxy->loop, options->vhost_path, vhost_accepted,
-				       error);
+		status = make_room(proxy, error);
 	if (status == 0)
-		status = open_listener(proxy, &keeper->agent_listener, "agent.sock", agent_accepted, error);
-	if (status == 0)
-		status = open_listener(proxy, &keeper->port_listener, "vsock.sock", port_accepted, error);
-	if (status == 0)
-		status = open_listener(proxy, &keeper->service_listener, "proxy.sock", service_accepted, error);
+		status = open_sockets(proxy, passed, error);
+	for (size_t i = 0; i < PASSED_COUNT; i++)
+		fd_close(&passed[i]);
+	proxy->vmm_due = status == 0;
 	return status < 0 ? status : start_vmm(proxy, error);
 }
 
@@ -292,13 +365,10 @@ void proxy_close(struct proxy *proxy)
 	int signals = proxy->signals.fd;
 
 	vmm_kill(&keeper->vmm);
-	vhost_user_close(&proxy->vhost);
+	close_listeners(proxy);
+	carrier_free(proxy->carrier);
 	service_close(&proxy->service);
 	streams_destroy(&proxy->streams);
-	listener_close(&keeper->vhost_listener);
-	listener_close(&keeper->agent_listener);
-	listener_close(&keeper->port_listener);
-	listener_close(&keeper->service_listener);
 	loop_remove(&proxy->loop, &proxy->signals);
 	fd_close(&signals);
 	loop_destroy(&proxy->loop);

@@ -1,22 +1,24 @@
 /* One VM's proxy: everything that it consists of, in two parts.
  *
  * `keeper` is what must survive, and what would have to be handed to a process which takes over from this one: what the
- * VMM and the host's clients are connected to, and what the VMM has said. Nothing in it is derived from the contents of
- * a ring. Everything else belongs to the work, and could be built again.
+ * host's clients are connected to, and the VMM (of the carrier: its listener, and what the VMM has said). Nothing in it is
+ * derived from the contents of a ring. Everything else belongs to the work, and could be built again.
  */
 #ifndef NACRE_PROXY_PROXY_H
 #define NACRE_PROXY_PROXY_H
 
+#include "proxy/carrier.h"
+#include "proxy/forward.h"
+#include "proxy/guest_ports.h"
 #include "proxy/listener.h"
 #include "proxy/options.h"
 #include "proxy/service.h"
 #include "proxy/stream.h"
-#include "proxy/vhost_user.h"
 #include "proxy/vmm.h"
 
 struct keeper {
-	struct listener vhost_listener, agent_listener, port_listener, service_listener;
-	struct vhost_vsock_state device;
+	struct listener agent_listener, port_listener, service_listener;
+	struct forwards forwards;
 	struct vmm vmm;
 	int pid_file; /* locked as long as this process runs */
 };
@@ -25,13 +27,14 @@ struct proxy {
 	const struct options *options;
 	struct loop loop;
 	struct keeper keeper;
-	struct vhost_user vhost;
-	struct vhost_vsock device;
+	struct carrier *carrier;
+	struct guest_ports guest_ports;
 	struct vsock_engine engine;
 	struct streams streams;
 	struct service service;
 	struct loop_source signals;
 	struct loop_timer last_words;
+	bool vmm_due; /* all else is there: where proxy_open() fails now, it is the VMM that can't be run */
 	bool finishing;
 	int status; /* of the process */
 };

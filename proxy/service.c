@@ -78,6 +78,7 @@ void service_set_ready(struct service *service)
 static const Nacre__Connection__Origin origins[] = {
 	[STREAM_AGENT] = NACRE__CONNECTION__ORIGIN__AGENT,
 	[STREAM_PORT] = NACRE__CONNECTION__ORIGIN__PORT,
+	[STREAM_FORWARD] = NACRE__CONNECTION__ORIGIN__FORWARD,
 	[STREAM_GUEST] = NACRE__CONNECTION__ORIGIN__GUEST,
 };
 
@@ -96,7 +97,7 @@ static void describe(Nacre__Connection *message, const struct stream *stream)
 	nacre__connection__init(message);
 	message->origin = origins[stream->origin];
 	message->state = states[stream->state];
-	message->host_port = connection->host_port;
+	message->host_port = connection->known_port;
 	message->guest_port = stream->origin == STREAM_GUEST ? connection->guest_port : stream->port;
 	message->to_guest = connection->sent;
 	message->from_guest = connection->received;
@@ -107,13 +108,17 @@ static void describe(Nacre__Connection *message, const struct stream *stream)
 
 static void list_connections(struct ttrpc_call *call)
 {
-	/* What streams_serve() and streams_accept() allow. */
-	Nacre__Connection messages[STREAMS_FROM_HOST_MAX + STREAMS_FROM_GUEST_MAX];
-	Nacre__Connection *pointers[array_size(messages)];
 	Nacre__ListConnectionsResponse response = NACRE__LIST_CONNECTIONS_RESPONSE__INIT;
 	struct service *service = call->server->context;
 	struct list *all = &service->streams->all;
+	size_t count = service->streams->from_host + service->streams->from_guest;
+	cleanup_free Nacre__Connection *messages = calloc(count + 1, sizeof(*messages));
+	cleanup_free Nacre__Connection **pointers = calloc(count + 1, sizeof(*pointers));
 
+	if (!messages || !pointers) {
+		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "no memory for %zu connections", count);
+		return;
+	}
 	response.connections = pointers;
 	for (struct list *link = all->next; link != all; link = link->next) {
 		pointers[response.n_connections] = &messages[response.n_connections];

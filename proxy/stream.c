@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "lib/fd.h"
@@ -16,7 +15,6 @@
 #define LOG_SUBSYSTEM "stream"
 #include "lib/log.h"
 
-#define HANDSHAKE_TIME (10 * LOOP_SECOND) /* for the CONNECT line, and again for the guest's answer */
 #define RETRY_FIRST (5 * LOOP_MILLISECOND)
 #define RETRY_LAST (50 * LOOP_MILLISECOND)
 
@@ -25,7 +23,8 @@ static void timer_expired(struct loop_timer *timer);
 void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
 		  void (*agent_opened)(struct streams *streams))
 {
-	*streams = (struct streams){.loop = loop, .engine = engine, .agent_opened = agent_opened};
+	*streams = (struct streams){
+		.loop = loop, .engine = engine, .limits = STREAMS_LIMITS, .agent_opened = agent_opened};
 	list_init(&streams->all);
 }
 
@@ -48,7 +47,7 @@ void stream_free(struct stream *stream)
 static struct stream *stream_new(struct streams *streams, int fd, enum stream_origin origin)
 {
 	size_t *count = origin == STREAM_GUEST ? &streams->from_guest : &streams->from_host;
-	size_t limit = origin == STREAM_GUEST ? STREAMS_FROM_GUEST_MAX : STREAMS_FROM_HOST_MAX;
+	size_t limit = origin == STREAM_GUEST ? streams->limits.from_guest : streams->limits.from_host;
 	struct stream *stream = *count < limit ? calloc(1, sizeof(*stream)) : NULL;
 
 	if (!stream) {
@@ -60,7 +59,7 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 	stream->origin = origin;
 	stream->fd = fd;
 	stream->connection.ops = &stream_ops;
-	buffer_init(&stream->backlog, VSOCK_BUFFER);
+	buffer_init(&stream->backlog, streams->engine->buffer);
 	list_append(&streams->all, &stream->link);
 	*count += 1;
 	if (loop_add(streams->loop, &stream->source, fd, 0, stream_ready) < 0) {
@@ -86,7 +85,7 @@ static void ask_guest(struct stream *stream)
 
 	stream->state = STREAM_CONNECTING;
 	if (vsock_engine_connect(streams->engine, &stream->connection, &stream_ops, stream->port) == 0) {
-		loop_timer_set(streams->loop, &stream->timer, HANDSHAKE_TIME, timer_expired);
+		loop_timer_set(streams->loop, &stream->timer, streams->limits.handshake_time, timer_expired);
 		return;
 	}
 	stream->state = STREAM_WAITING;
@@ -110,16 +109,18 @@ static void timer_expired(struct loop_timer *timer)
 
 int stream_opened(struct stream *stream)
 {
-	char answer[STREAM_LINE_SIZE];
+	char answer[LINE_SIZE];
 	int length;
 
 	loop_timer_clear(stream->streams->loop, &stream->timer);
 	stream->state = STREAM_OPEN;
 	if (stream->origin == STREAM_AGENT)
 		stream->streams->agent_opened(stream->streams);
+	if (stream->source.fd < 0)
+		stream_hung_up(stream);
 	if (stream->origin != STREAM_PORT)
 		return 0;
-	length = snprintf(answer, sizeof(answer), "OK %u\n", stream->connection.host_port);
+	length = snprintf(answer, sizeof(answer), "OK %u\n", stream->connection.known_port);
 	/* Nothing has been written to this socket yet, so the line fits, unless the client is gone. */
 	return send(stream->fd, answer, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) == length ? 0 : -EPIPE;
 }
@@ -141,53 +142,13 @@ void stream_closed(struct stream *stream)
 
 /* ---- The handshake: "CONNECT port\n" ------------------------------------------------------------------------- */
 
-static int parse_line(const char *line, uint32_t *port)
-{
-	unsigned long long value;
-	char *end;
-
-	if (strncasecmp(line, "CONNECT ", 8) != 0 || line[8] < '0' || line[8] > '9')
-		return -EPROTO;
-	value = strtoull(line + 8, &end, 10);
-	if ((*end != '\0' && strcmp(end, "\r") != 0) || value > UINT32_MAX)
-		return -EPROTO;
-	*port = (uint32_t)value;
-	return 0;
-}
-
-/* Takes the line out of the socket, or what there is of it, and not a byte of what follows: that is the guest's. 1 when
- * the line is complete, 0 for more to come, or -errno. */
-static int read_line(struct stream *stream)
-{
-	char *start = stream->line + stream->line_length;
-	size_t room = sizeof(stream->line) - stream->line_length;
-	ssize_t length = recv(stream->fd, start, room, MSG_PEEK | MSG_DONTWAIT);
-	char *newline;
-
-	if (length < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (length == 0)
-		return -ECONNRESET;
-	newline = memchr(start, '\n', (size_t)length);
-	if (newline)
-		length = newline - start + 1;
-	/* Can't be less: these bytes are there. */
-	if (recv(stream->fd, start, (size_t)length, MSG_DONTWAIT) != length)
-		return -EIO;
-	stream->line_length += (size_t)length;
-	if (!newline)
-		return stream->line_length < sizeof(stream->line) ? 0 : -EPROTO;
-	*newline = '\0';
-	return 1;
-}
-
 static void go_on_with_handshake(struct stream *stream)
 {
-	int status = read_line(stream);
+	int status = line_read(&stream->line, stream->fd);
 
 	if (status == 0)
 		return;
-	if (status < 0 || parse_line(stream->line, &stream->port) < 0) {
+	if (status < 0 || line_number(&stream->line, "CONNECT", &stream->port) < 0) {
 		log_debug("a client of vsock.sock without a valid CONNECT line");
 		stream_free(stream);
 		return;
@@ -199,7 +160,11 @@ static void go_on_with_handshake(struct stream *stream)
 
 void stream_hung_up_early(struct stream *stream)
 {
-	stream_free(stream);
+	/* A client that only wanted to say something: what it has written goes to the guest when that has accepted. */
+	if (stream->origin == STREAM_FORWARD)
+		loop_remove(stream->streams->loop, &stream->source);
+	else
+		stream_free(stream);
 }
 
 void stream_readable(struct stream *stream)
@@ -220,14 +185,14 @@ int streams_serve(struct streams *streams, int fd, enum stream_origin origin, ui
 		return -ENFILE;
 	stream->retry_delay = RETRY_FIRST;
 	stream->port = port;
-	if (origin == STREAM_AGENT) {
+	if (origin != STREAM_PORT) {
 		ask_guest(stream);
 		return 0;
 	}
 	stream->state = STREAM_HANDSHAKE;
 	stream->readable_wanted = true;
 	stream_watch(stream);
-	loop_timer_set(streams->loop, &stream->timer, HANDSHAKE_TIME, timer_expired);
+	loop_timer_set(streams->loop, &stream->timer, streams->limits.handshake_time, timer_expired);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* The host end of a vsock connection: a connected Unix socket.
  *
  * Data is moved by readv(2) and writev(2) between the socket and guest memory. What the socket doesn't take at once is
- * copied into the stream's own backlog, and goes from there when the socket can be written again: at most VSOCK_BUFFER
+ * copied into the stream's own backlog, and goes from there when the socket can be written again: at most engine->buffer
  * bytes, which is all that the guest may send before it is told of free space. (It can't stay in guest memory instead:
  * all connections share one ring, which would fill with what one slow reader has left there.)
  * A stream outlives its connection for as long as its backlog has not been read.
@@ -11,6 +11,7 @@
 
 #include "lib/buffer.h"
 #include "lib/loop.h"
+#include "proxy/line.h"
 #include "proxy/vsock_engine.h"
 
 enum stream_state {
@@ -24,17 +25,27 @@ enum stream_state {
 enum stream_origin {
 	STREAM_AGENT, /* agent.sock: the connection is tried again until the guest accepts it */
 	STREAM_PORT,  /* vsock.sock: the client names the port, and is told the host port */
-	STREAM_GUEST, /* the guest asked for it */
+	STREAM_FORWARD, /* a client of a socket which leads to one port */
+	STREAM_GUEST,	/* the guest asked for it */
 };
 
 #define STREAM_AGENT_PORT 1024 /* where the agent serves its calls */
-#define STREAM_LINE_SIZE 32 /* "CONNECT 4294967295\r\n" has 20 */
+
+/* Host clients and guests have a number of connections each, so that neither can use up the other's. */
+struct streams_limits {
+	size_t from_host, from_guest;
+	uint64_t handshake_time; /* for the CONNECT line, and again for the guest's answer */
+};
+
+/* All fit into 1024 descriptors. */
+#define STREAMS_LIMITS ((struct streams_limits){.from_host = 512, .from_guest = 256, .handshake_time = 10 * LOOP_SECOND})
 
 struct stream;
 struct streams {
 	struct loop *loop;
 	struct vsock_engine *engine;
 	struct list all;
+	struct streams_limits limits; /* STREAMS_LIMITS; may be set before the first one */
 	size_t from_host, from_guest;
 	void (*agent_opened)(struct streams *streams); /* the guest has accepted a STREAM_AGENT */
 	void (*emptied)(struct streams *streams);      /* set by streams_finish() */
@@ -54,20 +65,15 @@ struct stream {
 	bool unread;	 /* the socket's peer reads no more: what comes for it is dropped */
 
 	uint32_t port; /* in the guest */
-	char line[STREAM_LINE_SIZE];
-	size_t line_length;
+	struct line line;
 	uint64_t retry_delay;
 	struct loop_timer timer; /* handshake, answer of the guest, or next try */
 };
 
-/* Host clients and guests have a limit each, so that neither can use up the other's. All fit into 1024 descriptors. */
-#define STREAMS_FROM_HOST_MAX 512
-#define STREAMS_FROM_GUEST_MAX 256
-
 void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
 		  void (*agent_opened)(struct streams *streams));
 
-/* Serves a client of agent.sock or vsock.sock. `fd` belongs to the stream from here on, also where it fails (ENFILE at
+/* Serves a client of agent.sock, vsock.sock (whose line names the port) or a forward. `fd` belongs to the stream from here on, also where it fails (ENFILE at
  * the limit, ENOMEM). */
 int streams_serve(struct streams *streams, int fd, enum stream_origin origin, uint32_t port);
 

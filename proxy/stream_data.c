@@ -163,8 +163,7 @@ static void drain(struct stream *stream)
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
 
-/* The socket can't be written any more, and has no other reader than the engine, who takes what is left in it. */
-static void hung_up(struct stream *stream)
+void stream_hung_up(struct stream *stream)
 {
 	loop_remove(stream->streams->loop, &stream->source);
 	stream->unread = true;
@@ -188,7 +187,7 @@ void stream_ready(struct loop_source *source, uint32_t events)
 	stream_watch(stream);
 	if (events & (EPOLLHUP | EPOLLERR)) {
 		if (stream->state == STREAM_OPEN)
-			hung_up(stream);
+			stream_hung_up(stream);
 		else
 			stream_hung_up_early(stream);
 	} else if (events & EPOLLIN) {

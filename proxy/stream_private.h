@@ -19,6 +19,9 @@ void stream_closed(struct stream *stream);
 
 void stream_readable(struct stream *stream);
 
+/* The socket can't be written any more, and has no other reader than the engine, who takes what is left in it. */
+void stream_hung_up(struct stream *stream);
+
 /* The client went before the guest had accepted. */
 void stream_hung_up_early(struct stream *stream);
 

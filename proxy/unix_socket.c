@@ -37,7 +37,15 @@ static int make_address(struct sockaddr_un *address, const char *path, struct er
 	return take_fd(&fd);
 }
 
-static int remove_old(const char *path, struct error *error)
+/* Whether nobody listens there any more: then the kernel refuses, at once. */
+static bool abandoned(const struct sockaddr_un *address)
+{
+	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 && errno == ECONNREFUSED;
+}
+
+static int remove_old(const struct sockaddr_un *address, const char *path, struct error *error)
 {
 	struct stat status;
 
@@ -45,6 +53,10 @@ static int remove_old(const char *path, struct error *error)
 		return errno == ENOENT ? 0 : error_errno(error, errno, "%s", path);
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(error, EEXIST, "%s exists and is no socket", path);
+	if (status.st_uid != geteuid())
+		return error_set(error, EEXIST, "%s is another user's socket", path);
+	if (!abandoned(address))
+		return error_set(error, EADDRINUSE, "somebody else listens at %s", path);
 	return unlink(path) < 0 && errno != ENOENT ? error_errno(error, errno, "remove %s", path) : 0;
 }
 
@@ -57,7 +69,7 @@ int unix_listen(const char *path, struct error *error)
 
 	if (directory < 0)
 		return directory;
-	status = remove_old(path, error);
+	status = remove_old(&address, path, error);
 	if (status < 0)
 		return status;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -69,6 +81,14 @@ int unix_listen(const char *path, struct error *error)
 	if (listen(fd, BACKLOG) < 0)
 		return error_errno(error, errno, "listen at %s", path);
 	return take_fd(&fd);
+}
+
+void unix_unlink(const char *path, const struct stat *socket)
+{
+	struct stat status;
+
+	if (lstat(path, &status) == 0 && status.st_dev == socket->st_dev && status.st_ino == socket->st_ino)
+		unlink(path);
 }
 
 static int connect_with(const char *path, int flags, struct error *error)

@@ -5,12 +5,16 @@
 #define NACRE_PROXY_UNIX_SOCKET_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "lib/error.h"
 
-/* Listens at `path`, mode 0600 and not blocking. A socket that was left there is replaced; anything else that stands
- * there is EEXIST. The fd, or -errno. */
+/* Listens at `path`, mode 0600 and not blocking. A socket of this user's at which nobody listens any more is replaced.
+ * The fd, or -errno (EADDRINUSE where somebody does; EEXIST for anything else that stands there). */
 int unix_listen(const char *path, struct error *error);
+
+/* Removes `path` where it still is the file that lstat(2) has shown as `socket`, and not somebody else's by now. */
+void unix_unlink(const char *path, const struct stat *socket);
 
 /* Connects; the socket is a blocking one. The fd, or -errno. */
 int unix_connect(const char *path, struct error *error);

@@ -16,6 +16,7 @@
 void vmm_init(struct vmm *vmm, struct loop *loop, void (*ended)(struct vmm *vmm))
 {
 	*vmm = (struct vmm){.loop = loop, .source.fd = -1, .ended = ended};
+	getrlimit(RLIMIT_NOFILE, &vmm->descriptors);
 }
 
 static void reap(struct vmm *vmm)
@@ -42,7 +43,7 @@ static void pidfd_ready(struct loop_source *source, uint32_t events)
 }
 
 /* In the child. The proxy's own descriptors are close-on-exec; what its caller has left open for the VMM stays. */
-static void become(char *const argv[], int report, pid_t parent)
+static void become(const struct vmm *vmm, char *const argv[], int report, pid_t parent)
 {
 	sigset_t none;
 	int number;
@@ -53,6 +54,7 @@ static void become(char *const argv[], int report, pid_t parent)
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	setrlimit(RLIMIT_NOFILE, &vmm->descriptors);
 	execvp(argv[0], argv);
 	number = errno;
 	/* Where even this fails the parent sees an exit of 125. */
@@ -92,7 +94,7 @@ int vmm_start(struct vmm *vmm, char *const argv[], struct error *error)
 		return error_errno(error, errno, "fork");
 	}
 	if (vmm->pid == 0)
-		become(argv, writer, parent);
+		become(vmm, argv, writer, parent);
 	fd_close(&writer);
 	/* The end of file is the exec: it closes the child's end. */
 	if (fd_read_all(reader, &number, sizeof(number)) == (ssize_t)sizeof(number)) {

@@ -2,6 +2,7 @@
 #ifndef NACRE_PROXY_VMM_H
 #define NACRE_PROXY_VMM_H
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "lib/error.h"
@@ -9,6 +10,7 @@
 
 struct vmm {
 	struct loop *loop;
+	struct rlimit descriptors; /* as this process got it: it may need more */
 	pid_t pid; /* 0 while none runs */
 	struct loop_source source; /* its pidfd */
 	int status; /* once it has ended: its exit status, or 128 + the signal that killed it */
@@ -17,7 +19,7 @@ struct vmm {
 
 void vmm_init(struct vmm *vmm, struct loop *loop, void (*ended)(struct vmm *vmm));
 
-/* Runs argv[0], searched in PATH, with standard input, output and error and signals as this process got them. It is
+/* Runs argv[0], searched in PATH, with standard input, output and error, signals and limits as this process got them. It is
  * killed when this process dies. Returns once it is running the program: 0, or execve's -errno. */
 int vmm_start(struct vmm *vmm, char *const argv[], struct error *error);
 

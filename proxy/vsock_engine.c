@@ -11,7 +11,8 @@
 void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t guest_cid,
 		       const struct vsock_engine_ops *ops)
 {
-	*engine = (struct vsock_engine){.ops = ops, .loop = loop, .guest_cid = guest_cid, .next_port = FIRST_PORT};
+	*engine = (struct vsock_engine){
+		.ops = ops, .loop = loop, .guest_cid = guest_cid, .buffer = VSOCK_BUFFER, .next_port = FIRST_PORT};
 	list_init(&engine->connections);
 	list_init(&engine->control);
 	list_init(&engine->ready);
@@ -45,6 +46,7 @@ static void add(struct vsock_engine *engine, struct vsock_connection *connection
 		.state = state,
 		.host_port = host_port,
 		.guest_port = guest_port,
+		.known_port = host_port,
 		.appetite = 1,
 		.next = *head,
 	};
@@ -131,6 +133,14 @@ int vsock_engine_connect(struct vsock_engine *engine, struct vsock_connection *c
 	add(engine, connection, take_port(engine), guest_port, VSOCK_REQUESTED);
 	vsock_send_control(connection, VSOCK_REQUEST);
 	return 0;
+}
+
+void vsock_engine_known_as(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port, uint32_t known_port)
+{
+	struct vsock_connection *connection = find(engine, host_port, guest_port);
+
+	if (connection)
+		connection->known_port = known_port;
 }
 
 void vsock_connection_abort(struct vsock_connection *connection)
@@ -223,7 +233,7 @@ static void on_data(struct vsock_connection *connection, const struct vsock_head
 
 	/* What the guest was told to be full, or that it has ended itself: it doesn't follow the protocol. */
 	if (connection->state == VSOCK_REQUESTED || (connection->peer_shut & VSOCK_SHUTDOWN_SEND) ||
-	    header->length > VSOCK_BUFFER - held) {
+	    header->length > connection->engine->buffer - held) {
 		reset(connection);
 		return;
 	}

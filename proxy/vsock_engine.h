@@ -8,7 +8,7 @@
  * Theory of operation
  *   From the guest: vsock_engine_receive() checks a packet and acts on it. Payload is gathered over packets which
  *   follow each other on one connection, and handed to the stream in one write by vsock_engine_flush(). A stream
- *   takes everything, always; what it can't pass on yet it keeps, at most VSOCK_BUFFER bytes, since that is the credit
+ *   takes everything, always; what it can't pass on yet it keeps, at most engine->buffer bytes, since that is the credit
  *   which the guest has. So no stream can hold up the ring which all of them share.
  *   To the guest: control packets first, then data. A connection whose stream is readable stands in one queue, and each
  *   gets one read, into room for at most VSOCK_READ_PACKETS packets, before it is the next one's turn. When the
@@ -27,7 +27,7 @@
 #include "proxy/list.h"
 #include "proxy/vsock_packet.h"
 
-#define VSOCK_BUFFER (256u << 10) /* buf_alloc: what the guest may send before a stream has taken it on */
+#define VSOCK_BUFFER (256u << 10) /* engine->buffer, unless it is set otherwise */
 #define VSOCK_READ_PACKETS 16	  /* at most this many packets from one read of a stream */
 #define VSOCK_RESETS_MAX 256	  /* resets for unknown connections which wait for room; more are dropped */
 #define VSOCK_BUCKETS 256
@@ -96,6 +96,7 @@ struct vsock_connection {
 	struct vsock_engine *engine;
 	enum vsock_state state;
 	uint32_t host_port, guest_port;
+	uint32_t known_port; /* the host's as the guest sees it: host_port, unless the carrier says otherwise */
 
 	/* Of each count of bytes the lower half is what the wire has. */
 	uint64_t received;  /* from the guest */
@@ -130,6 +131,7 @@ struct vsock_engine {
 	struct vsock_carrier *carrier;
 	struct loop *loop;
 	uint64_t guest_cid;
+	uint32_t buffer; /* buf_alloc: what the guest may send before a stream has taken it on; may be set before the start */
 	bool running;
 	uint32_t next_port;
 
@@ -159,6 +161,10 @@ void vsock_engine_stop(struct vsock_engine *engine);
 void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header *header, const struct iovec *parts,
 			  size_t count);
 void vsock_engine_flush(struct vsock_engine *engine);
+
+/* For a carrier whose VMM chooses the host's ports: the guest sees this connection as one from `known_port`. Must come before
+ * its RESPONSE. */
+void vsock_engine_known_as(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port, uint32_t known_port);
 
 /* For the carrier: sends what there is to send, each ready connection once. True where it needs more room than there
  * is; otherwise it calls wake() itself for what is left. */

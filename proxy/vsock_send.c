@@ -18,7 +18,7 @@ static void send_packet(struct vsock_connection *connection, enum vsock_operatio
 		.type = VSOCK_TYPE_STREAM,
 		.operation = (uint16_t)operation,
 		.flags = flags,
-		.buffer = VSOCK_BUFFER,
+		.buffer = engine->buffer,
 		.forwarded = (uint32_t)connection->forwarded,
 	};
 
@@ -63,7 +63,7 @@ void vsock_announce_credit(struct vsock_connection *connection)
 	uint32_t unannounced = (uint32_t)connection->forwarded - connection->announced;
 
 	/* A quarter, so that the guest never waits for an update which waits for the guest. */
-	if (connection->state == VSOCK_CONNECTED && unannounced >= VSOCK_BUFFER / 4)
+	if (connection->state == VSOCK_CONNECTED && unannounced >= connection->engine->buffer / 4)
 		vsock_send_control(connection, VSOCK_CREDIT_UPDATE);
 }
 
@@ -258,15 +258,6 @@ static bool pump(struct vsock_connection *connection)
 	else
 		connection->ops->watch(connection, true);
 	return true;
-}
-
-static size_t list_length(const struct list *head)
-{
-	size_t length = 0;
-
-	for (const struct list *link = head->next; link != head; link = link->next)
-		length++;
-	return length;
 }
 
 /* Whoever is left keeps his place, and isn't watched while nothing could be done about him. */

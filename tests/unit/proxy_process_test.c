@@ -1,6 +1,7 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c proxy/vsock_engine.c proxy/vsock_send.c
-// uses: proxy/stream.c proxy/stream_data.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
+// uses: proxy/stream.c proxy/stream_data.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
+// uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -81,16 +83,29 @@ static void good_command_lines(void **state)
 	(void)state;
 	assert_int_equal(parse(&options, NULL, "--dir D --carrier vhost-user:/a/b,cid=3"), 0);
 	assert_string_equal(options.directory, "D");
-	assert_string_equal(options.vhost_path, "/a/b");
-	assert_int_equal(options.guest_cid, 3);
+	assert_string_equal(options.carrier.path, "/a/b");
+	assert_int_equal(options.carrier.guest_cid, 3);
 	assert_null(options.vmm);
 	options_free(&options);
 	assert_int_equal(
 		parse(&options, NULL, "--carrier=vhost-user:a,cid=1,cid=4294967294 --dir=D -- qemu -M x --dir"), 0);
-	assert_string_equal(options.vhost_path, "a,cid=1");
-	assert_int_equal(options.guest_cid, 4294967294u);
+	assert_string_equal(options.carrier.path, "a,cid=1");
+	assert_int_equal(options.carrier.guest_cid, 4294967294u);
 	assert_string_equal(options.vmm[0], "qemu");
 	assert_string_equal(options.vmm[3], "--dir");
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier hybrid:/a,cid=b"), 0);
+	assert_int_equal(options.carrier.type, CARRIER_HYBRID);
+	assert_string_equal(options.carrier.path, "/a,cid=b");
+	assert_false(options.carrier.half_close);
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier hybrid:a,half-close"), 0);
+	assert_string_equal(options.carrier.path, "a");
+	assert_true(options.carrier.half_close);
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier vsock:17"), 0);
+	assert_int_equal(options.carrier.type, CARRIER_VSOCK);
+	assert_int_equal(options.carrier.guest_cid, 17);
 	options_free(&options);
 	assert_int_equal(parse(&options, NULL, "--help"), 0);
 	assert_true(options.help);
@@ -110,7 +125,13 @@ static void bad_command_lines(void **state)
 		"--dir D --carrier vhost-user:p,cid=x",
 		"--dir D --carrier vhost-user:p,cid=4294967295",
 		"--dir D --carrier vhost-user:p,cid=-1",
-		"--dir D --carrier hybrid:p",
+		"--dir D --carrier hybrid:",
+		"--dir D --carrier hybrid:,half-close",
+		"--dir D --carrier vsock:",
+		"--dir D --carrier vsock:2",
+		"--dir D --carrier vsock:3,x",
+		"--dir D --carrier tcp:p",
+		"--dir D --carrier hybrid:p --carrier vsock:3",
 		"--dir D --carrier vhost-user:p,cid=3 qemu",
 		"--dir D --carrier vhost-user:p,cid=3 --other",
 	};
@@ -125,6 +146,86 @@ static void bad_command_lines(void **state)
 		assert_null(strchr(error.text, '\n'));
 		options_free(&options);
 	}
+}
+
+static void limits_are_read(void **state)
+{
+	static const char *const bad[] = {
+		"--max-connections 0", "--max-connections 65537", "--max-connections x", "--max-connections 5x",
+		"--max-guest-connections -1", "--buffer 3", "--buffer 65537", "--handshake-timeout 0",
+		"--handshake-timeout 1.5", "--drain-timeout 3601", "--drain-timeout 18446744073709551617",
+	};
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier vsock:3"), 0);
+	assert_int_equal(options.limits.from_host, 512);
+	assert_int_equal(options.limits.from_guest, 256);
+	assert_int_equal(options.buffer, 262144);
+	assert_int_equal(options.limits.handshake_time, 10 * LOOP_SECOND);
+	assert_int_equal(options.drain_time, 5 * LOOP_SECOND);
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL,
+			       "--dir D --carrier vsock:3 --max-connections 9 --max-guest-connections 0 --buffer 4 "
+			       "--handshake-timeout 3600 --drain-timeout 0"),
+			 0);
+	assert_int_equal(options.limits.from_host, 9);
+	assert_int_equal(options.limits.from_guest, 0);
+	assert_int_equal(options.buffer, 4096);
+	assert_int_equal(options.limits.handshake_time, 3600 * LOOP_SECOND);
+	assert_int_equal(options.drain_time, 0);
+	options_free(&options);
+	for (size_t i = 0; i < array_size(bad); i++) {
+		char line[256];
+		struct error error = {0};
+
+		snprintf(line, sizeof(line), "--dir D --carrier vsock:3 %s", bad[i]);
+		assert_int_equal(parse(&options, &error, line), -EINVAL);
+		/* The option is named. */
+		*strchr(strcpy(line, bad[i]), ' ') = '\0';
+		assert_non_null(strstr(error.text, line));
+		options_free(&options);
+	}
+}
+
+static void forwards_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		struct forward_rule rule;
+	} good[] = {
+		{"/a/b:80", {true, 80, "/a/b"}},
+		{"80:/a/b", {false, 80, "/a/b"}},
+		{"./5:6", {true, 6, "./5"}},
+		{"5:6", {false, 5, "6"}},
+		{"a:b:4294967294", {true, 4294967294, "a:b"}},
+		{"0:a:b", {false, 0, "a:b"}},
+	};
+	static const char *const bad[] = {"", ":", "a", "5", "a:", ":5", "5:", "a:b", "a:4294967295", "a:-1", "a: 5",
+					  "4294967296:", "a:99999999999999999999"};
+	struct forward_rules rules = {0};
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < array_size(good); i++) {
+		assert_int_equal(forward_parse(&rules, good[i].text, NULL), 0);
+		assert_int_equal(rules.list[i].to_guest, good[i].rule.to_guest);
+		assert_int_equal(rules.list[i].port, good[i].rule.port);
+		assert_string_equal(rules.list[i].path, good[i].rule.path);
+	}
+	assert_string_equal(forward_path(&rules, 80), "/a/b");
+	assert_null(forward_path(&rules, 6));
+	for (size_t i = 0; i < array_size(bad); i++) {
+		error.text[0] = '\0';
+		assert_int_equal(forward_parse(&rules, bad[i], &error), -EINVAL);
+		assert_non_null(strstr(error.text, "--forward"));
+	}
+	/* A port of the host leads to one place. */
+	assert_int_equal(forward_parse(&rules, "80:/c", NULL), -EINVAL);
+	while (rules.count < FORWARDS_MAX)
+		assert_int_equal(forward_parse(&rules, "a:1", NULL), 0);
+	assert_int_equal(forward_parse(&rules, "a:1", NULL), -EINVAL);
+	forward_rules_free(&rules);
 }
 
 /* ---- Clients ------------------------------------------------------------------------------------------------- */
@@ -217,7 +318,7 @@ static void paths_may_be_long(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
-static void only_sockets_are_replaced(void **state)
+static void only_dead_sockets_are_replaced(void **state)
 {
 	char path[PATH_SIZE];
 	struct stat status;
@@ -233,13 +334,52 @@ static void only_sockets_are_replaced(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
+	/* Somebody listens. */
+	assert_int_equal(unix_listen(path, NULL), -EADDRINUSE);
+	assert_int_equal(access(path, F_OK), 0);
 	close(fd);
+	/* Another user's. */
+	assert_int_equal(lchown(path, 12345, (gid_t)-1), 0);
+	assert_int_equal(unix_listen(path, NULL), -EEXIST);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void nothing(struct listener *listener, int fd)
+{
+	(void)listener;
+	close(fd);
+}
+
+static void what_another_put_there_stays(void **state)
+{
+	char path[PATH_SIZE];
+	struct listener listener;
+	struct loop loop;
+	int fd;
+
+	(void)state;
+	unlink(in_directory(path, "file"));
+	assert_int_equal(loop_init(&loop), 0);
+	assert_int_equal(listener_open(&listener, &loop, path, nothing, NULL), 0);
+	unlink(path);
+	fd = unix_listen(path, NULL);
+	assert_true(fd >= 0);
+	listener_close(&listener);
+	assert_int_equal(access(path, F_OK), 0);
+	close(fd);
+	assert_int_equal(listener_open(&listener, &loop, path, nothing, NULL), 0);
+	listener_close(&listener);
+	assert_int_equal(access(path, F_OK), -1);
+	loop_destroy(&loop);
 }
 
 /* ---- The process --------------------------------------------------------------------------------------------- */
 
 /* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
-static pid_t start_proxy(char *const vmm[])
+static void (*prepare)(void); /* run in that child first */
+static const struct streams_limits *limits; /* others than usual */
+
+static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const char *forward, char *const vmm[])
 {
 	pid_t pid = fork();
 
@@ -247,22 +387,33 @@ static pid_t start_proxy(char *const vmm[])
 	if (pid == 0) {
 		static struct proxy proxy;
 		char path[PATH_SIZE];
-		struct options options = {
-			.directory = directory,
-			.vhost_path = strdup(in_directory(path, "vhost.sock")),
-			.guest_cid = 3,
-			.vmm = vmm,
-		};
+		struct options options = OPTIONS;
 		struct error error = {0};
 		int status;
 
+		options.directory = directory;
+		options.carrier.type = carrier;
+		options.carrier.path = strdup(in_directory(path, name));
+		options.carrier.guest_cid = 3;
+		options.vmm = vmm;
 		alarm(20);
+		if (prepare)
+			prepare();
+		if (limits)
+			options.limits = *limits;
+		if (forward && forward_parse(&options.forwards, forward, &error) < 0)
+			_exit(199);
 		status = proxy_open(&proxy, &options, &error) < 0 ? 200 + error.number : proxy_run(&proxy);
 		proxy_close(&proxy);
 		options_free(&options);
 		_exit(status);
 	}
 	return pid;
+}
+
+static pid_t start_proxy(char *const vmm[])
+{
+	return start_proxy_with(CARRIER_VHOST_USER, "vhost.sock", NULL, vmm);
 }
 
 static int status_of(pid_t pid)
@@ -309,6 +460,154 @@ static void ends_with_the_vmm(void **state)
 	assert_false(exists("proxy.pid"));
 }
 
+static void other_carriers(void **state)
+{
+	char path[PATH_SIZE];
+	int fd;
+
+	(void)state;
+	/* A VMM of its own makes what it listens at later, or never. */
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", NULL, (char *[]){"true", NULL})), 0);
+	/* Itself. */
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vsock.sock", NULL, NULL)), 200 + EINVAL);
+	assert_false(exists("vsock.sock"));
+	/* Where a forward can't be, nothing begins, and what is there stays. */
+	fd = open(in_directory(path, "file"), O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	strcat(path, ":80");
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", path, NULL)), 200 + EEXIST);
+	assert_true(exists("file"));
+	assert_false(exists("agent.sock"));
+	assert_false(exists("proxy.pid"));
+	assert_int_equal(symlink("nothing", in_directory(path, "vmm.sock_80")), 0);
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", "80:x", NULL)), 200 + EEXIST);
+	unlink(path);
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", "80:x", (char *[]){"true", NULL})), 0);
+	assert_false(exists("vmm.sock_80"));
+}
+
+/* ---- Sockets that are passed --------------------------------------------------------------------------------- */
+
+/* A process that a service manager starts: `count` sockets listen in the directory, the first two under these names, and come as
+ * descriptors 3 and up. */
+static void pass(size_t count, const char *names, pid_t pid)
+{
+	char path[PATH_SIZE], number[32];
+
+	for (int i = 0; i < (int)count; i++) {
+		int fd = unix_listen(in_directory(path, i == 0 ? "passed-0" : "passed-1"), NULL);
+
+		if (fd < 0 || dup2(fd, 100 + i) < 0)
+			_exit(198);
+	}
+	for (int i = 0; i < (int)count; i++)
+		if (dup2(100 + i, 3 + i) < 0 || close(100 + i) < 0)
+			_exit(198);
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	setenv("LISTEN_PID", number, 1);
+	snprintf(number, sizeof(number), "%zu", count);
+	setenv("LISTEN_FDS", number, 1);
+	if (names)
+		setenv("LISTEN_FDNAMES", names, 1);
+}
+
+static void pass_two(void)
+{
+	pass(2, "agent.sock:vhost-user", getpid());
+}
+
+static void pass_for_another(void)
+{
+	pass(1, "agent.sock", getppid());
+}
+
+static const char *bad_names;
+static void pass_badly(void)
+{
+	pass(2, bad_names, getpid());
+}
+
+static void pass_no_socket(void)
+{
+	pass(1, "agent.sock", getpid());
+	dup2(open("/dev/null", O_RDWR | O_CLOEXEC), 3);
+}
+
+static void pass_no_listener(void)
+{
+	pass(1, "agent.sock", getpid());
+	dup2(socket(AF_UNIX, SOCK_STREAM, 0), 3);
+}
+
+static void pass_no_number(void)
+{
+	pass(1, "agent.sock", getpid());
+	setenv("LISTEN_FDS", "1x", 1);
+}
+
+static void passed_sockets_are_served(void **state)
+{
+	char path[PATH_SIZE], command[PATH_SIZE];
+	int client, vhost;
+	pid_t proxy;
+
+	(void)state;
+	prepare = pass_two;
+	proxy = start_proxy(NULL);
+	wait_for("proxy.sock");
+	/* What was passed isn't made. */
+	assert_false(exists("agent.sock"));
+	assert_false(exists("vhost.sock"));
+	assert_true(exists("vsock.sock"));
+	client = unix_connect(in_directory(path, "passed-0"), NULL);
+	assert_true(client >= 0);
+	vhost = unix_connect(in_directory(path, "passed-1"), NULL);
+	assert_true(vhost >= 0);
+	close(vhost);
+	assert_int_equal(status_of(proxy), 0);
+	assert_int_equal(read(client, path, 1), 0);
+	close(client);
+	/* They are the service manager's. */
+	assert_true(exists("passed-0"));
+	assert_true(exists("passed-1"));
+
+	snprintf(command, sizeof(command), "test -z \"$LISTEN_PID$LISTEN_FDS$LISTEN_FDNAMES\" && test ! -e /proc/$$/fd/3");
+	assert_int_equal(status_of(start_proxy((char *[]){"sh", "-c", command, NULL})), 0);
+	/* Somebody else's are left alone. */
+	prepare = pass_for_another;
+	in_directory(path, "agent.sock");
+	assert_int_equal(status_of(start_proxy((char *[]){"test", "-e", path, NULL})), 0);
+	prepare = NULL;
+}
+
+static void bad_passed_sockets_are_refused(void **state)
+{
+	static const char *const bad[] = {NULL, "", "agent.sock", "agent.sock:", "agent.sock:agent.sock", "agent.sock:other",
+					  "agent.soc:vsock.sock", ":vsock.sock"};
+	static void (*const others[])(void) = {pass_no_socket, pass_no_listener, pass_no_number};
+	char path[PATH_SIZE];
+
+	(void)state;
+	prepare = pass_badly;
+	for (size_t i = 0; i < array_size(bad); i++) {
+		bad_names = bad[i];
+		assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 200 + EINVAL);
+	}
+	/* The carrier listens for nobody. */
+	prepare = pass_two;
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", NULL, (char *[]){"true", NULL})),
+			 200 + EINVAL);
+	for (size_t i = 0; i < array_size(others); i++) {
+		prepare = others[i];
+		assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 200 + EINVAL);
+	}
+	prepare = NULL;
+	unlink(in_directory(path, "passed-0"));
+	unlink(in_directory(path, "passed-1"));
+}
+
+/* ---- Its end ------------------------------------------------------------------------------------------------- */
+
 static void vmm_inherits_nothing(void **state)
 {
 	char command[PATH_SIZE], path[PATH_SIZE], text[256];
@@ -328,6 +627,43 @@ static void vmm_inherits_nothing(void **state)
 	assert_int_equal(blocked, 0);
 	/* Not the C library's own signals above 31: a make with posix_spawn(3) leaves one of them ignored. */
 	assert_int_equal(ignored & 0x7fffffff, 0);
+}
+
+static void lower_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(198);
+	limit.rlim_cur = 300;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(198);
+}
+
+/* As many descriptors as the connections may take, for the proxy alone. */
+static void descriptors_are_there(void **state)
+{
+	static const struct streams_limits many = {.from_host = 500, .from_guest = 10, .handshake_time = LOOP_SECOND};
+	static const struct streams_limits too_many = {.from_host = 1u << 30, .from_guest = 10};
+	char path[PATH_SIZE], command[PATH_SIZE], text[64] = "";
+	long soft, raised;
+
+	(void)state;
+	snprintf(command, sizeof(command),
+		 "(ulimit -Sn; sed -n 's/^Max open files  *\\([0-9]*\\) .*/\\1/p' /proc/$PPID/limits) > %s",
+		 in_directory(path, "out"));
+	prepare = lower_descriptors;
+	limits = &many;
+	assert_int_equal(status_of(start_proxy_with(CARRIER_HYBRID, "vmm.sock", NULL, (char *[]){"sh", "-c", command, NULL})),
+			 0);
+	assert_true(fd_read_file(AT_FDCWD, in_directory(path, "out"), text, sizeof(text), NULL) > 0);
+	assert_int_equal(sscanf(text, "%ld %ld", &soft, &raised), 2);
+	assert_int_equal(soft, 300);
+	assert_true(raised >= 2 * 510);
+	limits = &too_many;
+	assert_int_equal(status_of(start_proxy((char *[]){"true", NULL})), 200 + EINVAL);
+	limits = NULL;
+	prepare = NULL;
 }
 
 static void one_proxy_a_directory(void **state)
@@ -402,12 +738,19 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_command_lines),
 		cmocka_unit_test(bad_command_lines),
+		cmocka_unit_test(limits_are_read),
+		cmocka_unit_test(forwards_are_read),
 		cmocka_unit_test(clients_read_the_line_only),
 		cmocka_unit_test(clients_tell_refusal_from_nonsense),
 		cmocka_unit_test(paths_may_be_long),
-		cmocka_unit_test(only_sockets_are_replaced),
+		cmocka_unit_test(only_dead_sockets_are_replaced),
+		cmocka_unit_test(what_another_put_there_stays),
 		cmocka_unit_test(ends_with_the_vmm),
+		cmocka_unit_test(other_carriers),
+		cmocka_unit_test(passed_sockets_are_served),
+		cmocka_unit_test(bad_passed_sockets_are_refused),
 		cmocka_unit_test(vmm_inherits_nothing),
+		cmocka_unit_test(descriptors_are_there),
 		cmocka_unit_test(one_proxy_a_directory),
 		cmocka_unit_test(vmm_dies_with_the_proxy),
 		cmocka_unit_test(ends_with_the_connection),

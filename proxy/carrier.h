@@ -1,0 +1,68 @@
+/* What brings the engine's packets to the guest, as --carrier names it. All the proxy knows of a carrier is here; a new one
+ * is a line in the table of carrier.c.
+ */
+#ifndef NACRE_PROXY_CARRIER_H
+#define NACRE_PROXY_CARRIER_H
+
+#include "lib/error.h"
+#include "lib/loop.h"
+#include "proxy/vsock_engine.h"
+
+enum carrier_type {
+	CARRIER_NONE,
+	CARRIER_VHOST_USER, /* the vsock device of a VMM that connects to `path` */
+	CARRIER_HYBRID,	    /* a device of somebody else's, behind the Unix socket `path`, and `path`_PORT */
+	CARRIER_VSOCK,	    /* the host's AF_VSOCK */
+};
+
+struct carrier_options {
+	enum carrier_type type;
+	char *path;
+	uint64_t guest_cid; /* where the carrier doesn't name one: CARRIER_ANY_CID */
+	bool half_close;    /* of CARRIER_HYBRID: it can end one direction of a connection */
+};
+
+#define CARRIER_ANY_CID 3 /* packets that never leave the process need some */
+
+struct carrier {
+	const struct carrier_ops *ops;
+	struct loop *loop;
+	struct vsock_engine *engine;
+	void (*ended)(struct carrier *carrier); /* the VM is gone, as far as the carrier can tell */
+};
+
+struct carrier_ops {
+	size_t size; /* of the structure that begins with the struct carrier */
+
+	bool listens; /* for the VMM: open() takes a listener, if there is one already */
+
+	/* Begins to serve, perhaps before there is a VMM. `options` are kept. `listener` is -1, or where the VMM connects, and
+	 * the carrier's from here on. 0, or -errno with `error` filled, close() being due as well. */
+	int (*open)(struct carrier *carrier, const struct carrier_options *options, int listener, struct error *error);
+
+	/* Hands over what the guest has already sent, stops the engine, and removes what it has made. Harmless the second
+	 * time. */
+	void (*close)(struct carrier *carrier);
+
+	/* Whether the guest is to find somebody at a port of the host. NULL where packets for any port come anyway. 0 or
+	 * -errno with `error` filled (ENOSPC: too many). */
+	int (*serve_port)(struct carrier *carrier, uint32_t host_port, bool served, struct error *error);
+};
+
+/* Opens a carrier of that type, which keeps `options`. `listener` is -1, or a socket to take for the one that it would make;
+ * it is taken in any case. NULL with `error` filled where that fails. */
+struct carrier *carrier_open(const struct carrier_options *options, int listener, struct loop *loop,
+			     struct vsock_engine *engine, void (*ended)(struct carrier *carrier), struct error *error);
+
+/* Nothing more comes or goes. It stays as it is until it is freed, so that ended() may do this. */
+static inline void carrier_close(struct carrier *carrier)
+{
+	carrier->ops->close(carrier);
+}
+
+/* Closes and frees it; NULL is harmless. */
+void carrier_free(struct carrier *carrier);
+
+extern const struct carrier_ops vhost_user_carrier, hybrid_carrier, vsock_carrier;
+
+#endif

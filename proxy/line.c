@@ -1,0 +1,48 @@
+/* The first line of a connection. */
+#include "proxy/line.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+int line_read(struct line *line, int fd)
+{
+	char *start = line->text + line->length;
+	size_t room = sizeof(line->text) - line->length;
+	ssize_t length = recv(fd, start, room, MSG_PEEK | MSG_DONTWAIT);
+	char *newline;
+
+	if (length < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (length == 0)
+		return -ECONNRESET;
+	newline = memchr(start, '\n', (size_t)length);
+	if (newline)
+		length = newline - start + 1;
+	/* Can't be less: these bytes are there. */
+	if (recv(fd, start, (size_t)length, MSG_DONTWAIT) != length)
+		return -EIO;
+	line->length += (size_t)length;
+	if (!newline)
+		return line->length < sizeof(line->text) ? 0 : -EPROTO;
+	*newline = '\0';
+	return 1;
+}
+
+int line_number(const struct line *line, const char *word, uint32_t *number)
+{
+	size_t length = strlen(word);
+	const char *digits = line->text + length + 1;
+	unsigned long long value;
+	char *end;
+
+	if (strncasecmp(line->text, word, length) != 0 || line->text[length] != ' ' || *digits < '0' || *digits > '9')
+		return -EPROTO;
+	value = strtoull(digits, &end, 10);
+	if ((*end != '\0' && strcmp(end, "\r") != 0) || value > UINT32_MAX)
+		return -EPROTO;
+	*number = (uint32_t)value;
+	return 0;
+}
