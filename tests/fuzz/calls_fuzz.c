@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -37,6 +38,7 @@
 struct worker {
 	int end; /* -1: free */
 	bool launch, mute;
+	bool direct; /* a helper that becomes the workload */
 	pid_t pid, workload;
 	unsigned reports; /* of a launch, so far */
 	int stdio[3];
@@ -122,7 +124,7 @@ static int play_socketpair(int sockets[2])
 }
 
 /* In the place of clone(2), for launch.c. */
-static pid_t play_helper(const struct launch_options *options, int *pidfd)
+static pid_t play_helper(unsigned long flags, const struct launch_options *options, int *pidfd)
 {
 	struct worker *worker = add_worker(helper_end, true);
 
@@ -130,6 +132,7 @@ static pid_t play_helper(const struct launch_options *options, int *pidfd)
 		errno = EAGAIN;
 		return -1;
 	}
+	worker->direct = flags & CLONE_NEWPID;
 	for (int i = 0; i < 3; i++)
 		if (options->stdio[i] >= 0)
 			worker->stdio[i] = fcntl(options->stdio[i], F_DUPFD_CLOEXEC, 0);
@@ -142,7 +145,7 @@ static pid_t play_helper(const struct launch_options *options, int *pidfd)
 #undef fork
 
 #define socketpair(domain, type, protocol, sockets) play_socketpair(sockets)
-#define kernel_clone(flags, pidfd) play_helper(options, pidfd)
+#define kernel_clone(flags, pidfd) play_helper(flags, options, pidfd)
 #include "agent/container/launch.c"
 #undef socketpair
 #undef kernel_clone
@@ -295,8 +298,8 @@ static void go_on_launching(struct worker *worker)
 
 	switch (worker->reports++) {
 	case 0:
-		report.pid = worker->workload = next_pid++;
-		send_report(worker, &report, 2);
+		report.pid = worker->workload = worker->direct ? worker->pid : next_pid++;
+		send_report(worker, &report, worker->direct ? 1 : 2);
 		break;
 	case 1:
 		report.type = REPORT_PROCFS;
