@@ -147,7 +147,7 @@ watched()
 		tried=$((tried + 1))
 	done
 	# The process of a new container sees itself in its procfs, with what it was made with still open.
-	for cwd in /proc/self/root /proc/self/cwd /proc/thread-self/root /proc/self/fd/{0..31} /proc/1/fd/3/.. /proc/1/task/1/root; do
+	for cwd in /proc/self/fd/{3..31} /proc/1/fd/3/.. /proc/1/task/1/root /proc/self/root /proc/self/cwd /proc/thread-self/root; do
 		run container_with ".OCI.Process.Cwd = \"$cwd\"" sh -c 'pwd; [ ! -e init ] && [ ! -e ../../../../init ]'
 		echo "$cwd: $status $output"
 		[[ $status -eq 125 && $output == *cwd* ]]
