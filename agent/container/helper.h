@@ -4,9 +4,10 @@
  *	closes what isn't its own, makes itself undumpable, prepares bundle and cgroup, enters the namespaces;
  * and then, in a new pid namespace, where nobody else can see it yet, goes on as the workload's process:
  *	cgroup, root filesystem, credentials, execve.
- * It is the first in that namespace from its own beginning, unless the namespace belongs to a user namespace or it makes some
- * for mounts or time: then it clones the process which goes on. Where the pid namespace is somebody's already, does all of that itself and clones a process that has nothing but
- * the workload's own credentials from its first instruction on, as others in the namespace may trace it.
+ * It is the first in that namespace from its own beginning, unless the namespace belongs to a user namespace, or mounts or time
+ * need namespaces of their own: then it clones the process which goes on. Where the pid namespace is somebody's already, it does
+ * all of that itself and clones a process that has nothing but the workload's own credentials from its first instruction on, as
+ * others in the namespace may trace it.
  *
  * All of this runs in a copy of the agent: nothing here allocates memory, takes a lock, or returns to the agent's
  * code. Every step returns 0, or a negative errno with helper->error filled.

@@ -13,7 +13,8 @@
  *	        LAUNCH_EXECED, or LAUNCH_FAILED
  *
  * The helper is a child of the supervisor as well: its exit (helper_pid) is reported and has to be acknowledged, and
- * means nothing, where it doesn't become the workload. The workload's pid is known from LAUNCH_PROCESS on, and it may exit before that is read.
+ * means nothing, where it doesn't become the workload. The workload's pid is known from LAUNCH_PROCESS on, and it may exit
+ * before that is read.
  *
  * Reports come from a process that a container may have tampered with: nothing in them is trusted but their shape.
  */
