@@ -161,8 +161,8 @@ $(GEN)/google/protobuf/empty.pb-c.c $(GEN)/google/protobuf/empty.pb-c.h &: /usr/
 
 gen: $(GEN_SOURCES) $(GEN_HEADERS) ## the generated protobuf code and config.h, in build/gen
 
-# The proxy moves the data: for speed; everything else for size.
-$(B)/obj/proxy/%.o: CFLAGS += -O2
+# The proxy moves the data, and what it shares with the agent of that: for speed; everything else for size.
+$(B)/obj/proxy/%.o $(B)/obj/lib/vsock_%.o: CFLAGS += -O2
 
 define compile
 @echo "  CC       $<"

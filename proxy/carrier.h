@@ -6,7 +6,7 @@
 
 #include "lib/error.h"
 #include "lib/loop.h"
-#include "proxy/vsock_engine.h"
+#include "lib/vsock_engine.h"
 
 enum carrier_type {
 	CARRIER_NONE,

@@ -136,7 +136,7 @@ static void agent_opened(struct streams *streams)
 }
 
 /* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it, unless it is forwarded elsewhere. */
-static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port)
+static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
 {
 	struct proxy *proxy = container_of(engine, struct proxy, engine);
 	const char *forwarded = forward_path(&proxy->options->forwards, host_port);
@@ -144,6 +144,7 @@ static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint
 	char name[32];
 	int fd;
 
+	(void)guest_port;
 	snprintf(name, sizeof(name), GUEST_PORTS_PREFIX "%u", host_port);
 	if (!forwarded && make_path(&path, proxy, name, NULL) < 0)
 		return NULL;
@@ -316,7 +317,7 @@ int proxy_open(struct proxy *proxy, const struct options *options, struct error 
 
 	*proxy = (struct proxy){.options = options, .keeper.pid_file = -1, .signals.fd = -1};
 	status = loop_init(&proxy->loop);
-	vsock_engine_init(&proxy->engine, &proxy->loop, options->carrier.guest_cid, &engine_ops);
+	vsock_engine_init(&proxy->engine, &proxy->loop, VSOCK_HOST_CID, options->carrier.guest_cid, &engine_ops);
 	proxy->engine.buffer = options->buffer;
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
 	proxy->streams.limits = options->limits;

@@ -98,7 +98,7 @@ static void describe(Nacre__Connection *message, const struct stream *stream)
 	message->origin = origins[stream->origin];
 	message->state = states[stream->state];
 	message->host_port = connection->known_port;
-	message->guest_port = stream->origin == STREAM_GUEST ? connection->guest_port : stream->port;
+	message->guest_port = stream->origin == STREAM_GUEST ? connection->peer_port : stream->port;
 	message->to_guest = connection->sent;
 	message->from_guest = connection->received;
 	message->backlog = (uint32_t)buffer_length(&stream->backlog);

@@ -131,7 +131,7 @@ static void tell(struct socket_connection *connection, enum vsock_operation oper
 	struct vsock_engine *engine = own->carrier.engine;
 	struct iovec payload = {.iov_base = own->bytes, .iov_len = length};
 	struct vsock_header header = {
-		.source_cid = engine->guest_cid,
+		.source_cid = engine->peer_cid,
 		.destination_cid = VSOCK_HOST_CID,
 		.source_port = connection->guest_port,
 		.destination_port = connection->host_port,

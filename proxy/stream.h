@@ -12,7 +12,7 @@
 #include "lib/buffer.h"
 #include "lib/loop.h"
 #include "proxy/line.h"
-#include "proxy/vsock_engine.h"
+#include "lib/vsock_engine.h"
 
 enum stream_state {
 	STREAM_HANDSHAKE,  /* the line which says the port has yet to come */

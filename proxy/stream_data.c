@@ -99,7 +99,7 @@ static ssize_t stream_write(struct vsock_connection *connection, const struct io
 	if (written == size)
 		return (ssize_t)size;
 	if (keep(stream, parts, count, written) < 0) {
-		log_warning("no memory for what a client of port %u doesn't read", connection->guest_port);
+		log_warning("no memory for what a client of port %u doesn't read", connection->peer_port);
 		return -ENOMEM;
 	}
 	stream_watch(stream);

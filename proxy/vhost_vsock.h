@@ -12,7 +12,7 @@
 
 #include "lib/loop.h"
 #include "proxy/virtqueue.h"
-#include "proxy/vsock_engine.h"
+#include "lib/vsock_engine.h"
 
 #define VHOST_VSOCK_QUEUES 3
 #define VHOST_VSOCK_RX 0 /* to the guest */

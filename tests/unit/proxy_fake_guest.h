@@ -414,12 +414,14 @@ static inline void test_agent_opened(struct streams *streams)
 	container_of(streams, struct fake_guest, streams)->agents++;
 }
 
-static inline struct vsock_connection *test_accept(struct vsock_engine *engine, uint32_t host_port)
+static inline struct vsock_connection *test_accept(struct vsock_engine *engine, uint32_t host_port,
+						   uint32_t guest_port)
 {
 	struct fake_guest *guest = container_of(engine, struct fake_guest, engine);
 	int fd = guest->accept_fd;
 
 	(void)host_port;
+	(void)guest_port;
 	guest->accept_fd = -1;
 	return fd < 0 ? NULL : streams_accept(&guest->streams, fd);
 }
@@ -450,7 +452,7 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 	guest->buffer = GUEST_BUFFER;
 	guest->accept_fd = -1;
 	assert_int_equal(loop_init(&guest->loop), 0);
-	vsock_engine_init(&guest->engine, &guest->loop, GUEST_CID, &test_engine_ops);
+	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
 	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
 	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
 	vhost_user_init(&guest->vhost, &guest->loop, &guest->device, GUEST_CID, test_ended);

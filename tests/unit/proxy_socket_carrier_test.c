@@ -1,4 +1,4 @@
-// uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/vsock_engine.c proxy/vsock_send.c
+// uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c lib/vsock_engine.c lib/vsock_send.c
 // uses: proxy/stream.c proxy/stream_data.c proxy/line.c proxy/unix_socket.c proxy/listener.c
 // uses: proxy/socket_carrier.c proxy/hybrid.c proxy/forward.c proxy/guest_ports.c
 /* The carriers whose device is somebody else's, hybrid:PATH and vsock:CID: a VMM as Firecracker is, behind Unix sockets, and
@@ -171,12 +171,13 @@ static void steps(struct scene *scene, unsigned int count)
 		step_within(scene, 0);
 }
 
-static struct vsock_connection *accept_guest(struct vsock_engine *engine, uint32_t host_port)
+static struct vsock_connection *accept_guest(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
 {
 	struct scene *scene = container_of(engine, struct scene, engine);
 	int fd = scene->accept_fd;
 
 	scene->accept_fd = -1;
+	(void)guest_port;
 	scene->asked_port = host_port;
 	return fd < 0 ? NULL : streams_accept(&scene->streams, fd);
 }
@@ -211,7 +212,7 @@ static struct scene *scene_new(enum carrier_type type)
 		.half_close = half_close,
 	};
 	assert_int_equal(loop_init(&scene->loop), 0);
-	vsock_engine_init(&scene->engine, &scene->loop, GUEST, &engine_ops);
+	vsock_engine_init(&scene->engine, &scene->loop, VSOCK_HOST_CID, GUEST, &engine_ops);
 	streams_init(&scene->streams, &scene->loop, &scene->engine, agent_opened);
 	scene->carrier = calloc(1, ops[type]->size);
 	*scene->carrier = (struct carrier){.ops = ops[type], .loop = &scene->loop, .engine = &scene->engine};

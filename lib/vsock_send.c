@@ -1,7 +1,7 @@
-/* The vsock engine: packets to the guest. Control first, then data, each connection in its turn. */
+/* The vsock engine: packets to the peer. Control first, then data, each connection in its turn. */
 #include <errno.h>
 
-#include "proxy/vsock_private.h"
+#include "lib/vsock_private.h"
 
 #define bit(operation) (1u << (operation))
 
@@ -10,10 +10,10 @@ static void send_packet(struct vsock_connection *connection, enum vsock_operatio
 {
 	struct vsock_engine *engine = connection->engine;
 	struct vsock_header header = {
-		.source_cid = VSOCK_HOST_CID,
-		.destination_cid = engine->guest_cid,
-		.source_port = connection->host_port,
-		.destination_port = connection->guest_port,
+		.source_cid = engine->local_cid,
+		.destination_cid = engine->peer_cid,
+		.source_port = connection->local_port,
+		.destination_port = connection->peer_port,
 		.length = length,
 		.type = VSOCK_TYPE_STREAM,
 		.operation = (uint16_t)operation,
@@ -38,15 +38,15 @@ void vsock_send_control(struct vsock_connection *connection, enum vsock_operatio
 	engine->carrier->ops->wake(engine->carrier);
 }
 
-void vsock_send_reset(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
 {
 	size_t last = (engine->reset_first + engine->reset_count) % VSOCK_RESETS_MAX;
 
-	/* Full: a guest which sends much and takes nothing. What it loses is a courtesy. Not to read its packets
+	/* Full: a peer which sends much and takes nothing. What it loses is a courtesy. Not to read its packets
 	 * instead could stop both sides for good. */
 	if (!engine->running || engine->reset_count == VSOCK_RESETS_MAX)
 		return;
-	engine->resets[last] = (struct vsock_address){.host_port = host_port, .guest_port = guest_port};
+	engine->resets[last] = (struct vsock_address){.local_port = local_port, .peer_port = peer_port};
 	engine->reset_count++;
 	engine->carrier->ops->wake(engine->carrier);
 }
@@ -62,7 +62,7 @@ void vsock_announce_credit(struct vsock_connection *connection)
 {
 	uint32_t unannounced = (uint32_t)connection->forwarded - connection->announced;
 
-	/* A quarter, so that the guest never waits for an update which waits for the guest. */
+	/* A quarter, so that the peer never waits for an update which waits for the peer. */
 	if (connection->state == VSOCK_CONNECTED && unannounced >= connection->engine->buffer / 4)
 		vsock_send_control(connection, VSOCK_CREDIT_UPDATE);
 }
@@ -153,10 +153,10 @@ static bool send_resets(struct vsock_engine *engine)
 	while (engine->reset_count > 0) {
 		struct vsock_address *address = &engine->resets[engine->reset_first];
 		struct vsock_header header = {
-			.source_cid = VSOCK_HOST_CID,
-			.destination_cid = engine->guest_cid,
-			.source_port = address->host_port,
-			.destination_port = address->guest_port,
+			.source_cid = engine->local_cid,
+			.destination_cid = engine->peer_cid,
+			.source_port = address->local_port,
+			.destination_port = address->peer_port,
 			.type = VSOCK_TYPE_STREAM,
 			.operation = VSOCK_RST,
 		};
@@ -172,7 +172,7 @@ static bool send_resets(struct vsock_engine *engine)
 
 static bool send_controls(struct vsock_engine *engine)
 {
-	/* Resets first: the guest may have asked for a new connection between the same ports since. */
+	/* Resets first: the peer may have asked for a new connection between the same ports since. */
 	if (!send_resets(engine))
 		return false;
 	while (!list_empty(&engine->control)) {

@@ -1,8 +1,8 @@
 /* A circular, doubly linked list whose links are embedded in its members: linking allocates nothing, and a member can
  * leave from anywhere in constant time. A head and an unlinked member point at themselves.
  */
-#ifndef NACRE_PROXY_LIST_H
-#define NACRE_PROXY_LIST_H
+#ifndef NACRE_LIB_LIST_H
+#define NACRE_LIB_LIST_H
 
 #include <stdbool.h>
 

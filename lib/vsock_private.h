@@ -1,23 +1,23 @@
 /* What the engine's two files share: vsock_engine.c (connections, packets in) and vsock_send.c (packets out). */
-#ifndef NACRE_PROXY_VSOCK_PRIVATE_H
-#define NACRE_PROXY_VSOCK_PRIVATE_H
+#ifndef NACRE_LIB_VSOCK_PRIVATE_H
+#define NACRE_LIB_VSOCK_PRIVATE_H
 
-#include "proxy/vsock_engine.h"
+#include "lib/vsock_engine.h"
 
 /* Queues a control packet of a connection. */
 void vsock_send_control(struct vsock_connection *connection, enum vsock_operation operation);
 
 /* Queues a reset for a connection which the engine doesn't know, or no longer. */
-void vsock_send_reset(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port);
+void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port);
 
 /* Announces that nothing will be sent or received any more, as the flags say. With both told the connection is closing:
- * the guest answers RST, or is reset after VSOCK_CLOSE_TIME. */
+ * the peer answers RST, or is reset after VSOCK_CLOSE_TIME. */
 void vsock_shut(struct vsock_connection *connection, unsigned int flags);
 
 /* Puts a connection into the queue of those which may have something to send. */
 void vsock_make_ready(struct vsock_connection *connection);
 
-/* Tells the guest of freed buffer space where it is worth a packet. */
+/* Tells the peer of freed buffer space where it is worth a packet. */
 void vsock_announce_credit(struct vsock_connection *connection);
 
 /* Takes a connection out of every list, and out of the engine. */

@@ -1,52 +1,58 @@
-/* The vsock engine: the table of connections, and what packets from the guest do to them. */
-#include "proxy/vsock_engine.h"
+/* The vsock engine: the table of connections, and what packets from the peer do to them. */
+#include "lib/vsock_engine.h"
 
 #include <errno.h>
 
-#include "proxy/vsock_private.h"
+#include "lib/vsock_private.h"
 
 #define FIRST_PORT (1u << 30) /* source ports of our own connections are from here on */
 #define LAST_PORT (0xfffffffeu)
 
-void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t guest_cid,
+void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t local_cid, uint64_t peer_cid,
 		       const struct vsock_engine_ops *ops)
 {
 	*engine = (struct vsock_engine){
-		.ops = ops, .loop = loop, .guest_cid = guest_cid, .buffer = VSOCK_BUFFER, .next_port = FIRST_PORT};
+		.ops = ops,
+		.loop = loop,
+		.local_cid = local_cid,
+		.peer_cid = peer_cid,
+		.buffer = VSOCK_BUFFER,
+		.next_port = FIRST_PORT,
+	};
 	list_init(&engine->connections);
 	list_init(&engine->control);
 	list_init(&engine->ready);
 }
 
-static struct vsock_connection **bucket(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+static struct vsock_connection **bucket(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
 {
-	uint32_t hash = (host_port ^ (guest_port * 2654435761u)) * 2654435761u;
+	uint32_t hash = (local_port ^ (peer_port * 2654435761u)) * 2654435761u;
 
 	return &engine->buckets[hash >> 24];
 }
 
-static struct vsock_connection *find(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+static struct vsock_connection *find(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
 {
-	struct vsock_connection *connection = *bucket(engine, host_port, guest_port);
+	struct vsock_connection *connection = *bucket(engine, local_port, peer_port);
 
-	while (connection && (connection->host_port != host_port || connection->guest_port != guest_port))
+	while (connection && (connection->local_port != local_port || connection->peer_port != peer_port))
 		connection = connection->next;
 	return connection;
 }
 
-static void add(struct vsock_engine *engine, struct vsock_connection *connection, uint32_t host_port,
-		uint32_t guest_port, enum vsock_state state)
+static void add(struct vsock_engine *engine, struct vsock_connection *connection, uint32_t local_port,
+		uint32_t peer_port, enum vsock_state state)
 {
 	const struct vsock_stream_ops *ops = connection->ops;
-	struct vsock_connection **head = bucket(engine, host_port, guest_port);
+	struct vsock_connection **head = bucket(engine, local_port, peer_port);
 
 	*connection = (struct vsock_connection){
 		.ops = ops,
 		.engine = engine,
 		.state = state,
-		.host_port = host_port,
-		.guest_port = guest_port,
-		.known_port = host_port,
+		.local_port = local_port,
+		.peer_port = peer_port,
+		.known_port = local_port,
 		.appetite = 1,
 		.next = *head,
 	};
@@ -59,7 +65,7 @@ static void add(struct vsock_engine *engine, struct vsock_connection *connection
 void vsock_forget(struct vsock_connection *connection)
 {
 	struct vsock_engine *engine = connection->engine;
-	struct vsock_connection **link = bucket(engine, connection->host_port, connection->guest_port);
+	struct vsock_connection **link = bucket(engine, connection->local_port, connection->peer_port);
 
 	while (*link != connection)
 		link = &(*link)->next;
@@ -83,7 +89,7 @@ static void end(struct vsock_connection *connection)
 
 static void reset(struct vsock_connection *connection)
 {
-	vsock_send_reset(connection->engine, connection->host_port, connection->guest_port);
+	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port);
 	end(connection);
 }
 
@@ -103,12 +109,12 @@ void vsock_engine_stop(struct vsock_engine *engine)
 		end(container_of(engine->connections.next, struct vsock_connection, all));
 }
 
-/* Ports are handed out in turn, so that one isn't soon used again. The guest may have connections from any of its ports
- * to host ports of this range too: all are looked at, since the number must be enough to name a connection. */
-static bool port_taken(struct vsock_engine *engine, uint32_t host_port)
+/* Ports are handed out in turn, so that one isn't soon used again. The peer may have connections from any of its ports
+ * to local ports of this range too: all are looked at, since the number must be enough to name a connection. */
+static bool port_taken(struct vsock_engine *engine, uint32_t local_port)
 {
 	for (struct list *link = engine->connections.next; link != &engine->connections; link = link->next)
-		if (container_of(link, struct vsock_connection, all)->host_port == host_port)
+		if (container_of(link, struct vsock_connection, all)->local_port == local_port)
 			return true;
 	return false;
 }
@@ -125,19 +131,19 @@ static uint32_t take_port(struct vsock_engine *engine)
 }
 
 int vsock_engine_connect(struct vsock_engine *engine, struct vsock_connection *connection,
-			 const struct vsock_stream_ops *ops, uint32_t guest_port)
+			 const struct vsock_stream_ops *ops, uint32_t peer_port)
 {
 	if (!engine->running)
 		return -ENOTCONN;
 	connection->ops = ops;
-	add(engine, connection, take_port(engine), guest_port, VSOCK_REQUESTED);
+	add(engine, connection, take_port(engine), peer_port, VSOCK_REQUESTED);
 	vsock_send_control(connection, VSOCK_REQUEST);
 	return 0;
 }
 
-void vsock_engine_known_as(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port, uint32_t known_port)
+void vsock_engine_known_as(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port, uint32_t known_port)
 {
-	struct vsock_connection *connection = find(engine, host_port, guest_port);
+	struct vsock_connection *connection = find(engine, local_port, peer_port);
 
 	if (connection)
 		connection->known_port = known_port;
@@ -147,7 +153,7 @@ void vsock_connection_abort(struct vsock_connection *connection)
 {
 	if (connection->state == VSOCK_CLOSED)
 		return;
-	vsock_send_reset(connection->engine, connection->host_port, connection->guest_port);
+	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port);
 	vsock_forget(connection);
 }
 
@@ -157,7 +163,7 @@ void vsock_connection_forwarded(struct vsock_connection *connection, size_t size
 	vsock_announce_credit(connection);
 }
 
-/* ---- Packets from the guest ---------------------------------------------------------------------------------- */
+/* ---- Packets from the peer ----------------------------------------------------------------------------------- */
 
 void vsock_engine_flush(struct vsock_engine *engine)
 {
@@ -214,7 +220,7 @@ static void on_shutdown(struct vsock_connection *connection, const struct vsock_
 	}
 	connection->peer_shut |= flags;
 	if (connection->peer_shut == VSOCK_SHUTDOWN_BOTH) {
-		/* Answered by RST at once, whatever the stream still has to pass on: the guest's kernel keeps its end
+		/* Answered by RST at once, whatever the stream still has to pass on: the peer keeps its end
 		 * until then. */
 		reset(connection);
 		return;
@@ -231,7 +237,7 @@ static void on_data(struct vsock_connection *connection, const struct vsock_head
 {
 	uint32_t held = (uint32_t)(connection->received - connection->forwarded);
 
-	/* What the guest was told to be full, or that it has ended itself: it doesn't follow the protocol. */
+	/* What the peer was told to be full, or that it has ended itself: it doesn't follow the protocol. */
 	if (connection->state == VSOCK_REQUESTED || (connection->peer_shut & VSOCK_SHUTDOWN_SEND) ||
 	    header->length > connection->engine->buffer - held) {
 		reset(connection);
@@ -251,7 +257,7 @@ static void on_credit_request(struct vsock_connection *connection)
 
 static void on_request(struct vsock_engine *engine, const struct vsock_header *header)
 {
-	struct vsock_connection *connection = engine->ops->accept(engine, header->destination_port);
+	struct vsock_connection *connection = engine->ops->accept(engine, header->destination_port, header->source_port);
 
 	if (!connection) {
 		vsock_send_reset(engine, header->destination_port, header->source_port);
@@ -308,7 +314,7 @@ void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header
 	struct vsock_connection *connection;
 	bool known_type = header->type == VSOCK_TYPE_STREAM;
 
-	if (header->source_cid != engine->guest_cid || header->destination_cid != VSOCK_HOST_CID)
+	if (header->source_cid != engine->peer_cid || header->destination_cid != engine->local_cid)
 		return;
 	connection = known_type ? find(engine, header->destination_port, header->source_port) : NULL;
 	/* What was gathered comes before anything but more of the same. That may end a connection. */

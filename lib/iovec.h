@@ -1,6 +1,6 @@
 /* Small work on arrays of struct iovec: copying at the front, skipping, cutting. */
-#ifndef NACRE_PROXY_IOVEC_H
-#define NACRE_PROXY_IOVEC_H
+#ifndef NACRE_LIB_IOVEC_H
+#define NACRE_LIB_IOVEC_H
 
 #include <stddef.h>
 #include <stdint.h>

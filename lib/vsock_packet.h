@@ -1,6 +1,6 @@
 /* The header of a virtio-vsock packet (virtio 1.2, section 5.10.6), in host byte order and on the wire. */
-#ifndef NACRE_PROXY_VSOCK_PACKET_H
-#define NACRE_PROXY_VSOCK_PACKET_H
+#ifndef NACRE_LIB_VSOCK_PACKET_H
+#define NACRE_LIB_VSOCK_PACKET_H
 
 #include <endian.h>
 #include <stdint.h>
