@@ -2,6 +2,7 @@
  *
  * One thread around one event loop; see docs/design.md, "The agent". Where things are:
  *   config, listener, supervisor   what it is told, what it listens on, whom it reports to
+ *   serial                         listening where there is no vsock
  *   rpc*                           the services: check a request, hand it on, answer
  *   sandbox, container, process    the state: a sandbox has containers, a container has processes
  *   stream, stream_ports           stdin, stdout, stderr
@@ -17,6 +18,7 @@
 #include "agent/listener.h"
 #include "agent/log_port.h"
 #include "agent/sandbox.h"
+#include "agent/serial.h"
 #include "agent/stream_ports.h"
 #include "agent/supervisor.h"
 #include "lib/loop.h"
@@ -29,6 +31,7 @@ struct agent {
 	struct listener calls;	 /* ttrpc */
 	struct listener streams; /* one connection a stream */
 	struct listener log_listener, console_listener;
+	struct serial *serial; /* NULL where they are sockets */
 	struct log_port log_port;
 	struct debug_console debug_console;
 	struct stream_ports stream_ports;

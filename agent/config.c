@@ -1,6 +1,7 @@
 /* The agent's configuration. One table says what there is; a kernel parameter and a key of the file mean the same. What
  * only a part of the Kata agent uses that isn't here (guest components, image pulls, the memory agent) is checked as it
  * checks it, and forgotten. */
+#define LOG_SUBSYSTEM "config"
 #include "agent/config.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "lib/cleanup.h"
 #include "lib/cmdline.h"
 #include "lib/fd.h"
+#include "lib/log.h"
 #include "lib/loop.h"
 #include "lib/supervision.h"
 
@@ -246,12 +248,29 @@ static int take_word(struct agent_config *config, const struct setting *setting,
 	return set_value(setting->kind, field, value, error);
 }
 
+/* As all of nacre.*, whatever the Kata agent's parameters say, and never fatal. */
+static void take_carrier(struct agent_config *config, const char *text)
+{
+	char value[80];
+
+	if (!cmdline_get(text, "nacre.carrier", value, sizeof(value)))
+		return;
+	if (strcmp(value, "serial") == 0)
+		config->carrier = CARRIER_SERIAL;
+	else if (strcmp(value, "vsock") == 0)
+		config->carrier = CARRIER_VSOCK;
+	else
+		log_warning("the parameter nacre.carrier=%s makes no sense", value);
+}
+
 int config_read_command_line(struct agent_config *config, const char *text, struct error *error)
 {
-	const struct agent_config defaults = *config;
+	struct agent_config defaults;
 	struct cmdline_word word;
 	int status = 0;
 
+	take_carrier(config, text);
+	defaults = *config;
 	while (status == 0 && cmdline_next(&text, &word)) {
 		/* The file and nothing else, as with the Kata agent. */
 		if (word.value && strcmp(word.key, "agent.config_file") == 0) {

@@ -9,6 +9,13 @@
 #include "lib/error.h"
 #include "lib/log.h"
 
+/* What the host's connections come over. */
+enum agent_carrier {
+	CARRIER_FOUND, /* serial where there is such a port and no vsock device, and vsock else */
+	CARRIER_VSOCK,
+	CARRIER_SERIAL,
+};
+
 struct agent_config {
 	bool init;		      /* under a supervisor that is PID 1 of a machine */
 	bool guest;		      /* that, or --guest: in a machine of its own with another PID 1 */
@@ -24,6 +31,7 @@ struct agent_config {
 	uint64_t hotplug_timeout;     /* nanoseconds that a device may take to appear */
 	uint64_t cdi_timeout;	      /* nanoseconds that a CDI specification may take to appear */
 	enum log_level log_level;
+	enum agent_carrier carrier;
 };
 
 /* 0, or -errno: a value that can't be read is an error. Outside of a guest an address must be given: there is no

@@ -40,6 +40,13 @@ static int parse_vsock(const char *text, struct sockaddr_vm *address)
 	return 0;
 }
 
+uint32_t listener_vsock_port(const char *address)
+{
+	struct sockaddr_vm parsed;
+
+	return strncmp(address, "vsock://", 8) == 0 && parse_vsock(address + 8, &parsed) == 0 ? parsed.svm_port : 0;
+}
+
 static int bind_vsock(const char *text, struct error *error)
 {
 	struct sockaddr_vm address;
@@ -123,7 +130,7 @@ static bool accept_one(struct listener *listener)
 
 void listener_drain(struct listener *listener)
 {
-	while (accept_one(listener))
+	while (listener->fd >= 0 && accept_one(listener))
 		;
 }
 

@@ -14,7 +14,7 @@
 
 struct listener {
 	struct loop *loop;
-	int fd;
+	int fd; /* -1 where connections come from agent/serial.h */
 	struct loop_source source;
 	/* Gets a connection, which it owns from here on, and the peer's port (0 on a Unix socket). */
 	void (*accepted)(struct listener *listener, int fd, uint32_t peer_port);
@@ -23,6 +23,9 @@ struct listener {
 /* Binds a socket and listens on it: "vsock://CID:PORT" (-1 for any CID) or "unix://PATH", mode 0600, replacing a socket
  * that is there; PATH may be @NAME, an abstract one, which has no mode. The fd, or -errno. */
 int listener_bind(const char *address, struct error *error);
+
+/* The port of "vsock://CID:PORT"; 0 where it is another address. */
+uint32_t listener_vsock_port(const char *address);
 
 /* Accepts on `fd` from here on. 0 or -errno. */
 int listener_open(struct listener *listener, struct loop *loop, int fd,

@@ -63,12 +63,47 @@ static void stop_wanted(struct supervisor *supervisor, uint64_t grace)
 	sandbox_stop(&container_of(supervisor, struct agent, supervisor)->sandbox, grace);
 }
 
+/* Has the serial port be what connections come over, where it is to be. */
+static int choose_carrier(struct agent *agent, struct error *error)
+{
+	static const char stored[] = "serial";
+	static struct serial serial;
+	const struct agent_config *config = &agent->config;
+	int fd = supervisor_take(&agent->supervisor, stored), status;
+
+	if (fd < 0) {
+		if (!config->guest || listener_vsock_port(config->server_address) == 0 ||
+		    config->carrier == CARRIER_VSOCK || (config->carrier == CARRIER_FOUND && serial_is_unneeded()))
+			return 0;
+		fd = serial_find(config->hotplug_timeout, error);
+		if (fd < 0 && config->carrier == CARRIER_SERIAL)
+			return fd;
+		if (fd < 0) {
+			log_write(fd == -ENODEV ? LOG_DEBUG : LOG_WARNING, LOG_SUBSYSTEM, "no serial port: %s",
+				  error->text);
+			return 0;
+		}
+		supervisor_store(&agent->supervisor, stored, fd);
+	}
+	status = serial_open(&serial, &agent->loop, fd);
+	if (status < 0)
+		return error_errno(error, -status, "watch the serial port");
+	agent->serial = &serial;
+	return 0;
+}
+
 /* Takes a listening socket out of the store, or binds it and puts it there. */
 static int open_listener(struct agent *agent, struct listener *listener, const char *name, const char *address,
 			 void (*accepted)(struct listener *listener, int fd, uint32_t peer_port), struct error *error)
 {
-	int fd = supervisor_take(&agent->supervisor, name), status;
+	int fd, status;
 
+	if (agent->serial) {
+		*listener = (struct listener){.fd = -1, .accepted = accepted};
+		serial_listen(agent->serial, listener_vsock_port(address), listener);
+		return 0;
+	}
+	fd = supervisor_take(&agent->supervisor, name);
 	if (fd < 0) {
 		fd = listener_bind(address, error);
 		if (fd < 0)
@@ -101,9 +136,9 @@ static int open_port(struct agent *agent, struct listener *listener, const char 
 static int listen_all(struct agent *agent, struct error *error)
 {
 	const struct agent_config *config = &agent->config;
-	int status = 0;
+	int status = choose_carrier(agent, error);
 
-	if (config->streams_port > 0 || is_unix(config))
+	if (status == 0 && (config->streams_port > 0 || is_unix(config)))
 		status = open_port(agent, &agent->streams, "streams", config->streams_port, stream_accepted, error);
 	if (status == 0 && config->debug_console && config->debug_console_port > 0)
 		status = open_port(agent, &agent->console_listener, "console", config->debug_console_port,
@@ -182,7 +217,7 @@ int agent_main(int argc, char **argv)
 		log_error("%s", error.text);
 		return 1;
 	}
-	log_info("listening on %s", agent.config.server_address);
+	log_info("listening on %s%s", agent.config.server_address, agent.serial ? ", by a serial port" : "");
 	say_what_is_not_served(&agent.config);
 	supervisor_ready(&agent.supervisor);
 	if (agent.config.debug_console && agent.config.debug_console_port == 0)

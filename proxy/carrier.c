@@ -10,6 +10,7 @@ static const struct carrier_ops *const types[] = {
 	[CARRIER_VHOST_USER] = &vhost_user_carrier,
 	[CARRIER_HYBRID] = &hybrid_carrier,
 	[CARRIER_VSOCK] = &vsock_carrier,
+	[CARRIER_SERIAL] = &serial_carrier,
 };
 
 struct carrier *carrier_open(const struct carrier_options *options, int listener, struct loop *loop,

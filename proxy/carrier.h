@@ -13,6 +13,7 @@ enum carrier_type {
 	CARRIER_VHOST_USER, /* the vsock device of a VMM that connects to `path` */
 	CARRIER_HYBRID,	    /* a device of somebody else's, behind the Unix socket `path`, and `path`_PORT */
 	CARRIER_VSOCK,	    /* the host's AF_VSOCK */
+	CARRIER_SERIAL,	    /* a virtio-serial port, whose other end is the VMM's socket `path` */
 };
 
 struct carrier_options {
@@ -63,6 +64,6 @@ static inline void carrier_close(struct carrier *carrier)
 /* Closes and frees it; NULL is harmless. */
 void carrier_free(struct carrier *carrier);
 
-extern const struct carrier_ops vhost_user_carrier, hybrid_carrier, vsock_carrier;
+extern const struct carrier_ops vhost_user_carrier, hybrid_carrier, vsock_carrier, serial_carrier;
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/vsock_serial.h"
 
 #define FIRST_GUEST_CID 3u
 #define LAST_GUEST_CID 0xfffffffeu
@@ -28,6 +29,8 @@ const char options_help[] =
 	"                                                  Hypervisor): its socket PATH, and PATH_P for the guest\n"
 	"                         hybrid:PATH,half-close   the same, where one direction can end before the other\n"
 	"                         vsock:CID                through the host's kernel (vhost-vsock)\n"
+	"                         serial:PATH              through a virtio-serial port named " VSOCK_SERIAL_PORT ", whose\n"
+	"                                                  other end is the VMM's socket PATH\n"
 	"  --forward FORWARD    another way in or out, as often as it is given:\n"
 	"                         PATH:PORT                clients of the socket PATH, which is made, go to that\n"
 	"                                                  port of the guest\n"
@@ -44,8 +47,8 @@ const char options_help[] =
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
-	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user), or at\n"
-	"a signal.\n";
+	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user, serial),\n"
+	"or at a signal.\n";
 
 static int parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
@@ -107,6 +110,15 @@ static int parse_vsock(struct carrier_options *carrier, const char *value, const
 	return 0;
 }
 
+static int parse_serial(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
+{
+	if (*value == '\0')
+		return error_set(error, EINVAL, "--carrier %s: must be serial:PATH", text);
+	carrier->guest_cid = VSOCK_SERIAL_GUEST_CID;
+	carrier->path = strdup(value);
+	return carrier->path ? 0 : error_errno(error, ENOMEM, "--carrier");
+}
+
 static const struct {
 	const char *prefix;
 	enum carrier_type type;
@@ -115,6 +127,7 @@ static const struct {
 	{"vhost-user:", CARRIER_VHOST_USER, parse_vhost_user},
 	{"hybrid:", CARRIER_HYBRID, parse_hybrid},
 	{"vsock:", CARRIER_VSOCK, parse_vsock},
+	{"serial:", CARRIER_SERIAL, parse_serial},
 };
 
 static int parse_carrier(struct options *options, const char *text, struct error *error)
@@ -129,7 +142,7 @@ static int parse_carrier(struct options *options, const char *text, struct error
 		options->carrier.type = carriers[i].type;
 		return carriers[i].parse(&options->carrier, text + length, text, error);
 	}
-	return error_set(error, EINVAL, "--carrier %s: must be vhost-user:PATH,cid=N, hybrid:PATH or vsock:CID", text);
+	return error_set(error, EINVAL, "--carrier %s: must be vhost-user:PATH,cid=N, hybrid:PATH, vsock:CID or serial:PATH", text);
 }
 
 static const struct limit {

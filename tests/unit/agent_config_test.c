@@ -1,4 +1,4 @@
-// uses: agent/config.c agent/toml.c lib/cmdline.c lib/error.c lib/fd.c lib/loop.c
+// uses: agent/config.c agent/toml.c lib/cmdline.c lib/error.c lib/fd.c lib/log.c lib/loop.c
 /* What the agent is told, by each of its sources, and which of them counts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -187,6 +187,30 @@ static void the_kernel_command_line_says(void **state)
 		if (config_read_command_line(&config, cases[i].words, &error) != 0)
 			fail_msg("%s: %s", cases[i].words, error.text);
 		assert_string_equal(summary(&config), cases[i].summary);
+	}
+}
+
+/* What isn't one changes nothing, and a configuration file doesn't either. */
+static void the_carrier_is_chosen(void **state)
+{
+	static const struct {
+		const char *words;
+		enum agent_carrier carrier;
+	} cases[] = {
+		{"nacre.carrierx=serial agent.carrier=serial", CARRIER_FOUND},
+		{"nacre.carrier=serial", CARRIER_SERIAL},
+		{"nacre.carrier=serial nacre.carrier=vsock nacre.carrier", CARRIER_VSOCK},
+		{"nacre.carrier=pigeon", CARRIER_FOUND},
+		{"agent.log=info agent.config_file=/dev/null nacre.carrier=serial", CARRIER_SERIAL},
+	};
+	struct agent_config config;
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		load_defaults(&config);
+		assert_true(config_read_command_line(&config, cases[i].words, &error) >= 0);
+		assert_int_equal(config.carrier, cases[i].carrier);
 	}
 }
 
@@ -379,6 +403,7 @@ int main(void)
 		cmocka_unit_test_setup(a_bad_log_level_in_the_environment_is_passed_over, clean),
 		cmocka_unit_test_setup(in_a_guest_with_another_init_the_address_is_a_vsock_port, clean),
 		cmocka_unit_test_setup(the_kernel_command_line_says, clean),
+		cmocka_unit_test_setup(the_carrier_is_chosen, clean),
 		cmocka_unit_test_setup(a_bad_parameter_is_fatal_and_named, clean),
 		cmocka_unit_test_setup(a_configuration_file_says, clean),
 		cmocka_unit_test_setup(a_bad_configuration_file_is_fatal, clean),

@@ -3,6 +3,7 @@
 // uses: proxy/stream.c proxy/stream_data.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
 // uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
+// uses: proxy/serial_carrier.c lib/vsock_serial.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
 #include <errno.h>
 #include <fcntl.h>
@@ -107,6 +108,10 @@ static void good_command_lines(void **state)
 	assert_int_equal(options.carrier.type, CARRIER_VSOCK);
 	assert_int_equal(options.carrier.guest_cid, 17);
 	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier serial:/a,b"), 0);
+	assert_int_equal(options.carrier.type, CARRIER_SERIAL);
+	assert_string_equal(options.carrier.path, "/a,b");
+	options_free(&options);
 	assert_int_equal(parse(&options, NULL, "--help"), 0);
 	assert_true(options.help);
 }
@@ -120,6 +125,7 @@ static void bad_command_lines(void **state)
 		"--dir",
 		"--dir D --carrier",
 		"--dir D --carrier vhost-user:p",
+		"--dir D --carrier serial:",
 		"--dir D --carrier vhost-user:,cid=3",
 		"--dir D --carrier vhost-user:p,cid=2",
 		"--dir D --carrier vhost-user:p,cid=x",
