@@ -92,6 +92,8 @@ static void ended(struct vsock_socket *socket)
 	free(connection);
 }
 
+static const struct vsock_socket_ops socket_ops = {.ended = ended};
+
 static struct listener *find_listener(const struct serial *serial, uint32_t port)
 {
 	for (size_t i = 0; i < serial->listener_count; i++)
@@ -115,7 +117,7 @@ static struct vsock_connection *accept_one(struct vsock_engine *engine, uint32_t
 		return NULL;
 	}
 	connection->serial = serial;
-	if (vsock_socket_open(&connection->socket, serial->loop, ends[0], ended) < 0) {
+	if (vsock_socket_open(&connection->socket, engine, ends[0], false, &socket_ops) < 0) {
 		close(ends[1]);
 		free(connection);
 		return NULL;

@@ -7,6 +7,9 @@
 
 #include "lib/fd.h"
 
+#define LOG_SUBSYSTEM "vsock"
+#include "lib/log.h"
+
 static struct vsock_socket *of_connection(struct vsock_connection *connection)
 {
 	return container_of(connection, struct vsock_socket, connection);
@@ -37,12 +40,15 @@ static ssize_t read_socket(struct vsock_connection *connection, const struct iov
 	return length < 0 ? -errno : length;
 }
 
-static void watch_readable(struct vsock_connection *connection, bool readable)
+void vsock_socket_watch_readable(struct vsock_socket *socket, bool readable)
 {
-	struct vsock_socket *socket = of_connection(connection);
-
 	socket->readable_wanted = readable;
 	watch(socket);
+}
+
+static void watch_readable(struct vsock_connection *connection, bool readable)
+{
+	vsock_socket_watch_readable(of_connection(connection), readable);
 }
 
 /* ---- From the peer ------------------------------------------------------------------------------------------- */
@@ -91,8 +97,10 @@ static ssize_t write_socket(struct vsock_connection *connection, const struct io
 		written = write_some(socket, parts, count, size);
 	if (written == size)
 		return (ssize_t)size;
-	if (keep(socket, parts, count, written) < 0)
+	if (keep(socket, parts, count, written) < 0) {
+		log_warning("no memory for what a client of port %u doesn't read", connection->peer_port);
 		return -ENOMEM;
+	}
 	watch(socket);
 	return (ssize_t)written;
 }
@@ -111,20 +119,39 @@ static void shut_socket(struct vsock_connection *connection, unsigned int flags)
 		shutdown(socket->fd, SHUT_WR);
 }
 
+/* The socket can't be written any more, and has no other reader than the engine, who takes what is left in it. */
+static void hung_up(struct vsock_socket *socket)
+{
+	loop_remove(socket->loop, &socket->source);
+	socket->unread = true;
+	buffer_consume(&socket->backlog, buffer_length(&socket->backlog));
+	vsock_connection_hung_up(&socket->connection);
+}
+
 static int connected(struct vsock_connection *connection)
 {
-	(void)connection;
-	return 0;
+	struct vsock_socket *socket = of_connection(connection);
+	int status;
+
+	socket->early = false;
+	status = socket->ops->connected(socket);
+	if (status == 0 && socket->source.fd < 0)
+		hung_up(socket);
+	return status;
 }
 
 static void closed(struct vsock_connection *connection)
 {
 	struct vsock_socket *socket = of_connection(connection);
 
+	if (socket->early) {
+		socket->ops->refused(socket);
+		return;
+	}
 	socket->draining = true;
 	socket->readable_wanted = false;
 	if (buffer_length(&socket->backlog) == 0)
-		socket->ended(socket);
+		socket->ops->ended(socket);
 	else
 		watch(socket);
 }
@@ -156,13 +183,10 @@ static void drain(struct vsock_socket *socket)
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
 
-/* The socket can't be written any more, and has no other reader than the engine, who takes what is left in it. */
-static void hung_up(struct vsock_socket *socket)
+static void left_early(struct vsock_socket *socket)
 {
 	loop_remove(socket->loop, &socket->source);
-	socket->unread = true;
-	buffer_consume(&socket->backlog, buffer_length(&socket->backlog));
-	vsock_connection_hung_up(&socket->connection);
+	socket->ops->left(socket);
 }
 
 static void ready(struct loop_source *source, uint32_t events)
@@ -173,29 +197,39 @@ static void ready(struct loop_source *source, uint32_t events)
 	if (events & EPOLLOUT)
 		drain(socket);
 	if (socket->draining && (over || buffer_length(&socket->backlog) == 0)) {
-		socket->ended(socket);
+		socket->ops->ended(socket);
 		return;
 	}
 	watch(socket);
 	if (socket->draining)
 		return;
-	if (over)
+	if (over && socket->early)
+		left_early(socket);
+	else if (over)
 		hung_up(socket);
+	else if ((events & EPOLLIN) && socket->early)
+		socket->ops->readable(socket);
 	else if (events & EPOLLIN)
 		vsock_connection_readable(&socket->connection);
 }
 
-int vsock_socket_open(struct vsock_socket *socket, struct loop *loop, int fd,
-		      void (*ended)(struct vsock_socket *socket))
+int vsock_socket_open(struct vsock_socket *socket, struct vsock_engine *engine, int fd, bool early,
+		      const struct vsock_socket_ops *ops)
 {
 	int status;
 
-	*socket = (struct vsock_socket){.connection.ops = &socket_ops, .loop = loop, .fd = fd, .ended = ended};
-	buffer_init(&socket->backlog, VSOCK_BUFFER);
-	status = loop_add(loop, &socket->source, fd, 0, ready);
+	*socket = (struct vsock_socket){
+		.connection.ops = &socket_ops, .ops = ops, .loop = engine->loop, .fd = fd, .early = early};
+	buffer_init(&socket->backlog, engine->buffer);
+	status = loop_add(socket->loop, &socket->source, fd, 0, ready);
 	if (status < 0)
 		fd_close(&socket->fd);
 	return status;
+}
+
+int vsock_socket_connect(struct vsock_socket *socket, struct vsock_engine *engine, uint32_t port)
+{
+	return vsock_engine_connect(engine, &socket->connection, &socket_ops, port);
 }
 
 void vsock_socket_close(struct vsock_socket *socket)

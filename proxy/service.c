@@ -92,17 +92,17 @@ static const Nacre__Connection__State states[] = {
 
 static void describe(Nacre__Connection *message, const struct stream *stream)
 {
-	const struct vsock_connection *connection = &stream->connection;
+	const struct vsock_connection *connection = &stream->socket.connection;
 
 	nacre__connection__init(message);
 	message->origin = origins[stream->origin];
-	message->state = states[stream->state];
+	message->state = states[stream_state(stream)];
 	message->host_port = connection->known_port;
 	message->guest_port = stream->origin == STREAM_GUEST ? connection->peer_port : stream->port;
 	message->to_guest = connection->sent;
 	message->from_guest = connection->received;
-	message->backlog = (uint32_t)buffer_length(&stream->backlog);
-	message->credit = stream->state == STREAM_OPEN ? vsock_connection_credit(connection) : 0;
+	message->backlog = (uint32_t)buffer_length(&stream->socket.backlog);
+	message->credit = stream_state(stream) == STREAM_OPEN ? vsock_connection_credit(connection) : 0;
 	message->stalls = connection->stalls;
 }
 

@@ -1,6 +1,4 @@
-/* Streams: opening them (the handshake, asking the guest, asking again), and their end. Data is moved in
- * stream_data.c.
- */
+/* Streams: opening them (the handshake, asking the guest, asking again), and their end. */
 #include "proxy/stream.h"
 
 #include <errno.h>
@@ -10,7 +8,6 @@
 #include <sys/socket.h>
 
 #include "lib/fd.h"
-#include "proxy/stream_private.h"
 
 #define LOG_SUBSYSTEM "stream"
 #include "lib/log.h"
@@ -20,6 +17,18 @@
 
 static void timer_expired(struct loop_timer *timer);
 
+static struct stream *of_socket(struct vsock_socket *socket)
+{
+	return container_of(socket, struct stream, socket);
+}
+
+enum stream_state stream_state(const struct stream *stream)
+{
+	if (stream->socket.early)
+		return stream->step;
+	return stream->socket.draining ? STREAM_DRAINING : STREAM_OPEN;
+}
+
 void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
 		  void (*agent_opened)(struct streams *streams))
 {
@@ -28,25 +37,29 @@ void streams_init(struct streams *streams, struct loop *loop, struct vsock_engin
 	list_init(&streams->all);
 }
 
-void stream_free(struct stream *stream)
+static size_t *count_of(struct streams *streams, enum stream_origin origin)
+{
+	return origin == STREAM_GUEST ? &streams->from_guest : &streams->from_host;
+}
+
+static void stream_free(struct stream *stream)
 {
 	struct streams *streams = stream->streams;
 
-	vsock_connection_abort(&stream->connection);
+	vsock_socket_close(&stream->socket);
 	loop_timer_clear(streams->loop, &stream->timer);
-	loop_remove(streams->loop, &stream->source);
-	fd_close(&stream->fd);
-	buffer_free(&stream->backlog);
 	list_remove(&stream->link);
-	*(stream->origin == STREAM_GUEST ? &streams->from_guest : &streams->from_host) -= 1;
+	*count_of(streams, stream->origin) -= 1;
 	free(stream);
 	if (list_empty(&streams->all) && streams->emptied)
 		streams->emptied(streams);
 }
 
+static const struct vsock_socket_ops socket_ops;
+
 static struct stream *stream_new(struct streams *streams, int fd, enum stream_origin origin)
 {
-	size_t *count = origin == STREAM_GUEST ? &streams->from_guest : &streams->from_host;
+	size_t *count = count_of(streams, origin);
 	size_t limit = origin == STREAM_GUEST ? streams->limits.from_guest : streams->limits.from_host;
 	struct stream *stream = *count < limit ? calloc(1, sizeof(*stream)) : NULL;
 
@@ -55,17 +68,14 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 		fd_close(&fd);
 		return NULL;
 	}
-	stream->streams = streams;
-	stream->origin = origin;
-	stream->fd = fd;
-	stream->connection.ops = &stream_ops;
-	buffer_init(&stream->backlog, streams->engine->buffer);
-	list_append(&streams->all, &stream->link);
-	*count += 1;
-	if (loop_add(streams->loop, &stream->source, fd, 0, stream_ready) < 0) {
-		stream_free(stream);
+	if (vsock_socket_open(&stream->socket, streams->engine, fd, origin != STREAM_GUEST, &socket_ops) < 0) {
+		free(stream);
 		return NULL;
 	}
+	stream->streams = streams;
+	stream->origin = origin;
+	list_append(&streams->all, &stream->link);
+	*count += 1;
 	return stream;
 }
 
@@ -73,7 +83,7 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 
 static void wait_until_next(struct stream *stream)
 {
-	stream->state = STREAM_WAITING;
+	stream->step = STREAM_WAITING;
 	loop_timer_set(stream->streams->loop, &stream->timer, stream->retry_delay, timer_expired);
 	stream->retry_delay = stream->retry_delay * 2 < RETRY_LAST ? stream->retry_delay * 2 : RETRY_LAST;
 }
@@ -83,12 +93,12 @@ static void ask_guest(struct stream *stream)
 {
 	struct streams *streams = stream->streams;
 
-	stream->state = STREAM_CONNECTING;
-	if (vsock_engine_connect(streams->engine, &stream->connection, &stream_ops, stream->port) == 0) {
+	stream->step = STREAM_CONNECTING;
+	if (vsock_socket_connect(&stream->socket, streams->engine, stream->port) == 0) {
 		loop_timer_set(streams->loop, &stream->timer, streams->limits.handshake_time, timer_expired);
 		return;
 	}
-	stream->state = STREAM_WAITING;
+	stream->step = STREAM_WAITING;
 	if (stream->origin != STREAM_AGENT)
 		stream_free(stream);
 }
@@ -97,54 +107,53 @@ static void timer_expired(struct loop_timer *timer)
 {
 	struct stream *stream = container_of(timer, struct stream, timer);
 
-	if (stream->state == STREAM_WAITING) {
+	if (stream->step == STREAM_WAITING) {
 		ask_guest(stream);
-	} else if (stream->state == STREAM_CONNECTING && stream->origin == STREAM_AGENT) {
-		vsock_connection_abort(&stream->connection);
+	} else if (stream->step == STREAM_CONNECTING && stream->origin == STREAM_AGENT) {
+		vsock_connection_abort(&stream->socket.connection);
 		ask_guest(stream);
 	} else {
 		stream_free(stream);
 	}
 }
 
-int stream_opened(struct stream *stream)
+static int connected(struct vsock_socket *socket)
 {
+	struct stream *stream = of_socket(socket);
 	char answer[LINE_SIZE];
 	int length;
 
 	loop_timer_clear(stream->streams->loop, &stream->timer);
-	stream->state = STREAM_OPEN;
 	if (stream->origin == STREAM_AGENT)
 		stream->streams->agent_opened(stream->streams);
-	if (stream->source.fd < 0)
-		stream_hung_up(stream);
 	if (stream->origin != STREAM_PORT)
 		return 0;
-	length = snprintf(answer, sizeof(answer), "OK %u\n", stream->connection.known_port);
+	length = snprintf(answer, sizeof(answer), "OK %u\n", socket->connection.known_port);
 	/* Nothing has been written to this socket yet, so the line fits, unless the client is gone. */
-	return send(stream->fd, answer, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) == length ? 0 : -EPIPE;
+	return send(socket->fd, answer, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) == length ? 0 : -EPIPE;
 }
 
-void stream_closed(struct stream *stream)
+static void refused(struct vsock_socket *socket)
 {
-	if (stream->state == STREAM_CONNECTING && stream->origin == STREAM_AGENT) {
+	struct stream *stream = of_socket(socket);
+
+	if (stream->origin == STREAM_AGENT)
 		wait_until_next(stream);
-		return;
-	}
-	if (buffer_length(&stream->backlog) == 0) {
+	else
 		stream_free(stream);
-		return;
-	}
-	stream->state = STREAM_DRAINING;
-	stream->readable_wanted = false;
-	stream_watch(stream);
+}
+
+static void ended(struct vsock_socket *socket)
+{
+	stream_free(of_socket(socket));
 }
 
 /* ---- The handshake: "CONNECT port\n" ------------------------------------------------------------------------- */
 
-static void go_on_with_handshake(struct stream *stream)
+static void readable(struct vsock_socket *socket)
 {
-	int status = line_read(&stream->line, stream->fd);
+	struct stream *stream = of_socket(socket);
+	int status = line_read(&stream->line, socket->fd);
 
 	if (status == 0)
 		return;
@@ -153,27 +162,26 @@ static void go_on_with_handshake(struct stream *stream)
 		stream_free(stream);
 		return;
 	}
-	stream->readable_wanted = false;
-	stream_watch(stream);
+	vsock_socket_watch_readable(socket, false);
 	ask_guest(stream);
 }
 
-void stream_hung_up_early(struct stream *stream)
+/* A client of a forward may only have wanted to say something. */
+static void left(struct vsock_socket *socket)
 {
-	/* A client that only wanted to say something: what it has written goes to the guest when that has accepted. */
-	if (stream->origin == STREAM_FORWARD)
-		loop_remove(stream->streams->loop, &stream->source);
-	else
+	struct stream *stream = of_socket(socket);
+
+	if (stream->origin != STREAM_FORWARD)
 		stream_free(stream);
 }
 
-void stream_readable(struct stream *stream)
-{
-	if (stream->state == STREAM_HANDSHAKE)
-		go_on_with_handshake(stream);
-	else if (stream->state == STREAM_OPEN)
-		vsock_connection_readable(&stream->connection);
-}
+static const struct vsock_socket_ops socket_ops = {
+	.readable = readable,
+	.left = left,
+	.connected = connected,
+	.refused = refused,
+	.ended = ended,
+};
 
 /* ---- All of them --------------------------------------------------------------------------------------------- */
 
@@ -189,9 +197,8 @@ int streams_serve(struct streams *streams, int fd, enum stream_origin origin, ui
 		ask_guest(stream);
 		return 0;
 	}
-	stream->state = STREAM_HANDSHAKE;
-	stream->readable_wanted = true;
-	stream_watch(stream);
+	stream->step = STREAM_HANDSHAKE;
+	vsock_socket_watch_readable(&stream->socket, true);
 	loop_timer_set(streams->loop, &stream->timer, streams->limits.handshake_time, timer_expired);
 	return 0;
 }
@@ -200,10 +207,7 @@ struct vsock_connection *streams_accept(struct streams *streams, int fd)
 {
 	struct stream *stream = stream_new(streams, fd, STREAM_GUEST);
 
-	if (!stream)
-		return NULL;
-	stream->state = STREAM_OPEN;
-	return &stream->connection;
+	return stream ? &stream->socket.connection : NULL;
 }
 
 void streams_started(struct streams *streams)
@@ -214,7 +218,7 @@ void streams_started(struct streams *streams)
 		struct stream *stream = container_of(link, struct stream, link);
 
 		link = link->next;
-		if (stream->state == STREAM_WAITING && stream->timer.deadline == 0)
+		if (stream_state(stream) == STREAM_WAITING && stream->timer.deadline == 0)
 			ask_guest(stream);
 	}
 }
@@ -232,7 +236,7 @@ void streams_finish(struct streams *streams, void (*emptied)(struct streams *str
 		struct stream *stream = container_of(link, struct stream, link);
 
 		link = link->next;
-		if (stream->state != STREAM_DRAINING)
+		if (!stream->socket.draining)
 			stream_free(stream);
 	}
 }

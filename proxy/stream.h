@@ -1,18 +1,12 @@
-/* The host end of a vsock connection: a connected Unix socket.
- *
- * Data is moved by readv(2) and writev(2) between the socket and guest memory. What the socket doesn't take at once is
- * copied into the stream's own backlog, and goes from there when the socket can be written again: at most engine->buffer
- * bytes, which is all that the guest may send before it is told of free space. (It can't stay in guest memory instead:
- * all connections share one ring, which would fill with what one slow reader has left there.)
- * A stream outlives its connection for as long as its backlog has not been read.
+/* The host's ends of vsock connections: how a client's socket comes to its connection (a line that names the port, asking the
+ * guest until it accepts), and who may have how many. Moving data is lib/vsock_socket.h's.
  */
 #ifndef NACRE_PROXY_STREAM_H
 #define NACRE_PROXY_STREAM_H
 
-#include "lib/buffer.h"
 #include "lib/loop.h"
+#include "lib/vsock_socket.h"
 #include "proxy/line.h"
-#include "lib/vsock_engine.h"
 
 enum stream_state {
 	STREAM_HANDSHAKE,  /* the line which says the port has yet to come */
@@ -52,19 +46,12 @@ struct streams {
 };
 
 struct stream {
-	struct vsock_connection connection;
+	struct vsock_socket socket;
 	struct streams *streams;
 	struct list link;
 	enum stream_origin origin;
-	enum stream_state state;
-	int fd;
-	struct loop_source source;
-	struct buffer backlog;
-	bool readable_wanted;
-	bool end_wanted; /* shutdown(2) for writing when the backlog is empty */
-	bool unread;	 /* the socket's peer reads no more: what comes for it is dropped */
-
-	uint32_t port; /* in the guest */
+	enum stream_state step; /* of an early one */
+	uint32_t port;		/* in the guest */
 	struct line line;
 	uint64_t retry_delay;
 	struct loop_timer timer; /* handshake, answer of the guest, or next try */
@@ -73,8 +60,10 @@ struct stream {
 void streams_init(struct streams *streams, struct loop *loop, struct vsock_engine *engine,
 		  void (*agent_opened)(struct streams *streams));
 
-/* Serves a client of agent.sock, vsock.sock (whose line names the port) or a forward. `fd` belongs to the stream from here on, also where it fails (ENFILE at
- * the limit, ENOMEM). */
+enum stream_state stream_state(const struct stream *stream);
+
+/* Serves a client of agent.sock, vsock.sock (whose line names the port) or a forward. `fd` belongs to the stream from here on,
+ * also where it fails (ENFILE at the limit, ENOMEM). */
 int streams_serve(struct streams *streams, int fd, enum stream_origin origin, uint32_t port);
 
 /* A connection which the guest asked for, over a connected socket; the fd is taken in any case. The connection for the
