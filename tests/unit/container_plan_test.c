@@ -438,6 +438,31 @@ static void test_capabilities(void **state)
 	assert_int_equal(fixture->plan.process.capabilities.ambient, 1u << CAP_KILL);
 }
 
+/* A list that says the same as the one before isn't looked up again. */
+static void test_capability_lists_alike(void **state)
+{
+	struct fixture *fixture = *state;
+	Grpc__LinuxCapabilities capabilities = GRPC__LINUX_CAPABILITIES__INIT;
+	char *names[] = {"CAP_CHOWN", "CAP_KILL"}, *same[] = {"CAP_CHOWN", "CAP_KILL"}, *others[] = {"CAP_CHOWN", "CAP_FOWNER"};
+	const uint64_t both = 1u << CAP_CHOWN | 1u << CAP_KILL;
+
+	capabilities.bounding = names;
+	capabilities.effective = same;
+	capabilities.permitted = others;
+	capabilities.inheritable = names;
+	capabilities.ambient = same;
+	capabilities.n_bounding = capabilities.n_effective = capabilities.n_permitted = 2;
+	capabilities.n_inheritable = capabilities.n_ambient = 2;
+	fixture->process.capabilities = &capabilities;
+	assert_int_equal(plan(fixture), 0);
+	assert_int_equal(fixture->plan.process.capabilities.bounding, both);
+	assert_int_equal(fixture->plan.process.capabilities.effective, both);
+	assert_int_equal(fixture->plan.process.capabilities.permitted, 1u << CAP_CHOWN | 1u << CAP_FOWNER);
+	assert_int_equal(fixture->plan.process.capabilities.inheritable, both);
+	/* Of the same words not all can be given here. */
+	assert_int_equal(fixture->plan.process.capabilities.ambient, 1u << CAP_CHOWN);
+}
+
 static void test_user(void **state)
 {
 	struct fixture *fixture = *state;
@@ -659,6 +684,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_long_environment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_capabilities, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_capability_lists_alike, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_user, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seccomp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seccomp_again, setup, teardown),
