@@ -103,9 +103,9 @@ measured()
 }
 
 @test "throttling is counted, in nanoseconds" {
-	measured '{CPU: {Quota: 10000, Period: 100000}}'
+	measured '{CPU: {Quota: 5000, Period: 50000}}'
 	[[ $(stat_of cpu_stats.throttling_data.throttled_time) -ge 0 ]]
-	execute -- sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done'
+	execute -- sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done'
 	(($(stat_of cpu_stats.throttling_data.throttled_periods) > 0))
 	(($(stat_of cpu_stats.throttling_data.periods) >= $(stat_of cpu_stats.throttling_data.throttled_periods)))
 	(($(stat_of cpu_stats.throttling_data.throttled_time) > 1000000))
