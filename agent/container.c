@@ -42,7 +42,6 @@ static void fail_creation(struct container *container, const struct error *error
 	log_warning("create container %s: %s", container->id, error->text);
 	container->failure = *error;
 	container->remove_call = take_pointer(&container->init->call);
-	loop_timer_clear(&container->sandbox->agent->loop, &container->init->arrival);
 	container_remove(container, UNDO_TIMEOUT, undone);
 }
 
