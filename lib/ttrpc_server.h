@@ -55,7 +55,10 @@ struct ttrpc_server {
 	const struct ttrpc_service *const *services; /* ends with NULL */
 	void *context;				     /* the handlers': call->server->context */
 	struct ttrpc_connection *connections;
+	bool passes_fds; /* a request may come with a descriptor (ttrpc_call_take_fd()); set before the first connection */
 	void (*emptied)(struct ttrpc_server *server); /* the last connection has been closed; may be NULL */
+	/* A connection is gone, and its calls have been cancelled; may be NULL. */
+	void (*disconnected)(struct ttrpc_server *server, const struct ttrpc_connection *connection);
 };
 
 void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const struct ttrpc_service *const *services,
@@ -63,6 +66,10 @@ void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const str
 
 /* Serves a connected stream socket, which the server owns from here on, also where it fails. 0 or -errno. */
 int ttrpc_server_serve(struct ttrpc_server *server, int fd);
+
+/* The descriptor that came in the message with the first byte of the call's frame (SCM_RIGHTS), -1 where there was none; the
+ * caller's from here on. Only from within `handle`: what it doesn't take is closed behind it. */
+int ttrpc_call_take_fd(struct ttrpc_call *call);
 
 /* Cancels what is open and closes every connection. */
 void ttrpc_server_destroy(struct ttrpc_server *server);

@@ -15,6 +15,8 @@ struct options {
 	struct forward_rules forwards;
 	struct streams_limits limits;
 	uint32_t buffer;     /* bytes: engine->buffer */
+	uint32_t ring;	     /* bytes that a session keeps of a stream */
+	uint32_t max_sessions;
 	uint64_t drain_time; /* how long clients have to read what the VM has said last */
 	char *const *vmm; /* the VMM's command, NULL where none was given */
 	bool verbose, help, version;
@@ -22,7 +24,7 @@ struct options {
 
 /* What isn't given. */
 #define OPTIONS \
-	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .drain_time = 5 * LOOP_SECOND})
+	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .ring = 64u << 10, .max_sessions = 64, .drain_time = 5 * LOOP_SECOND})
 
 extern const char options_help[];
 

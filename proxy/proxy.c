@@ -13,14 +13,17 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/attach_line.h"
 #include "proxy/listen_fds.h"
 #include "proxy/unix_socket.h"
 
 #define LOG_SUBSYSTEM "proxy"
 #include "lib/log.h"
 
-/* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. */
+/* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. A session has an end of one for
+ * each stream, and whoever is attached. */
 #define OTHER_DESCRIPTORS 256
+#define SESSION_DESCRIPTORS 8
 
 static int make_path(char **path, const struct proxy *proxy, const char *name, struct error *error)
 {
@@ -39,7 +42,18 @@ static void stop(struct proxy *proxy)
 
 static void emptied(struct streams *streams)
 {
-	stop(container_of(streams, struct proxy, streams));
+	struct proxy *proxy = container_of(streams, struct proxy, streams);
+
+	if (sessions_quiet(&proxy->sessions))
+		stop(proxy);
+}
+
+static void sessions_over(struct sessions *sessions)
+{
+	struct proxy *proxy = container_of(sessions, struct proxy, sessions);
+
+	if (list_empty(&proxy->streams.all))
+		stop(proxy);
 }
 
 static void last_words_over(struct loop_timer *timer)
@@ -70,6 +84,7 @@ static void finish(struct proxy *proxy, int status)
 	proxy->status = status;
 	close_listeners(proxy);
 	carrier_close(proxy->carrier);
+	sessions_finish(&proxy->sessions, sessions_over);
 	service_close(&proxy->service);
 	loop_timer_set(&proxy->loop, &proxy->last_words, proxy->options->drain_time, last_words_over);
 	streams_finish(&proxy->streams, emptied);
@@ -127,7 +142,7 @@ static void service_accepted(struct listener *listener, int fd)
 {
 	struct proxy *proxy = container_of(listener, struct proxy, keeper.service_listener);
 
-	service_serve(&proxy->service, fd);
+	attach_line_serve(&proxy->service, fd);
 }
 
 static void agent_opened(struct streams *streams)
@@ -270,7 +285,8 @@ static int make_room(const struct proxy *proxy, struct error *error)
 {
 	const struct options *options = proxy->options;
 	rlim_t connections = options->limits.from_host + options->limits.from_guest;
-	rlim_t wanted = connections * (options->carrier.type == CARRIER_VHOST_USER ? 1 : 2) + OTHER_DESCRIPTORS;
+	rlim_t wanted = connections * (options->carrier.type == CARRIER_VHOST_USER ? 1 : 2) + OTHER_DESCRIPTORS +
+			(rlim_t)options->max_sessions * SESSION_DESCRIPTORS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -321,10 +337,14 @@ int proxy_open(struct proxy *proxy, const struct options *options, struct error 
 	proxy->engine.buffer = options->buffer;
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
 	proxy->streams.limits = options->limits;
-	service_init(&proxy->service, &proxy->loop, &proxy->streams);
+	service_init(&proxy->service, &proxy->loop, &proxy->streams, &proxy->sessions);
 	vmm_init(&proxy->keeper.vmm, &proxy->loop, vmm_ended);
 	if (status < 0)
 		return error_errno(error, -status, "epoll_create1");
+	status = ring_store_open(&proxy->keeper.rings, options->max_sessions, options->ring, error);
+	sessions_init(&proxy->sessions, &proxy->loop, &proxy->streams, &proxy->keeper.rings);
+	if (status < 0)
+		return status;
 	status = listen_fds_take(passed_names, PASSED_COUNT, passed, error);
 	if (status < 0)
 		return status;
@@ -369,6 +389,8 @@ void proxy_close(struct proxy *proxy)
 	close_listeners(proxy);
 	carrier_free(proxy->carrier);
 	service_close(&proxy->service);
+	sessions_destroy(&proxy->sessions);
+	ring_store_close(&keeper->rings);
 	streams_destroy(&proxy->streams);
 	loop_remove(&proxy->loop, &proxy->signals);
 	fd_close(&signals);

@@ -12,7 +12,9 @@
 #include "proxy/guest_ports.h"
 #include "proxy/listener.h"
 #include "proxy/options.h"
+#include "proxy/ring.h"
 #include "proxy/service.h"
+#include "proxy/session.h"
 #include "proxy/stream.h"
 #include "proxy/vmm.h"
 
@@ -20,6 +22,7 @@ struct keeper {
 	struct listener agent_listener, port_listener, service_listener;
 	struct forwards forwards;
 	struct vmm vmm;
+	struct ring_store rings; /* what sessions have */
 	int pid_file; /* locked as long as this process runs */
 };
 
@@ -31,6 +34,7 @@ struct proxy {
 	struct guest_ports guest_ports;
 	struct vsock_engine engine;
 	struct streams streams;
+	struct sessions sessions;
 	struct service service;
 	struct loop_source signals;
 	struct loop_timer last_words;
