@@ -170,7 +170,7 @@ static void exit_answered(struct session *session, unsigned int number, const st
 /* An agent that isn't ours forgets what hasn't been read of a process whose exit it has told: by calls it comes last. */
 static bool exit_due(const struct session *session)
 {
-	return session->record->begun && !session->record->exited && !session->asked_exit &&
+	return session->record->opened && session->record->begun && !session->record->exited && !session->asked_exit &&
 	       (session->way != &session_way_calls || output_ended(session));
 }
 
@@ -341,7 +341,7 @@ void session_stream_end(struct session_stream *stream)
 		advance_signals(session);
 	else if (output_ended(session) && session->record->exited && !session->exit_told)
 		tell_exit(session);
-	else if (session->record->opened)
+	else
 		session_ask_exit(session);
 	tell_quiet(session->sessions);
 }
