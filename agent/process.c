@@ -75,7 +75,13 @@ static void answer_wait(struct process *process)
 
 static void linger_expired(struct loop_timer *timer)
 {
-	process_free(container_of(timer, struct process, linger));
+	struct process *process = container_of(timer, struct process, linger);
+
+	/* Whoever is attached takes the time that it takes. */
+	if (process->stdout_stream.attached || process->stderr_stream.attached)
+		loop_timer_set(&agent_of(process)->loop, timer, LINGER, linger_expired);
+	else
+		process_free(process);
 }
 
 static bool drained(const struct process *process)
