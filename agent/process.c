@@ -446,13 +446,14 @@ void process_abandon(struct process *process, const struct error *reason)
 
 void process_free(struct process *process)
 {
-	static const struct error gone = {.number = EIO, .text = "the process is gone"};
 	struct loop *loop = &agent_of(process)->loop;
 	struct process **link = &process->container->processes;
+	struct error gone;
 
 	while (*link != process)
 		link = &(*link)->next;
 	*link = process->next;
+	error_set(&gone, EIO, "the process is gone");
 	process_abandon(process, &gone);
 	call_queue_forget(&process->told);
 	while (process->waits)
