@@ -153,6 +153,7 @@ ssize_t output_fill(struct output *output, size_t length)
 
 	if (room)
 		buffer_commit(&output->left, count > 0 ? (size_t)count : 0);
+	buffer_consume(&output->left, 0); /* gives back room for which nothing has come */
 	return count;
 }
 
