@@ -94,6 +94,11 @@ script_says()
 	execute --tty --detach -- sh -c 'stty -echo; echo ready; cat; echo done'
 	is "$(data $'ready\r\n')" agentctl ReadStdout "$(named e1 '"len": 100')"
 	attach e1 --stream stdin --cut 3 <<<typed
+	# For connections it is over, and no second end can reach the next reader.
+	script_says "again $(answered 6 true)" <<-END
+		connect a
+		again $(asked e1 STDIN a)
+	END
 	is $'typed\r\ndone\r' attach e1
 	script_says "no NOT_FOUND: the process has no such stream" <<<"no nacre.Guest/AttachStream $(named e1 '"stream": "STDERR"')"
 }
