@@ -22,6 +22,7 @@ struct ttrpc_call {
 	const char *method;		 /* "CreateContainer" */
 	const ProtobufCMessage *request; /* in the arena; its type is the method's input */
 	struct arena arena;		 /* lives as long as the call; no child inherits it */
+	const struct Ttrpc__Request *envelope; /* in the arena: ttrpc_call_metadata() */
 
 	/* The handler's own, for a call that is answered later. */
 	void (*cancelled)(struct ttrpc_call *call);
@@ -70,6 +71,9 @@ int ttrpc_server_serve(struct ttrpc_server *server, int fd);
 /* The descriptor that came in the message with the first byte of the call's frame (SCM_RIGHTS), -1 where there was none; the
  * caller's from here on. Only from within `handle`: what it doesn't take is closed behind it. */
 int ttrpc_call_take_fd(struct ttrpc_call *call);
+
+/* What the caller's metadata say of `key`; NULL where they don't. Lives as long as the call. */
+const char *ttrpc_call_metadata(const struct ttrpc_call *call, const char *key);
 
 /* Cancels what is open and closes every connection. */
 void ttrpc_server_destroy(struct ttrpc_server *server);
