@@ -331,7 +331,9 @@ static void input_ready(struct loop_source *source, uint32_t events)
 		return;
 	if (status >= 0)
 		status = send_input(guest);
-	if (status < 0)
+	if (status < 0 && guest->end_sent && guest->stream->ring.state->begin == ring_end(&guest->stream->ring))
+		end(guest); /* that is how the guest answers it */
+	else if (status < 0)
 		cut(guest);
 	else
 		watch_input(guest);
