@@ -66,7 +66,7 @@ static int call_for(struct session *session, const ProtobufCServiceDescriptor *s
 		*call = (struct agent_call){.session = session, .number = number, .answered = answered};
 		list_init(&call->link);
 		list_init(&call->client);
-		status = agent_link_call(&session->sessions->link, service, method, request, call_answered, call);
+		status = agent_caller_call(&session->sessions->caller, service, method, request, call_answered, call);
 	}
 	if (status < 0) {
 		free(call);
@@ -568,7 +568,7 @@ struct session *session_new(struct sessions *sessions, const char *container_id,
 		error_errno(error, ENOMEM, "session");
 		return NULL;
 	}
-	agent_link_want(&sessions->link);
+	agent_caller_want(&sessions->caller);
 	status = session->way->open(session);
 	if (status < 0) {
 		error_errno(error, -status, "reach the agent");
@@ -636,17 +636,17 @@ void session_change_way(struct session *session, const struct session_way *way)
 
 /* ---- All of them --------------------------------------------------------------------------------------------- */
 
-static void link_changed(struct agent_link *link)
+static void caller_changed(struct agent_caller *caller)
 {
-	struct sessions *sessions = container_of(link, struct sessions, link);
+	struct sessions *sessions = container_of(caller, struct sessions, caller);
 	struct list *next = sessions->all.next;
 
-	events_add(&sessions->events, link->ready ? NACRE__EVENT__TYPE__READY : NACRE__EVENT__TYPE__LOST, NULL, NULL, 0);
+	events_add(&sessions->events, caller->ready ? NACRE__EVENT__TYPE__READY : NACRE__EVENT__TYPE__LOST, NULL, NULL, 0);
 	while (next != &sessions->all) {
 		struct session *session = container_of(next, struct session, link);
 
 		next = next->next;
-		if (!link->ready) {
+		if (!caller->ready) {
 			session->way->lost(session);
 			continue;
 		}
@@ -673,7 +673,7 @@ static void restore(struct sessions *sessions, struct ring_record *record)
 	for (unsigned int i = 0; i < RING_STREAMS; i++)
 		if (record->streams[i].end < record->streams[i].begin)
 			record->streams[i].end = record->streams[i].begin;
-	agent_link_want(&sessions->link);
+	agent_caller_want(&sessions->caller);
 	if (session->way->open(session) < 0)
 		session_open_failed(session, TTRPC_UNAVAILABLE, "");
 	else if (record->exited)
@@ -685,7 +685,7 @@ void sessions_init(struct sessions *sessions, struct loop *loop, struct streams 
 	*sessions = (struct sessions){.loop = loop, .streams = streams, .store = store};
 	list_init(&sessions->all);
 	events_init(&sessions->events);
-	agent_link_init(&sessions->link, loop, streams, link_changed);
+	agent_caller_init(&sessions->caller, loop, streams, caller_changed);
 	for (size_t i = 0; i < store->count; i++)
 		if (ring_store_at(store, i)->opened)
 			restore(sessions, ring_store_at(store, i));
@@ -713,7 +713,7 @@ void sessions_finish(struct sessions *sessions, void (*quiet)(struct sessions *s
 {
 	sessions->finishing = true;
 	sessions->quiet = quiet;
-	agent_link_close(&sessions->link);
+	agent_caller_close(&sessions->caller);
 	events_close(&sessions->events);
 	for (struct list *link = sessions->all.next; link != &sessions->all; link = link->next) {
 		struct session *session = container_of(link, struct session, link);
@@ -731,6 +731,6 @@ void sessions_destroy(struct sessions *sessions)
 	sessions->quiet = NULL;
 	while (!list_empty(&sessions->all))
 		session_free(container_of(sessions->all.next, struct session, link), TTRPC_UNAVAILABLE, "the proxy ends");
-	agent_link_close(&sessions->link);
+	agent_caller_close(&sessions->caller);
 	events_close(&sessions->events);
 }

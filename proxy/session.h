@@ -13,7 +13,7 @@
 #define NACRE_PROXY_SESSION_H
 
 #include "lib/list.h"
-#include "proxy/agent_link.h"
+#include "proxy/agent_caller.h"
 #include "proxy/events.h"
 #include "proxy/ring.h"
 #include "proxy/waiting.h"
@@ -80,7 +80,7 @@ struct sessions {
 	struct streams *streams;
 	struct ring_store *store;
 	struct list all;
-	struct agent_link link;
+	struct agent_caller caller;
 	struct events events;
 	uint64_t last_attachment;
 	bool finishing; /* the VM has ended */

@@ -282,6 +282,6 @@ void session_calls_next_events(struct ttrpc_call *call)
 	struct sessions *sessions = sessions_of(call);
 
 	/* Whether the agent is there is one of them. */
-	agent_link_want(&sessions->link);
+	agent_caller_want(&sessions->caller);
 	events_answer(&sessions->events, call);
 }

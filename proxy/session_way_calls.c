@@ -191,7 +191,7 @@ static int way_open(struct session *session)
 	session->way_data = calloc(1, sizeof(struct calls_way));
 	if (!session->way_data)
 		return -ENOMEM;
-	if (session->sessions->link.ready)
+	if (session->sessions->caller.ready)
 		way_ready(session);
 	return 0;
 }

@@ -75,7 +75,7 @@ static void retry_expired(struct loop_timer *timer)
 {
 	struct guest_stream *guest = container_of(timer, struct guest_stream, retry);
 
-	if (guest->stream->session->sessions->link.ready && !session_stream_ended(guest->stream))
+	if (guest->stream->session->sessions->caller.ready && !session_stream_ended(guest->stream))
 		attach(guest);
 }
 
@@ -447,7 +447,7 @@ static void dialled(struct dial *dial, int fd, uint32_t host_port)
 	struct session *session = stream->session;
 
 	guest->step = STEP_IDLE;
-	if (fd < 0 && !session->record->opened && stream->number == SESSION_STDOUT && session->sessions->link.ready) {
+	if (fd < 0 && !session->record->opened && stream->number == SESSION_STDOUT && session->sessions->caller.ready) {
 		/* Nobody listens there. */
 		no_way(session, TTRPC_UNIMPLEMENTED, "");
 		return;
@@ -506,7 +506,7 @@ static int way_open(struct session *session)
 							.resolved = session_stream_ended(&session->streams[i])};
 		dial_init(&way->streams[i].dial);
 	}
-	if (session->sessions->link.ready)
+	if (session->sessions->caller.ready)
 		way_ready(session);
 	return 0;
 }

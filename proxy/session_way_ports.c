@@ -181,7 +181,7 @@ static int way_open(struct session *session)
 		if (session->record->opened)
 			session_stream_end(&session->streams[i]);
 	}
-	return session->sessions->link.ready && !session->record->opened ? dial_all(session) : 0;
+	return session->sessions->caller.ready && !session->record->opened ? dial_all(session) : 0;
 }
 
 static void way_resume(struct session_stream *stream)
