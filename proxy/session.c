@@ -81,7 +81,7 @@ static int call_for(struct session *session, const ProtobufCServiceDescriptor *s
 	return 0;
 }
 
-int session_call(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
+int session_call_agent(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
 		 const ProtobufCMessage *request, unsigned int number, session_answered answered)
 {
 	return call_for(session, service, method, request, number, answered, NULL);
@@ -182,7 +182,7 @@ void session_ask_exit(struct session *session)
 		return;
 	request.container_id = session->record->container_id;
 	request.exec_id = session->record->exec_id;
-	session->asked_exit = session_call(session, &grpc__agent_service__descriptor, "WaitProcess", &request.base, 0,
+	session->asked_exit = session_call_agent(session, &grpc__agent_service__descriptor, "WaitProcess", &request.base, 0,
 					   exit_answered) == 0;
 }
 
@@ -537,7 +537,7 @@ static void session_free(struct session *session, enum ttrpc_code code, const ch
 	free(session);
 }
 
-static void session_forget(struct session *session, enum ttrpc_code code, const char *text)
+static void session_drop(struct session *session, enum ttrpc_code code, const char *text)
 {
 	struct ring_store *store = session->sessions->store;
 	struct ring_record *record = session->record;
@@ -572,16 +572,16 @@ struct session *session_new(struct sessions *sessions, const char *container_id,
 	status = session->way->open(session);
 	if (status < 0) {
 		error_errno(error, -status, "reach the agent");
-		session_forget(session, TTRPC_UNAVAILABLE, error->text);
+		session_drop(session, TTRPC_UNAVAILABLE, error->text);
 		return NULL;
 	}
 	return session;
 }
 
-void session_close(struct session *session)
+void session_forget(struct session *session)
 {
 	add_event(session, NACRE__EVENT__TYPE__CLOSED, 0);
-	session_forget(session, TTRPC_UNAVAILABLE, "the session has been closed");
+	session_drop(session, TTRPC_UNAVAILABLE, "the session has been closed");
 }
 
 void session_begin(struct session *session)
@@ -619,7 +619,7 @@ void session_opened(struct session *session)
 
 void session_open_failed(struct session *session, enum ttrpc_code code, const char *text)
 {
-	session_forget(session, code, text);
+	session_drop(session, code, text);
 }
 
 void session_change_way(struct session *session, const struct session_way *way)

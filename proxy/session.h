@@ -109,7 +109,7 @@ struct session *session_new(struct sessions *sessions, const char *container_id,
 			    struct error *error);
 
 /* Forgets it: everybody is detached, and the calls that wait are failed. */
-void session_close(struct session *session);
+void session_forget(struct session *session);
 
 /* The process is there: asks for its exit, and lets a way begin that was opened before. Harmless the second time. */
 void session_begin(struct session *session);
@@ -140,7 +140,7 @@ typedef void (*session_answered)(struct session *session, unsigned int number, c
 
 /* Calls the agent. `answered` is called from the loop, unless the session has gone by then; UNAVAILABLE is the connection's.
  * 0 or -errno. */
-int session_call(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
+int session_call_agent(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
 		 const ProtobufCMessage *request, unsigned int number, session_answered answered);
 
 void session_opened(struct session *session);

@@ -79,7 +79,7 @@ void session_calls_close(struct ttrpc_call *call)
 
 	if (!session)
 		return;
-	session_close(session);
+	session_forget(session);
 	ttrpc_call_reply(call, NULL);
 }
 

@@ -82,7 +82,7 @@ static void read_output(struct session_stream *stream)
 	request.exec_id = session->record->exec_id;
 	request.len = way->asked[stream->number] = room < CALL_SIZE ? (uint32_t)room : CALL_SIZE;
 	way->busy[stream->number] =
-		session_call(session, &grpc__agent_service__descriptor,
+		session_call_agent(session, &grpc__agent_service__descriptor,
 			     stream->number == SESSION_STDOUT ? "ReadStdout" : "ReadStderr", &request.base, stream->number,
 			     read_answered) == 0;
 }
@@ -121,7 +121,7 @@ static void close_input(struct session_stream *stream)
 	request.container_id = record->container_id;
 	request.exec_id = record->exec_id;
 	way->close_sent = way->busy[SESSION_STDIN] =
-		session_call(stream->session, &grpc__agent_service__descriptor, "CloseStdin", &request.base, SESSION_STDIN,
+		session_call_agent(stream->session, &grpc__agent_service__descriptor, "CloseStdin", &request.base, SESSION_STDIN,
 			     write_answered) == 0;
 }
 
@@ -143,7 +143,7 @@ static void write_input(struct session_stream *stream)
 	request.data.data = parts[0].iov_base;
 	request.data.len = parts[0].iov_len < CALL_SIZE ? parts[0].iov_len : CALL_SIZE;
 	way->asked[SESSION_STDIN] = (uint32_t)request.data.len;
-	way->busy[SESSION_STDIN] = session_call(session, &grpc__agent_service__descriptor, "WriteStdin", &request.base,
+	way->busy[SESSION_STDIN] = session_call_agent(session, &grpc__agent_service__descriptor, "WriteStdin", &request.base,
 						SESSION_STDIN, write_answered) == 0;
 }
 
@@ -183,7 +183,7 @@ static void way_ready(struct session *session)
 
 	advance_all(session);
 	if (!session->record->opened)
-		session_call(session, &grpc__health__descriptor, "Check", &request.base, 0, asked_behind);
+		session_call_agent(session, &grpc__health__descriptor, "Check", &request.base, 0, asked_behind);
 }
 
 static int way_open(struct session *session)

@@ -463,7 +463,7 @@ static void dialled(struct dial *dial, int fd, uint32_t host_port)
 	request.stream = (Nacre__Stream)stream->number;
 	request.port = host_port;
 	request.offset = ring_end(&stream->ring);
-	if (session_call(session, &nacre__guest__descriptor, "AttachStream", &request.base, stream->number,
+	if (session_call_agent(session, &nacre__guest__descriptor, "AttachStream", &request.base, stream->number,
 			 attach_answered) < 0)
 		cut(guest);
 }
