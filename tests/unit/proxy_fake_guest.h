@@ -62,6 +62,7 @@ struct fake_guest {
 	struct vsock_engine engine;
 	struct vhost_vsock_state state;
 	struct vhost_vsock device;
+	struct vhost_user_device direct; /* to `device`, in this process */
 	struct vhost_user vhost;
 	struct streams streams;
 	struct loop_timer tick;
@@ -394,6 +395,26 @@ static inline void guest_shut(struct fake_guest *guest, uint32_t guest_port, uin
 	guest_send_header(guest, header, "", 0);
 }
 
+/* ---- The device, with no process between ------------------------------------------------------------------------- */
+
+static inline void direct_update(struct vhost_user_device *direct)
+{
+	vhost_vsock_update(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_stop(struct vhost_user_device *direct)
+{
+	vhost_vsock_stop(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_unwatch(struct vhost_user_device *direct)
+{
+	vhost_vsock_unwatch(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static const struct vhost_user_device direct_device = {
+	.update = direct_update, .stop = direct_stop, .unwatch = direct_unwatch};
+
 /* ---- All together -------------------------------------------------------------------------------------------- */
 
 static inline void test_ended(struct vhost_user *vhost)
@@ -455,7 +476,8 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
 	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
 	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
-	vhost_user_init(&guest->vhost, &guest->loop, &guest->device, GUEST_CID, test_ended);
+	guest->direct = direct_device;
+	vhost_user_init(&guest->vhost, &guest->loop, &guest->direct, &guest->state, GUEST_CID, test_ended);
 	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		guest->files[i] = memfd_create("guest", MFD_CLOEXEC);
