@@ -7,6 +7,8 @@
 
 #include "lib/fd.h"
 
+/* syscalls: mmap munmap madvise fstat close */
+
 static bool overlap(uint64_t first, uint64_t first_size, uint64_t second, uint64_t second_size)
 {
 	return first < second + second_size && second < first + first_size;

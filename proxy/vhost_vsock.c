@@ -7,6 +7,8 @@
 #define LOG_SUBSYSTEM "device"
 #include "lib/log.h"
 
+/* syscalls: write */
+
 #define BATCH 64 /* chains from the guest between two writes to streams */
 
 static void device_work(struct loop_timer *timer);
