@@ -13,6 +13,8 @@
 #include "proxy/line.h"
 #include "proxy/session.h"
 
+/* syscalls: recvfrom sendto fcntl close */
+
 #define TEXT_SIZE 1024 /* two ids of RING_ID_SIZE, and what is around them */
 #define WORDS_MAX 7
 

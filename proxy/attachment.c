@@ -13,8 +13,7 @@
 #include "lib/fd.h"
 #include "proxy/session.h"
 
-#define LOG_SUBSYSTEM "session"
-#include "lib/log.h"
+/* syscalls: fcntl readv writev sendmsg recvmsg ioctl fstat newfstatat getsockopt close */
 
 static struct loop *loop_of(const struct attachment *attachment)
 {

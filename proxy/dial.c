@@ -8,6 +8,8 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
+/* syscalls: socketpair sendto recvfrom close */
+
 static void dial_ready(struct loop_source *source, uint32_t events)
 {
 	struct dial *dial = container_of(source, struct dial, source);

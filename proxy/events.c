@@ -7,6 +7,8 @@
 
 #include "lib/cleanup.h"
 
+/* syscalls: clock_gettime */
+
 int64_t events_time(void)
 {
 	struct timespec now;

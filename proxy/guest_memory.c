@@ -2,11 +2,12 @@
 #include "proxy/guest_memory.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "lib/fd.h"
+
+/* syscalls: mmap munmap madvise fstat close */
 
 static bool overlap(uint64_t first, uint64_t first_size, uint64_t second, uint64_t second_size)
 {
@@ -64,7 +65,7 @@ static int map(struct guest_region *region, struct error *error)
 int guest_memory_set(struct guest_memory *memory, const struct guest_region *regions, size_t count,
 		     struct error *error)
 {
-	struct guest_memory made = {.count = count};
+	struct guest_memory made = {.kept = memory->kept, .changes = memory->changes, .count = count};
 	int status;
 
 	if (count == 0 || count > GUEST_MEMORY_REGIONS) {
@@ -78,7 +79,7 @@ int guest_memory_set(struct guest_memory *memory, const struct guest_region *reg
 		made.regions[i].mapping = MAP_FAILED;
 	}
 	status = check(made.regions, count, error);
-	for (size_t i = 0; i < count && status == 0; i++)
+	for (size_t i = 0; i < count && status == 0 && !made.kept; i++)
 		status = map(&made.regions[i], error);
 	if (status < 0) {
 		guest_memory_clear(&made);
@@ -86,6 +87,7 @@ int guest_memory_set(struct guest_memory *memory, const struct guest_region *reg
 	}
 	guest_memory_clear(memory);
 	*memory = made;
+	memory->changes++;
 	return 0;
 }
 
@@ -99,6 +101,7 @@ void guest_memory_clear(struct guest_memory *memory)
 		fd_close(&region->fd);
 	}
 	memory->count = 0;
+	memory->changes++;
 }
 
 static void *region_byte(const struct guest_region *region, uint64_t offset)

@@ -6,6 +6,7 @@
 #ifndef NACRE_PROXY_GUEST_MEMORY_H
 #define NACRE_PROXY_GUEST_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -24,11 +25,13 @@ struct guest_region {
 };
 
 struct guest_memory {
+	bool kept; /* set by its owner: the regions are for another process, and never mapped here */
+	unsigned int changes; /* counted, for whoever passes them on */
 	size_t count;
 	struct guest_region regions[GUEST_MEMORY_REGIONS];
 };
 
-/* Maps `count` regions, whose `mapping` is ignored, in place of those that are there. The fds belong to the memory from
+/* Maps (or keeps) `count` regions, whose `mapping` is ignored, in place of those that are there. The fds belong to the memory from
  * here on, also where it fails, which leaves what was there. 0 or -errno (EINVAL: too many regions, an empty one, one
  * that overlaps another or reaches past the end of its file or of the address space). */
 int guest_memory_set(struct guest_memory *memory, const struct guest_region *regions, size_t count,

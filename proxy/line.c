@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+/* syscalls: recvfrom */
+
 int line_take(char *text, size_t size, size_t *held, int fd)
 {
 	char *start = text + *held;

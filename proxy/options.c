@@ -37,6 +37,13 @@ const char options_help[] =
 	"                                                  port of the guest\n"
 	"                         PORT:PATH                the guest's connections to that port of the host go\n"
 	"                                                  to the socket PATH, in the place of vsock.sock_PORT\n"
+	"  --user USER[:GROUP]  run as that user, and the VMM too; the directories have to be that user's\n"
+	"  --confine HOW        what keeps other files than those of the sockets' directories out of reach:\n"
+	"                         auto       root: a mount namespace, and Landlock where the kernel has it; others: the\n"
+	"                                    one or the other; where neither can be had, a warning tells\n"
+	"                         landlock   that alone; where it can't be had, nothing starts\n"
+	"                         namespace  the same with a mount namespace\n"
+	"                         off        nothing does\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -47,6 +54,7 @@ const char options_help[] =
 	"  --max-sessions N              of processes in the guest, kept for clients that come and go: 64\n"
 	"  --ring KIB                    kept of each of a session's streams: 64\n"
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
+	"  --restart-delay MILLISECONDS  at most, before a worker that died is followed by the next: 1000\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
@@ -154,8 +162,9 @@ static const struct limit {
 	uint32_t least, most;
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
-	{'S', "max-sessions", 0, 4096},	      {'R', "ring", 4, 65536},
+	{'S', "max-sessions", 0, 4096},	      {'K', "ring", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
+	{'R', "restart-delay", 0, 60000},
 };
 
 static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
@@ -176,13 +185,33 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->buffer = (uint32_t)number << 10;
 	else if (letter == 'S')
 		options->max_sessions = (uint32_t)number;
-	else if (letter == 'R')
+	else if (letter == 'K')
 		options->ring = (uint32_t)number << 10;
 	else if (letter == 'H')
 		options->limits.handshake_time = number * LOOP_SECOND;
+	else if (letter == 'R')
+		options->restart_delay = number * LOOP_MILLISECOND;
 	else
 		options->drain_time = number * LOOP_SECOND;
 	return 0;
+}
+
+static int parse_confine(struct options *options, const char *text, struct error *error)
+{
+	static const char *const ways[] = {
+		[CONFINE_AUTO] = "auto",
+		[CONFINE_LANDLOCK] = "landlock",
+		[CONFINE_NAMESPACE] = "namespace",
+		[CONFINE_OFF] = "off",
+	};
+
+	for (size_t i = 0; i < array_size(ways); i++) {
+		if (strcmp(text, ways[i]) != 0)
+			continue;
+		options->confine = (enum confine)i;
+		return 0;
+	}
+	return error_set(error, EINVAL, "--confine %s: must be auto, landlock, namespace or off", text);
 }
 
 static int check(struct options *options, int argc, char *argv[], struct error *error)
@@ -211,9 +240,12 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"max-guest-connections", required_argument, NULL, 'G'},
 		{"buffer", required_argument, NULL, 'B'},
 		{"max-sessions", required_argument, NULL, 'S'},
-		{"ring", required_argument, NULL, 'R'},
+		{"ring", required_argument, NULL, 'K'},
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
+		{"restart-delay", required_argument, NULL, 'R'},
+		{"user", required_argument, NULL, 'u'},
+		{"confine", required_argument, NULL, 'F'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -238,10 +270,17 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'G':
 		case 'B':
 		case 'S':
-		case 'R':
+		case 'K':
 		case 'H':
 		case 'D':
+		case 'R':
 			status = parse_limit(options, letter, optarg, error);
+			break;
+		case 'u':
+			options->user = optarg;
+			break;
+		case 'F':
+			status = parse_confine(options, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* syscalls: mmap munmap madvise */
+
 #define PAGE 4096u
 
 static size_t whole_pages(size_t size)

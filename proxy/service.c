@@ -13,6 +13,8 @@
 #include "proxy/session_calls.h"
 #include "proxy_service.pb-c.h"
 
+/* syscalls: close */
+
 /* ---- WaitReady ----------------------------------------------------------------------------------------------- */
 
 /* A connection as by a client of agent.sock, which is tried until the agent accepts it. Nothing is said over it. */

@@ -14,6 +14,8 @@
 #include "proxy/dial.h"
 #include "proxy/session.h"
 
+/* syscalls: sendto sendmsg recvfrom recvmsg close */
+
 #define RECORD_MAX 65536u
 #define RETRY_FIRST (50 * LOOP_MILLISECOND)
 #define RETRY_LAST LOOP_SECOND

@@ -11,6 +11,8 @@
 #include "proxy/dial.h"
 #include "proxy/session.h"
 
+/* syscalls: readv sendmsg recvfrom shutdown close */
+
 struct port_stream {
 	struct session_stream *stream;
 	struct dial dial;

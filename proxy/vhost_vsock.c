@@ -7,6 +7,8 @@
 #define LOG_SUBSYSTEM "device"
 #include "lib/log.h"
 
+/* syscalls: write */
+
 #define BATCH 64 /* chains from the guest between two writes to streams */
 
 static void device_work(struct loop_timer *timer);
@@ -215,7 +217,7 @@ static void rx_kicked(struct loop_source *source, uint32_t events)
 	schedule(container_of(source, struct vhost_vsock, rx.kick));
 }
 
-static void unwatch(struct vhost_vsock *device)
+void vhost_vsock_unwatch(struct vhost_vsock *device)
 {
 	loop_remove(device->loop, &device->rx.kick);
 	loop_remove(device->loop, &device->tx.kick);
@@ -239,9 +241,10 @@ static bool ready(const struct virtqueue_state *ring)
 	return ring->kick >= 0 && ring->addressed && ring->enabled;
 }
 
-static int start_ring(struct vhost_vsock *device, struct vhost_vsock_ring *ring, struct virtqueue_state *state,
+static int start_ring(struct vhost_vsock *device, struct vhost_vsock_ring *ring, size_t index,
 		      void (*kicked)(struct loop_source *, uint32_t), struct error *error)
 {
+	struct virtqueue_state *state = &device->state->rings[index];
 	int status;
 
 	if (device->running)
@@ -249,6 +252,10 @@ static int start_ring(struct vhost_vsock *device, struct vhost_vsock_ring *ring,
 	status = virtqueue_start(&ring->queue, &device->state->memory, state, device->state->features, error);
 	if (status < 0)
 		return status;
+	if (device->record)
+		ring->queue.record = &device->record->positions[index];
+	if (device->resumed)
+		virtqueue_resume(&ring->queue);
 	ring->call = state->call;
 	virtqueue_ignore(&ring->queue);
 	status = loop_add(device->loop, &ring->kick, state->kick, EPOLLIN | EPOLLET, kicked);
@@ -261,17 +268,18 @@ static int start(struct vhost_vsock *device, struct error *error)
 
 	if (!(device->state->features & VIRTIO_VERSION_1))
 		return error_set(error, EPROTO, "the guest's driver doesn't know virtio 1");
-	unwatch(device);
-	status = start_ring(device, &device->rx, &device->state->rings[VHOST_VSOCK_RX], rx_kicked, error);
+	vhost_vsock_unwatch(device);
+	status = start_ring(device, &device->rx, VHOST_VSOCK_RX, rx_kicked, error);
 	if (status == 0)
-		status = start_ring(device, &device->tx, &device->state->rings[VHOST_VSOCK_TX], tx_kicked, error);
+		status = start_ring(device, &device->tx, VHOST_VSOCK_TX, tx_kicked, error);
+	device->resumed = false;
 	return status;
 }
 
 static void halt(struct vhost_vsock *device)
 {
 	device->running = false;
-	unwatch(device);
+	vhost_vsock_unwatch(device);
 	loop_timer_clear(device->loop, &device->work);
 	device->state->rings[VHOST_VSOCK_RX].base = device->rx.queue.position;
 	device->state->rings[VHOST_VSOCK_TX].base = device->tx.queue.position;

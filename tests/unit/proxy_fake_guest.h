@@ -57,11 +57,14 @@ struct test_packet {
 enum test_layout { LAYOUT_SPLIT, LAYOUT_SINGLE, LAYOUT_INDIRECT, LAYOUT_PIECES };
 
 struct fake_guest {
+	bool remote; /* the proxy is another process, and what follows of it isn't used */
+
 	/* The proxy. */
 	struct loop loop;
 	struct vsock_engine engine;
 	struct vhost_vsock_state state;
 	struct vhost_vsock device;
+	struct vhost_user_device direct; /* to `device`, in this process */
 	struct vhost_user vhost;
 	struct streams streams;
 	struct loop_timer tick;
@@ -130,7 +133,7 @@ static inline void vmm_send(struct fake_guest *guest, uint32_t request, const vo
 static inline struct vhost_user_message vmm_reply(struct fake_guest *guest)
 {
 	struct vhost_user_message message = {0};
-	ssize_t length = recv(guest->socket, &message, sizeof(message), MSG_DONTWAIT);
+	ssize_t length = recv(guest->socket, &message, sizeof(message), guest->remote ? 0 : MSG_DONTWAIT);
 
 	assert_true(length >= (ssize_t)sizeof(message.header));
 	assert_int_equal(length, sizeof(message.header) + message.header.size);
@@ -394,6 +397,26 @@ static inline void guest_shut(struct fake_guest *guest, uint32_t guest_port, uin
 	guest_send_header(guest, header, "", 0);
 }
 
+/* ---- The device, with no process between ------------------------------------------------------------------------- */
+
+static inline void direct_update(struct vhost_user_device *direct)
+{
+	vhost_vsock_update(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_stop(struct vhost_user_device *direct)
+{
+	vhost_vsock_stop(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_unwatch(struct vhost_user_device *direct)
+{
+	vhost_vsock_unwatch(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static const struct vhost_user_device direct_device = {
+	.update = direct_update, .stop = direct_stop, .unwatch = direct_unwatch};
+
 /* ---- All together -------------------------------------------------------------------------------------------- */
 
 static inline void test_ended(struct vhost_user *vhost)
@@ -440,22 +463,19 @@ static inline void guest_lay_out(struct fake_guest *guest, struct test_ring *rin
 	};
 }
 
-/* The proxy with a VMM connected, whose guest's driver isn't there yet. */
-static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
+/* A VMM whose guest's driver isn't there yet, connected by `socket`. */
+static inline struct fake_guest *guest_new_remote(uint64_t features, enum test_layout layout, int socket)
 {
 	struct fake_guest *guest = calloc(1, sizeof(*guest));
-	int pair[2];
 
 	assert_non_null(guest);
 	guest->layout = layout;
 	guest->features = features | VIRTIO_VERSION_1;
 	guest->buffer = GUEST_BUFFER;
 	guest->accept_fd = -1;
+	guest->remote = true;
+	guest->socket = socket;
 	assert_int_equal(loop_init(&guest->loop), 0);
-	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
-	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
-	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
-	vhost_user_init(&guest->vhost, &guest->loop, &guest->device, GUEST_CID, test_ended);
 	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		guest->files[i] = memfd_create("guest", MFD_CLOEXEC);
@@ -464,15 +484,30 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 					  MAP_SHARED | MAP_FIXED, guest->files[i], 0),
 				     MAP_FAILED);
 	}
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	guest->socket = pair[0];
-	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
 	guest_lay_out(guest, &guest->rx, 0);
 	guest_lay_out(guest, &guest->tx, 0x10000);
 	/* The buffers lie around the border of the two regions, so that some are in both. */
 	guest->rx.slots = GUEST_BASE + REGION_SIZE - GUEST_SLOTS * SLOT_SIZE / 2 - 100;
 	guest->tx.slots = GUEST_BASE + REGION_SIZE + 0x80000;
 	guest->rx.slots &= ~UINT64_C(15);
+	return guest;
+}
+
+/* The same, with the proxy in this process. */
+static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
+{
+	struct fake_guest *guest;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	guest = guest_new_remote(features, layout, pair[0]);
+	guest->remote = false;
+	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
+	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
+	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
+	guest->direct = direct_device;
+	vhost_user_init(&guest->vhost, &guest->loop, &guest->direct, &guest->state, GUEST_CID, test_ended);
+	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
 	return guest;
 }
 
@@ -490,13 +525,15 @@ static inline void guest_start(struct fake_guest *guest)
 	vmm_set_ring(guest, 0, &guest->rx);
 	vmm_set_ring(guest, 1, &guest->tx);
 	steps(guest, 2);
-	assert_true(guest->device.running);
+	assert_true(guest->remote || guest->device.running);
 }
 
 static inline void guest_free(struct fake_guest *guest)
 {
-	streams_destroy(&guest->streams);
-	vhost_user_close(&guest->vhost);
+	if (!guest->remote) {
+		streams_destroy(&guest->streams);
+		vhost_user_close(&guest->vhost);
+	}
 	loop_destroy(&guest->loop);
 	close(guest->socket);
 	for (unsigned int i = 0; i < 2; i++)

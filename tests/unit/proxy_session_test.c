@@ -325,7 +325,7 @@ static void start_with(size_t sessions)
 	streams_init(&scene.streams, &scene.loop, &scene.engine, agent_opened);
 	scene.carrier = calloc(1, hybrid_carrier.size);
 	*scene.carrier = (struct carrier){.ops = &hybrid_carrier, .loop = &scene.loop, .engine = &scene.engine};
-	assert_int_equal(scene.carrier->ops->open(scene.carrier, &scene.options, -1, NULL), 0);
+	assert_int_equal(scene.carrier->ops->open(scene.carrier, &scene.options, NULL, NULL), 0);
 	assert_int_equal(ring_store_open(&scene.store, sessions, RING, NULL), 0);
 	agent_start();
 	sessions_init(&scene.sessions, &scene.loop, &scene.streams, &scene.store);
