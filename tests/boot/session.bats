@@ -46,6 +46,19 @@ through() { AGENT_ADDRESS=$SECOND "$@"; }
 # exits STATUS: this is how it has ended.
 exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)" | jq -c "del(.time)"'; }
 
+# listed FILTER: something about this test's session.
+listed() { proxy ListSessions | jq -e --arg id "$exec_id" ".sessions[] | select(.exec_id == \$id) | $1" >/dev/null; }
+
+# until_listed FILTER: waits for it. A minute at most.
+until_listed()
+{
+	local end=$((SECONDS + 60))
+
+	until listed "$1"; do
+		((SECONDS < end))
+	done
+}
+
 @test "the way is nacre.Guest; a process that isn't there has no session" {
 	begin -- sh -c 'exit 0'
 	[[ $(jq -r .way "$BATS_TEST_TMPDIR/opened") == GUEST ]]
@@ -68,8 +81,7 @@ exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)"
 	begin -- sh -c 'seq 5000; exit 7'
 	exits 7
 	[[ $(session attach stdout | sha256sum) == "$(seq 5000 | sha256sum)" ]]
-	proxy ListSessions | jq -e --arg id "$exec_id" '.sessions[] | select(.exec_id == $id) | .exit.status == 7 and
-		(.streams[1] | .ended and .dropped == "0" and .bytes == "23893")'
+	listed '.exit.status == 7 and (.streams[1] | .ended and .dropped == "0" and .bytes == "23893")'
 	proxy CloseSession "$(of)"
 	fails 1 NOT_FOUND proxy WaitExit "$(of)"
 }
@@ -88,9 +100,7 @@ exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)"
 	# The end of one that keeps it open isn't the end.
 	session attach stdin ring keep-open </dev/null
 	# Both are there before the first byte.
-	until [[ $(proxy ListSessions | jq --arg id "$exec_id" '.sessions[] | select(.exec_id == $id) | .streams[1].attached') == 2 ]]; do
-		:
-	done
+	until_listed '.streams[1].attached == 2'
 	session attach stdin <"$BATS_TEST_TMPDIR/blob"
 	wait
 	cmp "$BATS_TEST_TMPDIR/blob" "$BATS_TEST_TMPDIR/first"
@@ -103,6 +113,7 @@ exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)"
 	agentctl exec --id "$id" --exec-id "$exec_id" --detach --stdin -- sh -c 'cat; echo behind it >&2'
 	through proxy OpenSession "$(of)"
 	through session attach stdout >"$BATS_TEST_TMPDIR/out" &
+	through until_listed '.streams[1].attached == 1'
 	through session attach stdin <"$BATS_TEST_TMPDIR/blob"
 	wait
 	cmp "$BATS_TEST_TMPDIR/blob" "$BATS_TEST_TMPDIR/out"
@@ -126,7 +137,7 @@ exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)"
 	# It goes with the client that has passed it.
 	exec {RAW[1]}>&-
 	wait
-	proxy ListSessions | jq -e --arg id "$exec_id" '.sessions[] | select(.exec_id == $id) | .streams[1].attached == 0'
+	until_listed '.streams[1].attached == 0'
 	session attach stdin <<<end
 	exits 0
 }
@@ -137,15 +148,24 @@ exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)"
 	local pid=$STALL_PID line
 	read -r line <&"${STALL[0]}"
 	[[ $line == attached ]]
-	until proxy ListSessions | jq -e --arg id "$exec_id" '.sessions[] | select(.exec_id == $id) | .streams[1] |
-		.credit == "0" and .stalls != "0"' >/dev/null; do
-		:
-	done
+	until_listed '.streams[1] | .credit == "0" and .stalls != "0"'
 	is "unhindered" execute -- echo unhindered
 	exec {STALL[1]}>&-
 	wait "$pid"
 	exits 0
 	is "done" session attach stderr
+}
+
+@test "a worker that is killed: the session goes on with the next one, and nothing is lost" {
+	local worker
+	begin -- sh -c 'seq 5000; read x; seq 5001 6000; exit 9'
+	until_listed '.streams[1].bytes == "23893"'
+	worker=$(cat "$AGENT_DIR/worker.pid")
+	kill -9 "$worker"
+	timeout 20 tail --pid="$worker" -f /dev/null
+	session attach stdin <<<on
+	exits 9
+	[[ $(session attach stdout | sha256sum) == "$(seq 6000 | sha256sum)" ]]
 }
 
 @test "a terminal: typing, its size, a signal" {
@@ -159,7 +179,10 @@ exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)"
 	exits 137
 }
 
-@test "events tell what has become of them" {
+@test "events tell what has become of it" {
+	begin -- true
+	exits 0
+	proxy CloseSession "$(of)"
 	proxy NextEvents '{}' | jq -e --arg id "$exec_id" '.events[0].type == "READY" and
-		([.events[].type] | index("SESSION") and index("EXIT") and index("CLOSED"))'
+		([.events[] | select(.exec_id == $id) | .type] == ["SESSION", "EXIT", "CLOSED"])'
 }

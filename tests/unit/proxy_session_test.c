@@ -36,6 +36,7 @@
 #include "proxy/carrier.h"
 #include "proxy/session.h"
 #include "proxy/unix_socket.h"
+#include "ttrpc.pb-c.h"
 #include "proxy_service.pb-c.h"
 
 #define STEPS 20000
@@ -1214,6 +1215,33 @@ static void a_signal_follows_the_input(void **state)
 	end();
 }
 
+/* And of what the proxy itself hasn't had room for. */
+static void a_signal_follows_what_lies_in_the_pipe(void **state)
+{
+	static const char zeros[RING];
+	char *taken = malloc(RING + sizeof(uint32_t));
+	struct answer answer;
+	int in;
+
+	(void)state;
+	start();
+	session_open();
+	in = attach(SESSION_STDIN);
+	write_all(in, zeros, RING);
+	read_all(guest_fd(SESSION_STDIN), taken, sizeof(uint32_t));
+	assert_int_equal(write(in, "last", 4), 4);
+	send_signal(15, false, &answer);
+	steps(10);
+	guest_acknowledges(RING);
+	steps(2);
+	assert_int_equal(scene.signal_count, 0);
+	await(answer.count > 0);
+	assert_int_equal(scene.signal_count, 1);
+	free(taken);
+	close(in);
+	end();
+}
+
 static void only_the_newest_size_counts(void **state)
 {
 	Nacre__ResizeRequest request = NACRE__RESIZE_REQUEST__INIT;
@@ -1229,6 +1257,8 @@ static void only_the_newest_size_counts(void **state)
 		call("Resize", &request.base, &answers[i]);
 	}
 	await(answers[1].count > 0 && answers[2].count > 0);
+	assert_int_equal(answers[1].code, TTRPC_OK);
+	assert_int_equal(answers[2].code, TTRPC_OK);
 	assert_int_equal(scene.resize_count, 1);
 	assert_int_equal(scene.rows, 10);
 	assert_int_equal(answers[0].count, 0);
@@ -1416,6 +1446,95 @@ static void descriptors_that_are_none_for_it(void **state)
 	end();
 }
 
+static void send_part(int fd, const void *data, size_t length, const int *fds, size_t count)
+{
+	assert_int_equal(fd_send(fd, data, length, fds, count), 0);
+	steps(3);
+}
+
+/* The code of the answer that comes. */
+static int32_t answer_code(int fd)
+{
+	uint8_t bytes[1024];
+	struct ttrpc_header header;
+	Ttrpc__Response *response;
+	int32_t code;
+
+	read_all(fd, bytes, TTRPC_HEADER_SIZE);
+	header = ttrpc_header_decode(bytes);
+	assert_true(header.length <= sizeof(bytes));
+	read_all(fd, bytes, header.length);
+	response = ttrpc__response__unpack(NULL, header.length, bytes);
+	code = response->status->code;
+	ttrpc__response__free_unpacked(response, NULL);
+	return code;
+}
+
+static size_t open_descriptors(void)
+{
+	size_t count = 0;
+
+	for (int fd = 0; fd < 1000; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* A descriptor belongs to the frame whose first byte it comes with, and there is one at most. */
+static void descriptors_in_the_wrong_place(void **state)
+{
+	Nacre__AttachRequest attach = attach_request(SESSION_STDOUT);
+	Ttrpc__Request request = TTRPC__REQUEST__INIT;
+	struct ttrpc_header header = {.stream = 1, .type = TTRPC_REQUEST};
+	uint8_t payload[256], frame[1024];
+	int fds[2], pair[2], both[2];
+	size_t length, before;
+
+	(void)state;
+	start();
+	session_open();
+	request.service = "nacre.Proxy";
+	request.method = "Attach";
+	request.payload.data = payload;
+	request.payload.len = nacre__attach_request__pack(&attach, payload);
+	header.length = (uint32_t)ttrpc__request__pack(&request, frame + TTRPC_HEADER_SIZE);
+	ttrpc_header_encode(frame, &header);
+	length = TTRPC_HEADER_SIZE + header.length;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	both[0] = both[1] = fds[1];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	attach_line_serve(&scene.service, pair[1]);
+	steps(2);
+	before = open_descriptors();
+	send_part(pair[0], frame, length, both, 2);
+	assert_int_equal(answer_code(pair[0]), TTRPC_INVALID_ARGUMENT);
+	send_part(pair[0], frame, 4, NULL, 0);
+	send_part(pair[0], frame + 4, length - 4, fds + 1, 1);
+	assert_int_equal(answer_code(pair[0]), TTRPC_INVALID_ARGUMENT);
+	send_part(pair[0], frame, TTRPC_HEADER_SIZE, fds + 1, 1);
+	send_part(pair[0], frame + TTRPC_HEADER_SIZE, length - TTRPC_HEADER_SIZE, fds + 1, 1);
+	assert_int_equal(answer_code(pair[0]), TTRPC_INVALID_ARGUMENT);
+	assert_int_equal(open_descriptors(), before);
+	/* Two frames at once: it is the second one's. */
+	assert_int_equal(write(pair[0], frame, length), length);
+	send_part(pair[0], frame, length, fds + 1, 1);
+	assert_int_equal(answer_code(pair[0]), TTRPC_INVALID_ARGUMENT);
+	assert_int_equal(answer_code(pair[0]), TTRPC_OK);
+	assert_int_equal(open_descriptors(), before + 1);
+	/* A request that takes none. */
+	request.method = "ListSessions";
+	request.payload.len = 0;
+	header.length = (uint32_t)ttrpc__request__pack(&request, frame + TTRPC_HEADER_SIZE);
+	ttrpc_header_encode(frame, &header);
+	send_part(pair[0], frame, TTRPC_HEADER_SIZE + header.length, fds + 1, 1);
+	assert_int_equal(answer_code(pair[0]), TTRPC_OK);
+	assert_int_equal(open_descriptors(), before + 1);
+	close(pair[0]);
+	steps(3);
+	close(fds[0]);
+	close(fds[1]);
+	end();
+}
+
 /* A terminal that others use is left as it was. */
 static void a_terminal_blocks_again_afterwards(void **state)
 {
@@ -1586,6 +1705,7 @@ int main(void)
 		cmocka_unit_test(a_closed_session_is_gone),
 		cmocka_unit_test(sessions_are_bounded),
 		cmocka_unit_test(a_signal_follows_the_input),
+		cmocka_unit_test(a_signal_follows_what_lies_in_the_pipe),
 		cmocka_unit_test(only_the_newest_size_counts),
 		cmocka_unit_test(an_agent_without_the_service_goes_by_calls),
 		cmocka_unit_test(nobody_listens_for_streams),
@@ -1593,6 +1713,7 @@ int main(void)
 		cmocka_unit_test(an_answer_that_is_too_long),
 		cmocka_unit_test(streams_by_ports),
 		cmocka_unit_test(descriptors_that_are_none_for_it),
+		cmocka_unit_test(descriptors_in_the_wrong_place),
 		cmocka_unit_test(a_terminal_blocks_again_afterwards),
 		cmocka_unit_test(attaching_by_a_line),
 		cmocka_unit_test(what_the_store_has_goes_on),
