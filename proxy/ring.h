@@ -38,7 +38,7 @@ struct ring {
 /* Of one session. Strings are terminated. */
 struct ring_record {
 	bool used;
-	bool terminal, opened, begun, exited, output_cut;
+	bool terminal, opened, begun, exited, exit_told, output_cut;
 	uint8_t way;
 	int32_t status;
 	int64_t exit_time;

@@ -122,7 +122,7 @@ static void tell_exit(struct session *session)
 	struct ttrpc_call *call;
 
 	loop_timer_clear(loop_of(session), &session->grace_timer);
-	session->exit_told = true;
+	session->record->exit_told = true;
 	session->record->output_cut = !output_ended(session);
 	add_event(session, NACRE__EVENT__TYPE__EXIT, session->record->status);
 	while ((call = waiting_take(&session->exit_waiters)))
@@ -137,7 +137,7 @@ static void grace_expired(struct loop_timer *timer)
 static void exit_came(struct session *session)
 {
 	session_stream_end(&session->streams[SESSION_STDIN]);
-	if (session->exit_told)
+	if (session->record->exit_told)
 		return;
 	if (output_ended(session))
 		tell_exit(session);
@@ -188,7 +188,7 @@ void session_ask_exit(struct session *session)
 
 void session_wait_exit(struct session *session, struct ttrpc_call *call)
 {
-	if (session->exit_told) {
+	if (session->record->exit_told) {
 		answer_exit(session, call);
 		return;
 	}
@@ -339,7 +339,7 @@ void session_stream_end(struct session_stream *stream)
 	pump(stream);
 	if (stream->number == SESSION_STDIN)
 		advance_signals(session);
-	else if (output_ended(session) && session->record->exited && !session->exit_told)
+	else if (output_ended(session) && session->record->exited && !session->record->exit_told)
 		tell_exit(session);
 	else
 		session_ask_exit(session);

@@ -65,7 +65,6 @@ struct session {
 	const struct session_way *way;
 	void *way_data; /* the way's own */
 	bool asked_exit; /* WaitProcess is under way */
-	bool exit_told;
 	uint32_t ports[RING_STREAMS]; /* of PORTS */
 	struct session_stream streams[RING_STREAMS];
 	struct list calls; /* to the agent, that are under way */

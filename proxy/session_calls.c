@@ -125,7 +125,7 @@ static void describe(struct description *description, struct session *session)
 		describe_stream(&description->streams[i], &session->streams[i]);
 		description->pointers[message->n_streams++] = &description->streams[i];
 	}
-	if (!session->exit_told)
+	if (!session->record->exit_told)
 		return;
 	nacre__wait_exit_response__init(&description->exit);
 	description->exit.status = record->status;

@@ -1650,6 +1650,33 @@ static void what_the_store_has_goes_on(void **state)
 	end();
 }
 
+/* What has been told isn't told again. */
+static void an_exit_is_told_once(void **state)
+{
+	struct answer exit;
+
+	(void)state;
+	start();
+	session_open();
+	guest_ends(SESSION_STDOUT);
+	guest_ends(SESSION_STDERR);
+	by_name("WaitExit", &exit);
+	process_exits(6);
+	await(exit.count > 0);
+	assert_string_equal(events(), "RSE");
+	ttrpc_client_free(scene.client);
+	service_close(&scene.service);
+	sessions_destroy(&scene.sessions);
+	sessions_init(&scene.sessions, &scene.loop, &scene.streams, &scene.store);
+	service_init(&scene.service, &scene.loop, &scene.streams, &scene.sessions);
+	client_new();
+	by_name("WaitExit", &exit);
+	await(exit.count > 0);
+	assert_int_equal(exit.status, 6);
+	assert_string_equal(events(), "R");
+	end();
+}
+
 static void the_vm_ends(void **state)
 {
 	struct answer exit;
@@ -1717,6 +1744,7 @@ int main(void)
 		cmocka_unit_test(a_terminal_blocks_again_afterwards),
 		cmocka_unit_test(attaching_by_a_line),
 		cmocka_unit_test(what_the_store_has_goes_on),
+		cmocka_unit_test(an_exit_is_told_once),
 		cmocka_unit_test(the_vm_ends),
 	};
 
