@@ -46,8 +46,7 @@ struct ttrpc_connection {
 	uint32_t skip_stream;
 	bool broken; /* nothing can be written any more */
 	bool ended;  /* the client sends nothing more */
-	int passed;  /* the descriptor that came with the frame that is being received, -1 */
-	bool passed_wrong; /* there were more of them, or not with its first byte */
+	struct ttrpc_passed passed; /* what came with the frame that is being received */
 	unsigned call_count;
 	struct ttrpc_call *calls;
 	struct ttrpc_call *answered; /* and not settled yet; the last one first */
@@ -102,6 +101,12 @@ static void call_cancel(struct ttrpc_call *call)
 		call->cancelled(call);
 }
 
+static void forget_passed(struct ttrpc_connection *connection)
+{
+	if (connection->server->receiver)
+		connection->server->receiver->forget(&connection->passed);
+}
+
 static void connection_free(struct ttrpc_connection *connection)
 {
 	struct ttrpc_server *server = connection->server;
@@ -124,7 +129,7 @@ static void connection_free(struct ttrpc_connection *connection)
 		loop_remove(server->loop, &connection->source);
 		close(fd);
 	}
-	fd_close(&connection->passed);
+	forget_passed(connection);
 	if (server->disconnected)
 		server->disconnected(server, connection);
 	buffer_free(&connection->in);
@@ -385,12 +390,6 @@ static void handle_request(struct ttrpc_connection *connection, const struct ttr
 	method = resolve(call, request);
 	if (!method)
 		return;
-	if (connection->passed_wrong) {
-		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT,
-				"%s: a request comes with one descriptor at most, in the message that has its first byte",
-				method->name);
-		return;
-	}
 	if (request->timeout_nano > 0)
 		loop_timer_set(call->server->loop, &call->deadline, (uint64_t)request->timeout_nano, deadline_passed);
 	method->handle(call);
@@ -438,27 +437,26 @@ static bool take_frame(struct ttrpc_connection *connection)
 		buffer_consume(&connection->in, TTRPC_HEADER_SIZE);
 		connection->skip = header.length;
 		connection->skip_stream = header.stream;
-		fd_close(&connection->passed);
+		forget_passed(connection);
 		return true;
 	}
 	if (buffer_length(&connection->in) < TTRPC_HEADER_SIZE + header.length)
 		return false;
 	handle_frame(connection, &header, buffer_bytes(&connection->in) + TTRPC_HEADER_SIZE);
 	buffer_consume(&connection->in, TTRPC_HEADER_SIZE + header.length);
-	fd_close(&connection->passed); /* that nobody has taken */
-	connection->passed_wrong = false;
+	forget_passed(connection);
 	return true;
 }
 
-int ttrpc_call_take_fd(struct ttrpc_call *call)
+struct ttrpc_passed *ttrpc_call_passed(struct ttrpc_call *call)
 {
-	return take_fd(&call->connection->passed);
+	return &call->connection->passed;
 }
 
 /* How much to receive at once: of a frame that has begun, what is missing. */
 static size_t next_length(const struct ttrpc_connection *connection)
 {
-	size_t least = connection->server->passes_fds ? 0 : READ_FIRST;
+	size_t least = connection->server->receiver ? 0 : READ_FIRST;
 	size_t held = buffer_length(&connection->in), missing;
 
 	if (connection->skip > 0)
@@ -469,28 +467,13 @@ static size_t next_length(const struct ttrpc_connection *connection)
 	return missing < least ? least : missing < READ_SIZE ? missing : READ_SIZE;
 }
 
-/* As recv(2). Where descriptors are passed no byte beyond the frame is received, as they belong to the frame that they come
- * with. */
 static ssize_t receive_bytes(struct ttrpc_connection *connection, uint8_t *room, size_t length)
 {
-	size_t count = FD_MESSAGE_MAX;
-	int fds[FD_MESSAGE_MAX];
-	ssize_t received;
+	const struct ttrpc_receiver *receiver = connection->server->receiver;
+	bool first = buffer_length(&connection->in) == 0 && connection->skip == 0;
 
-	if (!connection->server->passes_fds)
-		return recv(connection->source.fd, room, length, MSG_DONTWAIT);
-	received = fd_receive(connection->source.fd, room, length, fds, &count);
-	if (received < 0) {
-		errno = (int)-received;
-		return -1;
-	}
-	if (count == 1 && buffer_length(&connection->in) == 0 && connection->skip == 0)
-		connection->passed = fds[--count];
-	else if (count > 0)
-		connection->passed_wrong = true;
-	while (count > 0)
-		close(fds[--count]);
-	return received;
+	return receiver ? receiver->receive(&connection->passed, connection->source.fd, room, length, first)
+			: recv(connection->source.fd, room, length, MSG_DONTWAIT);
 }
 
 /* False where the connection has to go. */
@@ -541,7 +524,6 @@ int ttrpc_server_serve(struct ttrpc_server *server, int fd)
 		return status;
 	}
 	connection->server = server;
-	connection->passed = -1;
 	buffer_init(&connection->in, TTRPC_HEADER_SIZE + TTRPC_BODY_MAX + READ_SIZE);
 	buffer_init(&connection->out, OUT_LIMIT);
 	connection->next = server->connections;

@@ -8,6 +8,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/ttrpc_passing.h"
 #include "proxy/attach_line.h"
 #include "proxy/dial.h"
 #include "proxy/session_calls.h"
@@ -135,7 +136,7 @@ void service_init(struct service *service, struct loop *loop, struct streams *st
 	list_init(&service->waiting);
 	list_init(&service->newcomers);
 	ttrpc_server_init(&service->server, loop, services, service);
-	service->server.passes_fds = true;
+	service->server.receiver = &ttrpc_passing;
 	service->server.disconnected = disconnected;
 }
 

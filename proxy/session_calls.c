@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "lib/ttrpc_passing.h"
 #include "proxy/attachment.h"
 #include "proxy/service.h"
 #include "proxy_service.pb-c.h"
@@ -181,9 +182,10 @@ void session_calls_attach(struct ttrpc_call *call)
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the process has no stream %u", request->stream);
 		return;
 	}
-	fd = ttrpc_call_take_fd(call);
+	fd = ttrpc_passing_take(call);
 	if (fd < 0) {
-		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "there is no descriptor with the request's first byte");
+		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "one descriptor is to come with the request's first byte, and there %s",
+				fd == -ENOENT ? "is none" : "are others");
 		return;
 	}
 	attachment = attachment_new(&session->streams[request->stream], fd, &options, &response.dropped, &error);
