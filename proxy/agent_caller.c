@@ -12,12 +12,14 @@
 
 /* An agent that takes a connection and closes it again isn't asked without pause. */
 #define RETRY_TIME (50 * LOOP_MILLISECOND)
+/* And after a lack of descriptors or memory. */
+#define LACK_TIME LOOP_SECOND
 
 static void connect_again(struct loop_timer *timer);
 
-static void connect_later(struct agent_caller *caller)
+static void connect_later(struct agent_caller *caller, uint64_t delay)
 {
-	loop_timer_set(caller->loop, &caller->retry, RETRY_TIME, connect_again);
+	loop_timer_set(caller->loop, &caller->retry, delay, connect_again);
 }
 
 static void broken(void *data)
@@ -28,7 +30,7 @@ static void broken(void *data)
 	ttrpc_client_free(caller->client);
 	caller->client = NULL;
 	caller->ready = false;
-	connect_later(caller);
+	connect_later(caller, RETRY_TIME);
 	if (was_ready)
 		caller->changed(caller);
 }
@@ -53,14 +55,14 @@ static void connect_now(struct agent_caller *caller)
 		caller->client = ttrpc_client_new(caller->loop, fd);
 	if (!caller->client) {
 		log_warning("no connection to the agent: %s", fd < 0 ? strerror(-fd) : "no memory");
-		connect_later(caller);
+		connect_later(caller, LACK_TIME);
 		return;
 	}
 	ttrpc_client_tell_broken(caller->client, broken, caller);
 	if (ttrpc_client_call(caller->client, &grpc__health__descriptor, "Check", &request.base, 0, checked, caller) < 0) {
 		ttrpc_client_free(caller->client);
 		caller->client = NULL;
-		connect_later(caller);
+		connect_later(caller, LACK_TIME);
 	}
 }
 

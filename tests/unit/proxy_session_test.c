@@ -962,6 +962,40 @@ static void input_is_bounded(void **state)
 	end();
 }
 
+/* More than the ring has room for lies there at once. */
+static void input_by_a_socket_comes_whole(void **state)
+{
+	enum { SIZE = 150000 };
+	Nacre__AttachRequest request = attach_request(SESSION_STDIN);
+	uint8_t *data = malloc(SIZE);
+	size_t got = 0;
+	int pair[2];
+
+	(void)state;
+	start();
+	session_open();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	for (size_t i = 0; i < SIZE; i++)
+		data[i] = (uint8_t)(i % 251);
+	assert_int_equal(send(pair[0], data, SIZE, MSG_DONTWAIT), SIZE);
+	assert_int_equal(attach_fd(&request, pair[1]).code, TTRPC_OK);
+	close(pair[1]);
+	close(pair[0]);
+	memset(data, 0, SIZE);
+	for (uint32_t length = 1; length > 0; got += length) {
+		read_all(guest_fd(SESSION_STDIN), &length, sizeof(length));
+		length = le32toh(length);
+		assert_true(got + length <= SIZE);
+		read_all(guest_fd(SESSION_STDIN), data + got, length);
+		guest_acknowledges(got + length);
+	}
+	assert_int_equal(got, SIZE);
+	for (size_t i = 0; i < SIZE; i++)
+		assert_int_equal(data[i], (uint8_t)(i % 251));
+	free(data);
+	end();
+}
+
 static void a_cut_connection_is_made_again(void **state)
 {
 	int out, in;
@@ -1723,6 +1757,7 @@ int main(void)
 		cmocka_unit_test(attaching_again_loses_nothing),
 		cmocka_unit_test(input_is_kept_until_the_guest_has_it),
 		cmocka_unit_test(input_is_bounded),
+		cmocka_unit_test(input_by_a_socket_comes_whole),
 		cmocka_unit_test(a_cut_connection_is_made_again),
 		cmocka_unit_test(an_agent_that_starts_again_is_found),
 		cmocka_unit_test(a_gap_is_counted),
