@@ -699,6 +699,7 @@ static void output_reaches_who_is_attached(void **state)
 	assert_int_equal(exit.count, 0);
 	guest_says(SESSION_STDOUT, "!");
 	guest_ends(SESSION_STDOUT);
+	guest_acknowledged(SESSION_STDOUT, 12);
 	guest_ends(SESSION_STDERR);
 	await(exit.count > 0);
 	assert_int_equal(exit.code, TTRPC_OK);
@@ -1156,7 +1157,8 @@ static void a_grandchild_holds_nobody_up(void **state)
 
 static void a_closed_session_is_gone(void **state)
 {
-	struct answer closed, exit, gone;
+	Nacre__ResizeRequest request = NACRE__RESIZE_REQUEST__INIT;
+	struct answer closed, exit, gone, resize;
 	int out, in;
 
 	(void)state;
@@ -1167,8 +1169,14 @@ static void a_closed_session_is_gone(void **state)
 	guest_pattern(SESSION_STDOUT, 0, 5000);
 	expect_pattern(out, 0, 5000);
 	by_name("WaitExit", &exit);
+	request.container_id = "c1";
+	request.exec_id = "e1";
+	call("Resize", &request.base, &resize);
+	await(scene.resize_count == 1);
 	by_name("CloseSession", &closed);
 	await(closed.count > 0);
+	await(resize.count > 0);
+	assert_int_equal(resize.code, TTRPC_UNAVAILABLE);
 	assert_int_equal(closed.code, TTRPC_OK);
 	await(exit.count > 0);
 	assert_int_equal(exit.code, TTRPC_UNAVAILABLE);
