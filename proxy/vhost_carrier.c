@@ -27,7 +27,7 @@ static void accepted(struct listener *listener, int fd)
 	struct vhost_carrier *own = container_of(listener, struct vhost_carrier, listener);
 
 	if (vhost_user_connected(&own->vhost)) {
-		log_warning("a second VMM was turned away");
+		log_limited(LOG_WARNING, "a second VMM was turned away");
 		fd_close(&fd);
 		return;
 	}
