@@ -597,7 +597,7 @@ static void bad_memory(const struct region *first, const struct region *second, 
 
 static void bad_memory_tables(void **state)
 {
-	struct region good = {GUEST_BASE, REGION_SIZE, USER_BASE, 0}, bad = good, other = good;
+	struct region good = {GUEST_BASE, REGION_SIZE, USER_BASE, FENCE}, bad = good, other = good;
 
 	(void)state;
 	bad.size = 0;
@@ -607,7 +607,7 @@ static void bad_memory_tables(void **state)
 	bad.size = UINT64_MAX;
 	bad_memory(&bad, NULL, 1);
 	bad = good;
-	bad.offset = 4096;
+	bad.offset = FENCE + 4096;
 	bad_memory(&bad, NULL, 1);
 	bad.offset = UINT64_MAX - 4095;
 	bad_memory(&bad, NULL, 1);
