@@ -41,14 +41,15 @@ static void access_failed(int number, siginfo_t *info, void *context)
 	sigaction(number, &former, NULL);
 }
 
+/* Each time, as nothing says that the handler is still there. */
 static int watch(struct guest_memory *memory, struct error *error)
 {
-	static bool installed;
-	struct sigaction action = {.sa_sigaction = access_failed, .sa_flags = SA_SIGINFO};
+	struct sigaction action = {.sa_sigaction = access_failed, .sa_flags = SA_SIGINFO}, before;
 
-	if (!installed && sigaction(SIGBUS, &action, &former) < 0)
+	if (sigaction(SIGBUS, &action, &before) < 0)
 		return error_errno(error, errno, "sigaction");
-	installed = true;
+	if (before.sa_sigaction != access_failed)
+		former = before;
 	memory->next = all;
 	all = memory;
 	return 0;

@@ -488,11 +488,20 @@ static inline void vmm_connect(struct fake_guest *guest)
 	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
 }
 
+/* A file's size, and what is before the region. */
+static inline void guest_file(struct fake_guest *guest, unsigned int index)
+{
+	uint8_t fence[FENCE];
+
+	memset(fence, FENCE_BYTE, sizeof(fence));
+	assert_int_equal(pwrite(guest->files[index], fence, sizeof(fence), 0), sizeof(fence));
+	assert_int_equal(ftruncate(guest->files[index], FENCE + REGION_SIZE), 0);
+}
+
 /* The proxy with a VMM connected, whose guest's driver isn't there yet. */
 static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
 {
 	struct fake_guest *guest = calloc(1, sizeof(*guest));
-	uint8_t fence[FENCE];
 
 	assert_non_null(guest);
 	guest->layout = layout;
@@ -505,11 +514,9 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
 	vhost_user_init(&guest->vhost, &guest->loop, &guest->device, GUEST_CID, test_ended);
 	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memset(fence, FENCE_BYTE, sizeof(fence));
 	for (unsigned int i = 0; i < 2; i++) {
 		guest->files[i] = memfd_create("guest", MFD_CLOEXEC);
-		assert_int_equal(write(guest->files[i], fence, sizeof(fence)), sizeof(fence));
-		assert_int_equal(ftruncate(guest->files[i], FENCE + REGION_SIZE), 0);
+		guest_file(guest, i);
 		assert_ptr_not_equal(mmap(guest->memory + i * REGION_SIZE, REGION_SIZE, PROT_READ | PROT_WRITE,
 					  MAP_SHARED | MAP_FIXED, guest->files[i], FENCE),
 				     MAP_FAILED);
