@@ -185,25 +185,31 @@ static inline void guest_fence(struct fake_guest *guest)
 	}
 }
 
-static inline void vmm_set_memory(struct fake_guest *guest)
+/* The table has these of the guest's regions, each with the file at its place; `fds` and `regions` are as long as `count`. */
+static inline void vmm_set_regions(struct fake_guest *guest, const int *fds, const uint32_t *regions, uint32_t count)
 {
-	bool fenced = guest->fences[0].below;
-
 	struct {
 		uint32_t count, padding;
 		struct {
 			uint64_t guest_address, size, user_address, offset;
 		} regions[2];
-	} table = {.count = 2};
+	} table = {.count = count};
 
-	for (unsigned int i = 0; i < 2; i++) {
-		table.regions[i].guest_address = GUEST_BASE + i * REGION_SIZE;
+	for (uint32_t i = 0; i < count; i++) {
+		table.regions[i].guest_address = GUEST_BASE + regions[i] * REGION_SIZE;
 		table.regions[i].size = REGION_SIZE;
-		table.regions[i].user_address = USER_BASE + i * REGION_SIZE;
+		table.regions[i].user_address = USER_BASE + regions[i] * REGION_SIZE;
 		table.regions[i].offset = FENCE;
 	}
 	guest_unfence(guest);
-	vmm_send_flags(guest, 5, 0, &table, sizeof(table), guest->files, 2);
+	vmm_send_flags(guest, 5, 0, &table, (uint32_t)(8 + count * sizeof(table.regions[0])), fds, count);
+}
+
+static inline void vmm_set_memory(struct fake_guest *guest)
+{
+	bool fenced = guest->fences[0].below;
+
+	vmm_set_regions(guest, guest->files, (uint32_t[]){0, 1}, 2);
 	if (fenced)
 		guest_fence(guest);
 }
@@ -553,6 +559,28 @@ static inline void guest_start(struct fake_guest *guest)
 	vmm_set_ring(guest, 1, &guest->tx);
 	steps(guest, 2);
 	assert_true(guest->device.running);
+}
+
+/* A driver that begins anew, whatever became of the rings and the memory. */
+static inline void guest_restart(struct fake_guest *guest)
+{
+	vmm_stop_ring(guest, 0);
+	vmm_stop_ring(guest, 1);
+	for (unsigned int i = 0; i < 2; i++)
+		guest_file(guest, i);
+	vmm_set_memory(guest);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct test_ring *ring = i == 0 ? &guest->rx : &guest->tx;
+
+		memset(ring->descriptors, 0, RING_SIZE * 16);
+		memset(ring->available, 0, 4 + RING_SIZE * 2 + 2);
+		memset(ring->used, 0, 4 + RING_SIZE * 8 + 2);
+		ring->position = ring->seen = 0;
+	}
+	for (uint16_t slot = 0; slot < GUEST_SLOTS; slot++)
+		guest_offer(guest, slot);
+	vmm_set_ring(guest, 0, &guest->rx);
+	vmm_set_ring(guest, 1, &guest->tx);
 }
 
 /* A VMM which keeps no ring for itself: the driver has buffers for events there. */
