@@ -60,7 +60,16 @@ struct test_packet {
 /* How the driver lays out a packet. */
 enum test_layout { LAYOUT_SPLIT, LAYOUT_SINGLE, LAYOUT_INDIRECT, LAYOUT_PIECES };
 
+struct fake_guest;
+
+/* Whoever is to see each turn of the proxy: before it begins, and when it is over. */
+struct turn_observer {
+	void (*turn)(struct turn_observer *observer, struct fake_guest *guest, bool over);
+};
+
 struct fake_guest {
+	struct turn_observer *observer; /* or NULL */
+
 	/* The proxy. */
 	struct loop loop;
 	struct vsock_engine engine;
@@ -98,7 +107,11 @@ static inline void nothing(struct loop_timer *timer)
 static inline void step_within(struct fake_guest *guest, uint64_t time)
 {
 	loop_timer_set(&guest->loop, &guest->tick, time, nothing);
+	if (guest->observer)
+		guest->observer->turn(guest->observer, guest, false);
 	assert_int_equal(loop_step(&guest->loop), 0);
+	if (guest->observer)
+		guest->observer->turn(guest->observer, guest, true);
 }
 
 static inline void step(struct fake_guest *guest)

@@ -7,8 +7,10 @@
  * Besides that, of each: the log has no line, or the one; as many descriptors are open and as many bytes allocated afterwards as
  * before; no byte beside guest memory is read or written, which fences on both sides of the regions see to (proxy_fake_guest.h);
  * and the device, or who starts it over, serves a client again.
+ *
+ * With NACRE_RECORD=FOLDER each attack is written into it as a program for the fuzz target `rings`.
  */
-#include "tests/unit/proxy_fake_guest.h"
+#include "tests/unit/ring_recorder.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -638,6 +640,14 @@ static void sends_without_end(struct scene *scene)
 
 /* ---- Memory -------------------------------------------------------------------------------------------------- */
 
+static struct ring_recorder recorder;
+
+static void set_regions(struct scene *scene, const int *files, const uint32_t *regions, uint32_t count, uint8_t choice)
+{
+	record_step(&recorder, RING_MEMORY, &choice, 1);
+	vmm_set_regions(scene->guest, files, regions, count);
+}
+
 /* The table changes while a client's bytes wait for room, and others for who reads them. */
 static void memory_set_again(struct scene *scene)
 {
@@ -648,6 +658,7 @@ static void memory_set_again(struct scene *scene)
 	for (unsigned int i = 0; i < 20; i++) {
 		guest_send(guest, VSOCK_RW, 1024, scene->port, data, sizeof(data));
 		left += sizeof(data);
+		record_step(&recorder, RING_MEMORY, &(uint8_t){3}, 1);
 		vmm_set_memory(guest);
 	}
 	while (left > 0)
@@ -656,14 +667,14 @@ static void memory_set_again(struct scene *scene)
 
 static void memory_without_the_payload(struct scene *scene)
 {
-	vmm_set_regions(scene->guest, scene->guest->files, (uint32_t[]){0}, 1);
+	set_regions(scene, scene->guest->files, (uint32_t[]){0}, 1, 1);
 	guest_send(scene->guest, VSOCK_RW, 1024, scene->port, "where?", 6);
 	steps(scene->guest, 3);
 }
 
 static void memory_without_the_rings(struct scene *scene)
 {
-	vmm_set_regions(scene->guest, &scene->guest->files[1], (uint32_t[]){1}, 1);
+	set_regions(scene, &scene->guest->files[1], (uint32_t[]){1}, 1, 2);
 	eventfd_write(scene->guest->tx.kick, 1);
 }
 
@@ -676,13 +687,18 @@ static void memory_of_something_else(struct scene *scene)
 	for (unsigned int i = 0; i < 2; i++)
 		for (uint64_t at = 0; at < FENCE + REGION_SIZE; at += sizeof(data))
 			assert_int_equal(pwrite(files[i], data, sizeof(data), (off_t)at), sizeof(data));
-	vmm_set_regions(scene->guest, files, (uint32_t[]){0, 1}, 2);
+	set_regions(scene, files, (uint32_t[]){0, 1}, 2, 7);
 	close(files[0]);
 	close(files[1]);
 }
 
+/* What was written before, and not yet seen by the device, is lost for the record: it is not to be read any more. */
 static void cut(struct scene *scene, unsigned int file, off_t size)
 {
+	const uint8_t step[] = {(uint8_t)file, (uint8_t)(size / 4096), (uint8_t)(size / 4096 >> 8), RING_TURN};
+
+	record_step(&recorder, RING_CUT, step, sizeof(step));
+	record_stop(&recorder);
 	assert_int_equal(ftruncate(scene->guest->files[file], size), 0);
 }
 
@@ -1074,7 +1090,9 @@ static void attack(void **state)
 	struct scene scene = scene_new(VIRTIO_EVENT_IDX | VIRTIO_INDIRECT_DESC);
 
 	assert_int_equal(ftruncate(log_file, 0), 0);
+	record_start(&recorder, scene.guest, attack->name);
 	attack->carry_out(&scene);
+	record_stop(&recorder);
 	assert_true(__sanitizer_get_current_allocated_bytes() < allocated + GROWTH_MAX);
 	follow[attack->outcome](&scene);
 	if (attack->outcome != EITHER)
@@ -1107,8 +1125,22 @@ static void rings_outside_memory(void **state)
 	vmm_set_ring(guest, 0, &guest->rx);
 	vmm_set_ring(guest, 1, &guest->tx);
 	assert_false(guest->device.running);
-	assert_false(guest->ended);
+	/* Each of the three, with its last bytes behind the end. */
 	guest->memory = memory;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct test_ring ring = guest->tx;
+		void *end = memory + 2 * REGION_SIZE - 16;
+
+		vmm_stop_ring(guest, 0);
+		vmm_stop_ring(guest, 1);
+		ring.descriptors = i == 0 ? end : ring.descriptors;
+		ring.available = i == 1 ? end : ring.available;
+		ring.used = i == 2 ? end : ring.used;
+		vmm_set_ring(guest, 0, &guest->rx);
+		vmm_set_ring(guest, 1, &ring);
+		assert_false(guest->device.running);
+	}
+	assert_false(guest->ended);
 	guest_free(guest);
 }
 
