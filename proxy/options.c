@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,9 @@ const char options_help[] =
 	"  --carrier CARRIER    how packets reach the guest:\n"
 	"                         vhost-user:PATH,cid=N    as the vsock device of a VMM which connects to the socket\n"
 	"                                                  PATH; N is the guest's CID, from 3 up\n"
+	"                         vhost-user:PATH,cid=N,reconnect\n"
+	"                                                  the same, for a VMM which may end the connection and\n"
+	"                                                  come back\n"
 	"                         hybrid:PATH              through the VMM's own device (Firecracker, Cloud\n"
 	"                                                  Hypervisor): its socket PATH, and PATH_P for the guest\n"
 	"                         hybrid:PATH,half-close   the same, where one direction can end before the other\n"
@@ -69,17 +73,34 @@ static int parse_cid(const char *text, uint64_t *cid)
 	return parse_number(text, FIRST_GUEST_CID, LAST_GUEST_CID, cid);
 }
 
+/* Whether the first *length bytes end with the flag, which is taken off then. */
+static bool take_flag(const char *value, size_t *length, const char *flag)
+{
+	size_t size = strlen(flag);
+
+	if (*length < size || memcmp(value + *length - size, flag, size) != 0)
+		return false;
+	*length -= size;
+	return true;
+}
+
 static int parse_vhost_user(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
 {
 	static const char key[] = ",cid=";
 	const char *comma = NULL;
+	size_t length;
+	char cid[16];
 
 	/* The last one: the path may contain anything. */
 	for (const char *next = strstr(value, key); next; next = strstr(next + 1, key))
 		comma = next;
 	if (!comma || comma == value)
 		return error_set(error, EINVAL, "--carrier %s: must be vhost-user:PATH,cid=N", text);
-	if (parse_cid(comma + sizeof(key) - 1, &carrier->guest_cid) < 0)
+	length = strlen(comma);
+	carrier->reconnect = take_flag(comma, &length, ",reconnect");
+	length -= sizeof(key) - 1;
+	snprintf(cid, sizeof(cid), "%.*s", (int)length, comma + sizeof(key) - 1);
+	if (length >= sizeof(cid) || parse_cid(cid, &carrier->guest_cid) < 0)
 		return error_set(error, EINVAL, "--carrier %s: the cid must be a number from %u to %u", text,
 				 FIRST_GUEST_CID, LAST_GUEST_CID);
 	carrier->path = strndup(value, (size_t)(comma - value));
@@ -88,13 +109,9 @@ static int parse_vhost_user(struct carrier_options *carrier, const char *value, 
 
 static int parse_hybrid(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
 {
-	static const char flag[] = ",half-close";
 	size_t length = strlen(value);
 
-	if (length >= sizeof(flag) - 1 && strcmp(value + length - (sizeof(flag) - 1), flag) == 0) {
-		carrier->half_close = true;
-		length -= sizeof(flag) - 1;
-	}
+	carrier->half_close = take_flag(value, &length, ",half-close");
 	if (length == 0)
 		return error_set(error, EINVAL, "--carrier %s: must be hybrid:PATH or hybrid:PATH,half-close", text);
 	carrier->guest_cid = CARRIER_ANY_CID;

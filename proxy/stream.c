@@ -64,7 +64,7 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 	struct stream *stream = *count < limit ? calloc(1, sizeof(*stream)) : NULL;
 
 	if (!stream) {
-		log_warning("no room for a connection beside %zu others", *count);
+		log_limited(LOG_WARNING, "no room for a connection beside %zu others", *count);
 		fd_close(&fd);
 		return NULL;
 	}

@@ -11,6 +11,7 @@
 struct vhost_carrier {
 	struct carrier carrier;
 	struct listener listener;
+	bool reconnect;
 	struct vhost_vsock_state state;
 	struct vhost_vsock device;
 	struct vhost_user vhost;
@@ -26,7 +27,7 @@ static void accepted(struct listener *listener, int fd)
 	struct vhost_carrier *own = container_of(listener, struct vhost_carrier, listener);
 
 	if (vhost_user_connected(&own->vhost)) {
-		log_warning("a second VMM was turned away");
+		log_limited(LOG_WARNING, "a second VMM was turned away");
 		fd_close(&fd);
 		return;
 	}
@@ -34,11 +35,13 @@ static void accepted(struct listener *listener, int fd)
 		log_error("the VMM's connection can't be served");
 }
 
+/* Where it is to come back, the listener stands and clients of agent.sock wait, as before it came. */
 static void vmm_left(struct vhost_user *vhost)
 {
-	struct carrier *carrier = &container_of(vhost, struct vhost_carrier, vhost)->carrier;
+	struct vhost_carrier *own = container_of(vhost, struct vhost_carrier, vhost);
 
-	carrier->ended(carrier);
+	if (!own->reconnect)
+		own->carrier.ended(&own->carrier);
 }
 
 static int open_device(struct carrier *carrier, const struct carrier_options *options, int listener,
@@ -46,6 +49,7 @@ static int open_device(struct carrier *carrier, const struct carrier_options *op
 {
 	struct vhost_carrier *own = of_carrier(carrier);
 
+	own->reconnect = options->reconnect;
 	vhost_vsock_init(&own->device, carrier->loop, carrier->engine, &own->state);
 	vhost_user_init(&own->vhost, carrier->loop, &own->device, options->guest_cid, vmm_left);
 	return listener_open_or(&own->listener, carrier->loop, listener, options->path, accepted, error);

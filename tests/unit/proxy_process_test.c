@@ -92,8 +92,14 @@ static void good_command_lines(void **state)
 		parse(&options, NULL, "--carrier=vhost-user:a,cid=1,cid=4294967294 --dir=D -- qemu -M x --dir"), 0);
 	assert_string_equal(options.carrier.path, "a,cid=1");
 	assert_int_equal(options.carrier.guest_cid, 4294967294u);
+	assert_false(options.carrier.reconnect);
 	assert_string_equal(options.vmm[0], "qemu");
 	assert_string_equal(options.vmm[3], "--dir");
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL, "--dir D --carrier vhost-user:a,reconnect,cid=17,reconnect"), 0);
+	assert_string_equal(options.carrier.path, "a,reconnect");
+	assert_int_equal(options.carrier.guest_cid, 17);
+	assert_true(options.carrier.reconnect);
 	options_free(&options);
 	assert_int_equal(parse(&options, NULL, "--dir D --carrier hybrid:/a,cid=b"), 0);
 	assert_int_equal(options.carrier.type, CARRIER_HYBRID);
@@ -131,6 +137,9 @@ static void bad_command_lines(void **state)
 		"--dir D --carrier vhost-user:p,cid=x",
 		"--dir D --carrier vhost-user:p,cid=4294967295",
 		"--dir D --carrier vhost-user:p,cid=-1",
+		"--dir D --carrier vhost-user:p,cid=,reconnect",
+		"--dir D --carrier vhost-user:p,cid=3,reconnect,x",
+		"--dir D --carrier vhost-user:p,cid=000000000000000000003",
 		"--dir D --carrier hybrid:",
 		"--dir D --carrier hybrid:,half-close",
 		"--dir D --carrier vsock:",
@@ -384,6 +393,7 @@ static void what_another_put_there_stays(void **state)
 /* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
 static void (*prepare)(void); /* run in that child first */
 static const struct streams_limits *limits; /* others than usual */
+static bool reconnect;
 
 static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const char *forward, char *const vmm[])
 {
@@ -401,6 +411,7 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 		options.carrier.type = carrier;
 		options.carrier.path = strdup(in_directory(path, name));
 		options.carrier.guest_cid = 3;
+		options.carrier.reconnect = reconnect;
 		options.vmm = vmm;
 		alarm(20);
 		if (prepare)
@@ -739,6 +750,39 @@ static void ends_with_the_connection(void **state)
 	assert_false(exists("agent.sock"));
 }
 
+static void waits_for_the_next_connection(void **state)
+{
+	static const uint32_t get_features[3] = {1, 1, 0}, nonsense[3] = {1, 2, 0};
+	char path[PATH_SIZE], answer[20];
+	pid_t proxy;
+	int vhost, client;
+
+	(void)state;
+	reconnect = true;
+	proxy = start_proxy(NULL);
+	reconnect = false;
+	wait_for("vsock.sock");
+	client = proxy_connect_agent(directory, NULL);
+	in_directory(path, "vhost.sock");
+	for (int i = 0; i < 3; i++) {
+		vhost = unix_connect(path, NULL);
+		assert_true(vhost >= 0);
+		assert_int_equal(write(vhost, get_features, sizeof(get_features)), sizeof(get_features));
+		assert_int_equal(fd_read_all(vhost, answer, sizeof(answer)), sizeof(answer));
+		/* One that breaks the protocol, too. */
+		assert_true(i != 1 || write(vhost, nonsense, sizeof(nonsense)) > 0);
+		shutdown(vhost, SHUT_WR);
+		assert_int_equal(read(vhost, answer, 1), 0);
+		close(vhost);
+	}
+	/* Who waits for the guest has noticed nothing of it. */
+	assert_int_equal(recv(client, answer, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	close(client);
+	kill(proxy, SIGTERM);
+	assert_int_equal(status_of(proxy), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -760,6 +804,7 @@ int main(void)
 		cmocka_unit_test(one_proxy_a_directory),
 		cmocka_unit_test(vmm_dies_with_the_proxy),
 		cmocka_unit_test(ends_with_the_connection),
+		cmocka_unit_test(waits_for_the_next_connection),
 	};
 
 	alarm(100);
