@@ -1,4 +1,4 @@
-// uses: agent/stream.c agent/call_queue.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c lib/ttrpc.c
+// uses: agent/stream.c agent/attached_stream.c agent/call_queue.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c lib/ttrpc.c
 // uses: lib/ttrpc_server.c lib/message_text.c lib/utf8.c
 /* Answers that a connection takes with it: what the next reader of a stream gets, byte by byte. */
 #include <errno.h>
@@ -60,7 +60,7 @@ static void step(void)
 
 static void read_stdout(struct ttrpc_call *call)
 {
-	output_read(&output, call, ((const Grpc__ReadStreamRequest *)call->request)->len);
+	output_read(&output, call, ((const Grpc__ReadStreamRequest *)call->request)->len, OUTPUT_NEXT);
 }
 
 static const struct ttrpc_method methods[] = {{"ReadStdout", read_stdout}, {0}};
