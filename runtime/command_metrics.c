@@ -61,7 +61,7 @@ static int show_proxy(const struct target *target, struct error *error)
 	sessions = ask(proxy_connect_service(target->directory, error), &nacre__proxy__descriptor, "ListSessions",
 		       &nothing.base, &code, error);
 	if (!sessions)
-		return code == TTRPC_UNIMPLEMENTED ? 0 : -error->number; /* an older proxy */
+		return code == TTRPC_NOT_FOUND ? 0 : -error->number; /* the method isn't: an older proxy */
 	metrics_of_sessions(stdout, (const void *)sessions);
 	protobuf_c_message_free_unpacked(sessions, NULL);
 	return 0;
