@@ -193,6 +193,8 @@ static int write_logs(struct logs *logs, const char *name, struct log_writer *wr
 	struct error error;
 	int status;
 
+	/* A limit of the size is as a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	logs->reopen = open_reopen();
 	logs->writer = writer;
 	logs->follow = true;
