@@ -28,6 +28,11 @@ int proxy_connect_agent(const char *directory, struct error *error)
 	return connect_to(directory, "agent.sock", error);
 }
 
+int proxy_connect_service(const char *directory, struct error *error)
+{
+	return connect_to(directory, "proxy.sock", error);
+}
+
 /* Byte by byte: what follows the line is the guest's, and stays in the socket. */
 static int read_answer(int fd, char answer[ANSWER_SIZE], struct error *error)
 {

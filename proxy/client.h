@@ -12,6 +12,9 @@
  * while the guest still boots. Returns a blocking, close-on-exec socket, which is the caller's, or -errno. */
 int proxy_connect_agent(const char *directory, struct error *error);
 
+/* Connects to `directory`/proxy.sock: to the proxy's own service, nacre.Proxy. The same kind of socket, or -errno. */
+int proxy_connect_service(const char *directory, struct error *error);
+
 /* Connects to any port of the guest through `directory`/vsock.sock, and waits for the guest's answer. *host_port is the
  * source port by which the guest knows the connection. Returns a blocking, close-on-exec socket, which is the caller's,
  * or -errno (ECONNREFUSED: nobody listens there, or the guest isn't up). */
