@@ -34,7 +34,7 @@ static void count(const void *data, size_t length)
 	for (size_t i = 0; i < memory->count; i++) {
 		const uint8_t *mapping = memory->regions[i].mapping;
 
-		if ((const uint8_t *)data >= mapping && (const uint8_t *)data + length <= mapping + REGION_SIZE) {
+		if ((const uint8_t *)data >= mapping && (const uint8_t *)data + length <= mapping + memory->regions[i].offset + memory->regions[i].size) {
 			cost.direct += length;
 			return;
 		}
