@@ -122,15 +122,15 @@ static bool send_records(struct output *output, bool *all)
 	struct attachment *attachment = output->attached;
 
 	while (attachment->out_length > 0 || attachment->sent < attachment->record_end || begin_record(output)) {
-		const uint8_t *bytes = buffer_bytes(&output->left) + (attachment->sent - output->position);
-		struct iovec parts[] = {
-			{attachment->out + OFFSET_SIZE - attachment->out_length, attachment->out_length},
-			{(uint8_t *)bytes, (size_t)(attachment->record_end - attachment->sent)},
-		};
+		size_t head = attachment->out_length, body = (size_t)(attachment->record_end - attachment->sent);
+		struct iovec parts[2] = {{attachment->out + OFFSET_SIZE - head, head}};
 		struct msghdr message = {.msg_iov = parts, .msg_iovlen = array_size(parts)};
-		ssize_t count = sendmsg(attachment->connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-		size_t head = attachment->out_length;
+		ssize_t count;
 
+		if (body > 0) /* else there may be no buffer */
+			parts[1] = (struct iovec){
+				(uint8_t *)buffer_bytes(&output->left) + (attachment->sent - output->position), body};
+		count = sendmsg(attachment->connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 		*all = false;
 		if (count < 0)
 			return is_waiting(count);

@@ -102,14 +102,19 @@ static enum ttrpc_code refuse_attaching(const struct process *process, const Nac
 void rpc_attach_stream(struct ttrpc_call *call)
 {
 	const Nacre__AttachStreamRequest *request = (const void *)call->request;
-	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 	Nacre__AttachStreamResponse response = NACRE__ATTACH_STREAM_RESPONSE__INIT;
 	struct agent *agent = call->server->context;
 	struct output *output = NULL;
+	struct process *process;
 	enum ttrpc_code code;
 	const char *reason;
 	int connection, status;
 
+	/* The connection was opened before, but may still wait in the socket's queue. Others that do may be all that a process
+	 * has waited for, so it's looked for behind that. */
+	listener_drain(&agent->streams);
+	stream_ports_look(&agent->stream_ports);
+	process = rpc_find_process(call, request->container_id, request->exec_id);
 	if (!process)
 		return;
 	if (request->stream != NACRE__STREAM__STDIN)
@@ -119,9 +124,6 @@ void rpc_attach_stream(struct ttrpc_call *call)
 		ttrpc_call_fail(call, code, "%s", reason);
 		return;
 	}
-	/* It was opened before, but may still wait in the socket's queue. */
-	listener_drain(&agent->streams);
-	stream_ports_look(&agent->stream_ports);
 	connection = stream_ports_claim(&agent->stream_ports, request->port);
 	if (connection < 0) {
 		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "no connection has come from port %u", request->port);
