@@ -24,6 +24,79 @@ void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t 
 	list_init(&engine->ready);
 }
 
+/* ---- The ledger ---------------------------------------------------------------------------------------------- */
+
+static uint64_t entry_of(uint32_t local_port, uint32_t peer_port)
+{
+	return ~((uint64_t)local_port << 32 | peer_port);
+}
+
+void vsock_engine_keep(struct vsock_engine *engine, struct vsock_ledger *ledger)
+{
+	engine->ledger = ledger;
+	engine->stale = ledger->high;
+	if (ledger->next_port != 0)
+		engine->next_port = ledger->next_port;
+}
+
+/* Where it is full a connection isn't in it. */
+static void ledger_add(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
+{
+	struct vsock_ledger *ledger = engine->ledger;
+	uint32_t i = engine->stale;
+
+	if (!ledger)
+		return;
+	while (i < ledger->high && ledger->entries[i] != 0)
+		i++;
+	if (i == ledger->size)
+		return;
+	__atomic_store_n(&ledger->entries[i], entry_of(local_port, peer_port), __ATOMIC_RELEASE);
+	if (i == ledger->high)
+		__atomic_store_n(&ledger->high, i + 1, __ATOMIC_RELEASE);
+	ledger->next_port = engine->next_port;
+}
+
+void vsock_ledger_remove(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
+{
+	struct vsock_ledger *ledger = engine->ledger;
+
+	for (uint32_t i = ledger ? engine->stale : 0; ledger && i < ledger->high; i++) {
+		if (ledger->entries[i] != entry_of(local_port, peer_port))
+			continue;
+		ledger->entries[i] = 0;
+		return;
+	}
+}
+
+bool vsock_ledger_stale(struct vsock_engine *engine, struct vsock_address *address)
+{
+	while (engine->stale > 0 && engine->ledger->entries[engine->stale - 1] == 0)
+		engine->stale--;
+	if (engine->stale == 0)
+		return false;
+	address->local_port = (uint32_t)(~engine->ledger->entries[engine->stale - 1] >> 32);
+	address->peer_port = (uint32_t)~engine->ledger->entries[engine->stale - 1];
+	return true;
+}
+
+void vsock_ledger_settle(struct vsock_engine *engine)
+{
+	engine->ledger->entries[--engine->stale] = 0;
+}
+
+/* The peer forgets all as well. */
+static void ledger_clear(struct vsock_engine *engine)
+{
+	if (!engine->ledger)
+		return;
+	for (uint32_t i = 0; i < engine->ledger->high; i++)
+		engine->ledger->entries[i] = 0;
+	engine->ledger->high = engine->stale = 0;
+}
+
+/* ---- The table ----------------------------------------------------------------------------------------------- */
+
 static struct vsock_connection **bucket(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
 {
 	uint32_t hash = (local_port ^ (peer_port * 2654435761u)) * 2654435761u;
@@ -57,6 +130,7 @@ static void add(struct vsock_engine *engine, struct vsock_connection *connection
 		.next = *head,
 	};
 	*head = connection;
+	ledger_add(engine, local_port, peer_port);
 	list_append(&engine->connections, &connection->all);
 	list_init(&connection->control);
 	list_init(&connection->ready);
@@ -107,6 +181,7 @@ void vsock_engine_stop(struct vsock_engine *engine)
 	engine->reset_count = 0;
 	while (!list_empty(&engine->connections))
 		end(container_of(engine->connections.next, struct vsock_connection, all));
+	ledger_clear(engine);
 }
 
 /* Ports are handed out in turn, so that one isn't soon used again. The peer may have connections from any of its ports
@@ -207,6 +282,7 @@ static void on_response(struct vsock_connection *connection)
 
 static void on_rst(struct vsock_connection *connection)
 {
+	vsock_ledger_remove(connection->engine, connection->local_port, connection->peer_port);
 	end(connection);
 }
 

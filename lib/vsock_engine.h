@@ -127,6 +127,14 @@ struct vsock_address {
 	uint32_t local_port, peer_port;
 };
 
+/* Which connections the peer may know, in memory that outlives a process: the engine of the next one resets them. An entry
+ * is there from before the peer can hear of a connection until the peer has been sent, or has sent, a reset. */
+struct vsock_ledger {
+	uint32_t next_port; /* as the engine's; 0 at first */
+	uint32_t size, high; /* entries; how many of them have ever been used */
+	uint64_t entries[];  /* 0 where free, or the two ports, inverted */
+};
+
 struct vsock_engine {
 	const struct vsock_engine_ops *ops;
 	struct vsock_carrier *carrier;
@@ -135,6 +143,8 @@ struct vsock_engine {
 	uint32_t buffer; /* buf_alloc: what the peer may send before a stream has taken it on; may be set before the start */
 	bool running;
 	uint32_t next_port;
+	struct vsock_ledger *ledger; /* NULL where nobody comes after this process */
+	uint32_t stale;		     /* the first entries of it, which are of the process before and still to be reset */
 
 	struct vsock_connection *buckets[VSOCK_BUCKETS];
 	struct list connections;
@@ -152,6 +162,9 @@ struct vsock_engine {
 
 void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t local_cid, uint64_t peer_cid,
 		       const struct vsock_engine_ops *ops);
+
+/* Keeps the ledger from now on, as long as the engine is there; what is in it are connections to reset. Before the start. */
+void vsock_engine_keep(struct vsock_engine *engine, struct vsock_ledger *ledger);
 
 /* For the carrier: packets can be moved from now on, or can't any more (every connection is closed). */
 void vsock_engine_start(struct vsock_engine *engine, struct vsock_carrier *carrier);

@@ -10,6 +10,13 @@ void vsock_send_control(struct vsock_connection *connection, enum vsock_operatio
 /* Queues a reset for a connection which the engine doesn't know, or no longer. */
 void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port);
 
+/* The ledger, where there is one. A connection leaves it when both sides know that it is over. */
+void vsock_ledger_remove(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port);
+
+/* One that the process before has left, if any; settled once the peer has been told. */
+bool vsock_ledger_stale(struct vsock_engine *engine, struct vsock_address *address);
+void vsock_ledger_settle(struct vsock_engine *engine);
+
 /* Announces that nothing will be sent or received any more, as the flags say. With both told the connection is closing:
  * the peer answers RST, or is reset after VSOCK_CLOSE_TIME. */
 void vsock_shut(struct vsock_connection *connection, unsigned int flags);

@@ -44,8 +44,10 @@ void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t
 
 	/* Full: a peer which sends much and takes nothing. What it loses is a courtesy. Not to read its packets
 	 * instead could stop both sides for good. */
-	if (!engine->running || engine->reset_count == VSOCK_RESETS_MAX)
+	if (!engine->running || engine->reset_count == VSOCK_RESETS_MAX) {
+		vsock_ledger_remove(engine, local_port, peer_port);
 		return;
+	}
 	engine->resets[last] = (struct vsock_address){.local_port = local_port, .peer_port = peer_port};
 	engine->reset_count++;
 	engine->carrier->ops->wake(engine->carrier);
@@ -148,22 +150,39 @@ static bool send_pending(struct vsock_connection *connection)
 	return true;
 }
 
+/* False where there is no room for it. */
+static bool send_reset(struct vsock_engine *engine, const struct vsock_address *address)
+{
+	struct vsock_header header = {
+		.source_cid = engine->local_cid,
+		.destination_cid = engine->peer_cid,
+		.source_port = address->local_port,
+		.destination_port = address->peer_port,
+		.type = VSOCK_TYPE_STREAM,
+		.operation = VSOCK_RST,
+	};
+
+	if (!room_for_one(engine))
+		return false;
+	engine->carrier->ops->send(engine->carrier, &header);
+	return true;
+}
+
 static bool send_resets(struct vsock_engine *engine)
 {
-	while (engine->reset_count > 0) {
-		struct vsock_address *address = &engine->resets[engine->reset_first];
-		struct vsock_header header = {
-			.source_cid = engine->local_cid,
-			.destination_cid = engine->peer_cid,
-			.source_port = address->local_port,
-			.destination_port = address->peer_port,
-			.type = VSOCK_TYPE_STREAM,
-			.operation = VSOCK_RST,
-		};
+	struct vsock_address stale;
 
-		if (!room_for_one(engine))
+	while (vsock_ledger_stale(engine, &stale)) {
+		if (!send_reset(engine, &stale))
 			return false;
-		engine->carrier->ops->send(engine->carrier, &header);
+		vsock_ledger_settle(engine);
+	}
+	while (engine->reset_count > 0) {
+		const struct vsock_address *address = &engine->resets[engine->reset_first];
+
+		if (!send_reset(engine, address))
+			return false;
+		vsock_ledger_remove(engine, address->local_port, address->peer_port);
 		engine->reset_first = (engine->reset_first + 1) % VSOCK_RESETS_MAX;
 		engine->reset_count--;
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "proxy/sockets.h"
 
 /* `end` is one past the last digit. */
 static bool is_port(const char *text, const char *end, uint32_t *port)
@@ -71,8 +72,8 @@ static void accepted(struct listener *listener, int fd)
 	streams_serve(forward->streams, fd, STREAM_FORWARD, forward->guest_port);
 }
 
-int forwards_open(struct forwards *forwards, const struct forward_rules *rules, struct loop *loop,
-		  struct streams *streams, struct error *error)
+int forwards_open(struct forwards *forwards, const struct forward_rules *rules, const struct listening *sockets,
+		  struct loop *loop, struct streams *streams, struct error *error)
 {
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct forward_rule *rule = &rules->list[i];
@@ -81,7 +82,7 @@ int forwards_open(struct forwards *forwards, const struct forward_rules *rules, 
 		if (!rule->to_guest)
 			continue;
 		*forward = (struct forward){.streams = streams, .guest_port = rule->port};
-		if (listener_open(&forward->listener, loop, rule->path, accepted, error) < 0)
+		if (listener_serve(&forward->listener, loop, sockets[i].fd, rule->path, accepted, error) < 0)
 			return error_wrap(error, "--forward %s:%u", rule->path, rule->port);
 		forwards->count++;
 	}

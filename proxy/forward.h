@@ -41,9 +41,11 @@ struct forwards {
 	struct forward list[FORWARDS_MAX];
 };
 
-/* Listens for those to the guest. 0, or -errno with `error` filled; forwards_close() is due in both cases. */
-int forwards_open(struct forwards *forwards, const struct forward_rules *rules, struct loop *loop,
-		  struct streams *streams, struct error *error);
+/* Serves those to the guest, each with the socket that is there for it. 0, or -errno with `error` filled; forwards_close()
+ * is due in both cases. */
+struct listening;
+int forwards_open(struct forwards *forwards, const struct forward_rules *rules, const struct listening *sockets,
+		  struct loop *loop, struct streams *streams, struct error *error);
 void forwards_close(struct forwards *forwards);
 
 #endif

@@ -48,6 +48,7 @@ const char options_help[] =
 	"  --max-guest-connections N     of the guest's to the host at a time: 256\n"
 	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
+	"  --restart-delay MILLISECONDS  at most, before a worker that died is followed by the next: 1000\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
@@ -169,6 +170,7 @@ static const struct limit {
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
+	{'R', "restart-delay", 0, 60000},
 };
 
 static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
@@ -189,6 +191,8 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->buffer = (uint32_t)number << 10;
 	else if (letter == 'H')
 		options->limits.handshake_time = number * LOOP_SECOND;
+	else if (letter == 'R')
+		options->restart_delay = number * LOOP_MILLISECOND;
 	else
 		options->drain_time = number * LOOP_SECOND;
 	return 0;
@@ -221,6 +225,7 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"buffer", required_argument, NULL, 'B'},
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
+		{"restart-delay", required_argument, NULL, 'R'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -246,6 +251,7 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'B':
 		case 'H':
 		case 'D':
+		case 'R':
 			status = parse_limit(options, letter, optarg, error);
 			break;
 		case 'v':

@@ -69,12 +69,14 @@ struct turn_observer {
 
 struct fake_guest {
 	struct turn_observer *observer; /* or NULL */
+	bool remote; /* the proxy is another process, and what follows of it isn't used */
 
 	/* The proxy. */
 	struct loop loop;
 	struct vsock_engine engine;
 	struct vhost_vsock_state state;
 	struct vhost_vsock device;
+	struct vhost_user_device direct; /* to `device`, in this process */
 	struct vhost_user vhost;
 	struct streams streams;
 	struct loop_timer tick;
@@ -150,7 +152,7 @@ static inline void vmm_send(struct fake_guest *guest, uint32_t request, const vo
 static inline struct vhost_user_message vmm_reply(struct fake_guest *guest)
 {
 	struct vhost_user_message message = {0};
-	ssize_t length = recv(guest->socket, &message, sizeof(message), MSG_DONTWAIT);
+	ssize_t length = recv(guest->socket, &message, sizeof(message), guest->remote ? 0 : MSG_DONTWAIT);
 
 	assert_true(length >= (ssize_t)sizeof(message.header));
 	assert_int_equal(length, sizeof(message.header) + message.header.size);
@@ -450,6 +452,26 @@ static inline void guest_shut(struct fake_guest *guest, uint32_t guest_port, uin
 	guest_send_header(guest, header, "", 0);
 }
 
+/* ---- The device, with no process between ------------------------------------------------------------------------- */
+
+static inline void direct_update(struct vhost_user_device *direct)
+{
+	vhost_vsock_update(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_stop(struct vhost_user_device *direct)
+{
+	vhost_vsock_stop(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_unwatch(struct vhost_user_device *direct)
+{
+	vhost_vsock_unwatch(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static const struct vhost_user_device direct_device = {
+	.update = direct_update, .stop = direct_stop, .unwatch = direct_unwatch};
+
 /* ---- All together -------------------------------------------------------------------------------------------- */
 
 static inline void test_ended(struct vhost_user *vhost)
@@ -496,6 +518,47 @@ static inline void guest_lay_out(struct fake_guest *guest, struct test_ring *rin
 	};
 }
 
+/* A file's size, and what is before the region. */
+static inline void guest_file(struct fake_guest *guest, unsigned int index)
+{
+	uint8_t fence[FENCE];
+
+	memset(fence, FENCE_BYTE, sizeof(fence));
+	assert_int_equal(pwrite(guest->files[index], fence, sizeof(fence), 0), sizeof(fence));
+	assert_int_equal(ftruncate(guest->files[index], FENCE + REGION_SIZE), 0);
+}
+
+/* A VMM whose guest's driver isn't there yet, connected by `socket`. */
+static inline struct fake_guest *guest_new_remote(uint64_t features, enum test_layout layout, int socket)
+{
+	struct fake_guest *guest = calloc(1, sizeof(*guest));
+
+	assert_non_null(guest);
+	guest->layout = layout;
+	guest->features = features | VIRTIO_VERSION_1;
+	guest->buffer = GUEST_BUFFER;
+	guest->accept_fd = -1;
+	guest->remote = true;
+	guest->socket = socket;
+	assert_int_equal(loop_init(&guest->loop), 0);
+	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		guest->files[i] = memfd_create("guest", MFD_CLOEXEC);
+		guest_file(guest, i);
+		assert_ptr_not_equal(mmap(guest->memory + i * REGION_SIZE, REGION_SIZE, PROT_READ | PROT_WRITE,
+					  MAP_SHARED | MAP_FIXED, guest->files[i], FENCE),
+				     MAP_FAILED);
+	}
+	guest_lay_out(guest, &guest->rx, 0);
+	guest_lay_out(guest, &guest->tx, 0x10000);
+	guest->event.kick = guest->event.call = -1;
+	/* The buffers lie around the border of the two regions, so that some are in both. */
+	guest->rx.slots = GUEST_BASE + REGION_SIZE - GUEST_SLOTS * SLOT_SIZE / 2 - 100;
+	guest->tx.slots = GUEST_BASE + REGION_SIZE + 0x80000;
+	guest->rx.slots &= ~UINT64_C(15);
+	return guest;
+}
+
 /* Another connection of the VMM's, in the place of the one that ended. */
 static inline void vmm_connect(struct fake_guest *guest)
 {
@@ -507,47 +570,18 @@ static inline void vmm_connect(struct fake_guest *guest)
 	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
 }
 
-/* A file's size, and what is before the region. */
-static inline void guest_file(struct fake_guest *guest, unsigned int index)
-{
-	uint8_t fence[FENCE];
-
-	memset(fence, FENCE_BYTE, sizeof(fence));
-	assert_int_equal(pwrite(guest->files[index], fence, sizeof(fence), 0), sizeof(fence));
-	assert_int_equal(ftruncate(guest->files[index], FENCE + REGION_SIZE), 0);
-}
-
-/* The proxy with a VMM connected, whose guest's driver isn't there yet. */
+/* The same, with the proxy in this process. */
 static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
 {
-	struct fake_guest *guest = calloc(1, sizeof(*guest));
+	struct fake_guest *guest = guest_new_remote(features, layout, -1);
 
-	assert_non_null(guest);
-	guest->layout = layout;
-	guest->features = features | VIRTIO_VERSION_1;
-	guest->buffer = GUEST_BUFFER;
-	guest->accept_fd = -1;
-	assert_int_equal(loop_init(&guest->loop), 0);
+	guest->remote = false;
 	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
 	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
 	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
-	vhost_user_init(&guest->vhost, &guest->loop, &guest->device, GUEST_CID, test_ended);
-	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (unsigned int i = 0; i < 2; i++) {
-		guest->files[i] = memfd_create("guest", MFD_CLOEXEC);
-		guest_file(guest, i);
-		assert_ptr_not_equal(mmap(guest->memory + i * REGION_SIZE, REGION_SIZE, PROT_READ | PROT_WRITE,
-					  MAP_SHARED | MAP_FIXED, guest->files[i], FENCE),
-				     MAP_FAILED);
-	}
+	guest->direct = direct_device;
+	vhost_user_init(&guest->vhost, &guest->loop, &guest->direct, &guest->state, GUEST_CID, test_ended);
 	vmm_connect(guest);
-	guest_lay_out(guest, &guest->rx, 0);
-	guest_lay_out(guest, &guest->tx, 0x10000);
-	guest->event.kick = guest->event.call = -1;
-	/* The buffers lie around the border of the two regions, so that some are in both. */
-	guest->rx.slots = GUEST_BASE + REGION_SIZE - GUEST_SLOTS * SLOT_SIZE / 2 - 100;
-	guest->tx.slots = GUEST_BASE + REGION_SIZE + 0x80000;
-	guest->rx.slots &= ~UINT64_C(15);
 	return guest;
 }
 
@@ -571,7 +605,7 @@ static inline void guest_start(struct fake_guest *guest)
 	vmm_set_ring(guest, 0, &guest->rx);
 	vmm_set_ring(guest, 1, &guest->tx);
 	steps(guest, 2);
-	assert_true(guest->device.running);
+	assert_true(guest->remote || guest->device.running);
 }
 
 /* A driver that begins anew, whatever became of the rings and the memory. */
@@ -649,8 +683,10 @@ static inline void guest_free(struct fake_guest *guest)
 		if (pread(guest->files[i], fence, sizeof(fence), 0) == (ssize_t)sizeof(fence))
 			for (unsigned int j = 0; j < FENCE; j++)
 				assert_int_equal(fence[j], FENCE_BYTE);
-	streams_destroy(&guest->streams);
-	vhost_user_close(&guest->vhost);
+	if (!guest->remote) {
+		streams_destroy(&guest->streams);
+		vhost_user_close(&guest->vhost);
+	}
 	loop_destroy(&guest->loop);
 	close(guest->socket);
 	for (unsigned int i = 0; i < 2; i++)

@@ -2,6 +2,7 @@
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
 // uses: proxy/stream.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
 // uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
+// uses: proxy/keeper.c proxy/worker.c proxy/shared.c proxy/sockets.c proxy/device_link.c proxy/vhost_keeper.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 // uses: proxy/serial_carrier.c lib/vsock_serial.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
@@ -27,7 +28,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "proxy/client.h"
-#include "proxy/proxy.h"
+#include "proxy/keeper.h"
 #include "proxy/unix_socket.h"
 
 #define LOG_SUBSYSTEM "test"
@@ -390,7 +391,7 @@ static void what_another_put_there_stays(void **state)
 
 /* ---- The process --------------------------------------------------------------------------------------------- */
 
-/* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
+/* A proxy in a child; its exit status is the proxy's, or 200 + the errno of keeper_open(). */
 static void (*prepare)(void); /* run in that child first */
 static const struct streams_limits *limits; /* others than usual */
 static bool reconnect;
@@ -401,7 +402,7 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		static struct proxy proxy;
+		static struct keeper keeper;
 		char path[PATH_SIZE];
 		struct options options = OPTIONS;
 		struct error error = {0};
@@ -420,8 +421,8 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 			options.limits = *limits;
 		if (forward && forward_parse(&options.forwards, forward, &error) < 0)
 			_exit(199);
-		status = proxy_open(&proxy, &options, &error) < 0 ? 200 + error.number : proxy_run(&proxy);
-		proxy_close(&proxy);
+		status = keeper_open(&keeper, &options, &error) < 0 ? 200 + error.number : keeper_run(&keeper);
+		keeper_close(&keeper);
 		options_free(&options);
 		_exit(status);
 	}
@@ -701,7 +702,7 @@ static void one_proxy_a_directory(void **state)
 
 static void vmm_dies_with_the_proxy(void **state)
 {
-	static const char *const left[] = {"vmm.pid", "proxy.pid", "agent.sock", "vsock.sock", "vhost.sock", "proxy.sock"};
+	static const char *const left[] = {"vmm.pid", "worker.pid", "proxy.pid", "agent.sock", "vsock.sock", "vhost.sock", "proxy.sock"};
 	pid_t proxy = start_proxy((char *[]){"sleep", "1000", NULL});
 	char path[PATH_SIZE];
 	pid_t vmm;

@@ -216,7 +216,7 @@ static struct scene *scene_new(enum carrier_type type)
 	streams_init(&scene->streams, &scene->loop, &scene->engine, agent_opened);
 	scene->carrier = calloc(1, ops[type]->size);
 	*scene->carrier = (struct carrier){.ops = ops[type], .loop = &scene->loop, .engine = &scene->engine};
-	assert_int_equal(scene->carrier->ops->open(scene->carrier, &scene->options, -1, NULL), 0);
+	assert_int_equal(scene->carrier->ops->open(scene->carrier, &scene->options, NULL, NULL), 0);
 	return scene;
 }
 

@@ -936,7 +936,7 @@ static void the_proxy_connects_as_often_as_it_has_to(void **state)
 	assert_non_null(carrier);
 	*carrier = (struct carrier){
 		.ops = &serial_carrier, .loop = &scene->loop, .engine = &engine, .ended = vmm_lost};
-	assert_int_equal(serial_carrier.open(carrier, &options, -1, NULL), 0);
+	assert_int_equal(serial_carrier.open(carrier, &options, NULL, NULL), 0);
 	for (int round = 0; round < 2; round++) {
 		int listener;
 
