@@ -560,7 +560,7 @@ static inline struct fake_guest *guest_new_remote(uint64_t features, enum test_l
 }
 
 /* Another connection of the VMM's, in the place of the one that ended. */
-static inline void vmm_connect(struct fake_guest *guest)
+static inline void vmm_connect_again(struct fake_guest *guest)
 {
 	int pair[2];
 
@@ -581,7 +581,7 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
 	guest->direct = direct_device;
 	vhost_user_init(&guest->vhost, &guest->loop, &guest->direct, &guest->state, GUEST_CID, test_ended);
-	vmm_connect(guest);
+	vmm_connect_again(guest);
 	return guest;
 }
 

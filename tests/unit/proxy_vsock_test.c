@@ -578,7 +578,7 @@ static void vmm_comes_back(void **state)
 	assert_false(guest->device.running);
 	assert_int_equal(guest->state.memory.count, 0);
 	fd = client_new(guest, STREAM_AGENT);
-	vmm_connect(guest);
+	vmm_connect_again(guest);
 	vmm_negotiate(guest);
 	/* Where a ring stands is in the guest's memory. */
 	guest->rx.position = used_index(&guest->rx);
