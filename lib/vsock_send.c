@@ -15,7 +15,7 @@ static void send_packet(struct vsock_connection *connection, enum vsock_operatio
 		.source_port = connection->local_port,
 		.destination_port = connection->peer_port,
 		.length = length,
-		.type = VSOCK_TYPE_STREAM,
+		.type = vsock_type(connection),
 		.operation = (uint16_t)operation,
 		.flags = flags,
 		.buffer = engine->buffer,
@@ -38,7 +38,7 @@ void vsock_send_control(struct vsock_connection *connection, enum vsock_operatio
 	engine->carrier->ops->wake(engine->carrier);
 }
 
-void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
+void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port, uint16_t type)
 {
 	size_t last = (engine->reset_first + engine->reset_count) % VSOCK_RESETS_MAX;
 
@@ -48,7 +48,7 @@ void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t
 		vsock_ledger_remove(engine, local_port, peer_port);
 		return;
 	}
-	engine->resets[last] = (struct vsock_address){.local_port = local_port, .peer_port = peer_port};
+	engine->resets[last] = (struct vsock_address){.local_port = local_port, .peer_port = peer_port, .type = type};
 	engine->reset_count++;
 	engine->carrier->ops->wake(engine->carrier);
 }
@@ -158,7 +158,7 @@ static bool send_reset(struct vsock_engine *engine, const struct vsock_address *
 		.destination_cid = engine->peer_cid,
 		.source_port = address->local_port,
 		.destination_port = address->peer_port,
-		.type = VSOCK_TYPE_STREAM,
+		.type = address->type,
 		.operation = VSOCK_RST,
 	};
 
@@ -173,7 +173,12 @@ static bool send_resets(struct vsock_engine *engine)
 	struct vsock_address stale;
 
 	while (vsock_ledger_stale(engine, &stale)) {
+		stale.type = VSOCK_TYPE_STREAM;
 		if (!send_reset(engine, &stale))
+			return false;
+		/* The ledger doesn't know which; the peer passes over the other. */
+		stale.type = VSOCK_TYPE_SEQPACKET;
+		if (engine->ops->accept_messages && !send_reset(engine, &stale))
 			return false;
 		vsock_ledger_settle(engine);
 	}
@@ -224,12 +229,14 @@ static void wait_for_credit(struct vsock_connection *connection)
 /* Sends what has been read as packets, each filling its room but the last. */
 static void send_data(struct vsock_connection *connection, size_t length, const uint32_t *sizes)
 {
+	uint32_t last = connection->ops->messages && connection->end_of_message ? VSOCK_SEQ_EOM : 0;
+
 	for (size_t i = 0; length > 0; i++) {
 		uint32_t here = length < sizes[i] ? (uint32_t)length : sizes[i];
 
 		connection->sent += here;
-		send_packet(connection, VSOCK_RW, here, 0);
 		length -= here;
+		send_packet(connection, VSOCK_RW, here, length == 0 ? last : 0);
 	}
 }
 
@@ -272,7 +279,8 @@ static bool pump(struct vsock_connection *connection)
 										   : VSOCK_READ_PACKETS;
 	else
 		connection->appetite = 1;
-	if (connection->hung_up) /* nothing else reports the rest */
+	/* Nothing else reports the rest. */
+	if (connection->hung_up || (length > 0 && connection->ops->messages && !connection->end_of_message))
 		vsock_make_ready(connection);
 	else
 		connection->ops->watch(connection, true);

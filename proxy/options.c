@@ -38,6 +38,7 @@ const char options_help[] =
 	"  --forward FORWARD    another way in or out, as often as it is given:\n"
 	"                         PATH:PORT                clients of the socket PATH, which is made, go to that\n"
 	"                                                  port of the guest\n"
+	"                         PATH:PORT/seqpacket      the same with messages (vhost-user only)\n"
 	"                         PORT:PATH                the guest's connections to that port of the host go\n"
 	"                                                  to the socket PATH, in the place of vsock.sock_PORT\n"
 	"  --verbose            say more\n"
@@ -198,6 +199,19 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 	return 0;
 }
 
+/* Others carry bytes, not packets of the guest's. */
+static int check_forwards(const struct options *options, struct error *error)
+{
+	for (size_t i = 0; i < options->forwards.count; i++) {
+		const struct forward_rule *rule = &options->forwards.list[i];
+
+		if (rule->messages && options->carrier.type != CARRIER_VHOST_USER)
+			return error_set(error, EINVAL, "--forward %s:%u/seqpacket: needs --carrier vhost-user:PATH,cid=N",
+					 rule->path, rule->port);
+	}
+	return 0;
+}
+
 static int check(struct options *options, int argc, char *argv[], struct error *error)
 {
 	if (options->help || options->version)
@@ -206,6 +220,8 @@ static int check(struct options *options, int argc, char *argv[], struct error *
 		return error_set(error, EINVAL, "--dir is missing (see --help)");
 	if (options->carrier.type == CARRIER_NONE)
 		return error_set(error, EINVAL, "--carrier is missing (see --help)");
+	if (check_forwards(options, error) < 0)
+		return -EINVAL;
 	if (optind == argc)
 		return 0;
 	if (strcmp(argv[optind - 1], "--") != 0)

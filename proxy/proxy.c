@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -115,23 +116,35 @@ static void agent_opened(struct streams *streams)
 	service_set_ready(&container_of(streams, struct proxy, streams)->service);
 }
 
-/* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it, unless it is forwarded elsewhere. */
-static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+/* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it, with a socket of the same type, unless it is
+ * forwarded elsewhere. */
+static struct vsock_connection *guest_connects_as(int type, struct proxy *proxy, uint32_t host_port)
 {
-	struct proxy *proxy = container_of(engine, struct proxy, engine);
 	const char *forwarded = forward_path(&proxy->options->forwards, host_port);
 	cleanup_free char *path = NULL;
 	char name[32];
 	int fd;
 
-	(void)guest_port;
 	snprintf(name, sizeof(name), GUEST_PORTS_PREFIX "%u", host_port);
 	if (!forwarded && make_path(&path, proxy, name, NULL) < 0)
 		return NULL;
-	fd = unix_connect_now(forwarded ? forwarded : path, NULL);
+	fd = unix_connect_now_as(type, forwarded ? forwarded : path, NULL);
 	if (fd >= 0 && !unix_peer_allowed(fd))
 		fd_close(&fd);
 	return fd < 0 ? NULL : streams_accept(&proxy->streams, fd);
+}
+
+static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+{
+	(void)guest_port;
+	return guest_connects_as(SOCK_STREAM, container_of(engine, struct proxy, engine), host_port);
+}
+
+static struct vsock_connection *guest_connects_for_messages(struct vsock_engine *engine, uint32_t host_port,
+							     uint32_t guest_port)
+{
+	(void)guest_port;
+	return guest_connects_as(SOCK_SEQPACKET, container_of(engine, struct proxy, engine), host_port);
 }
 
 static void guest_started(struct vsock_engine *engine)
@@ -139,7 +152,11 @@ static void guest_started(struct vsock_engine *engine)
 	streams_started(&container_of(engine, struct proxy, engine)->streams);
 }
 
-static const struct vsock_engine_ops engine_ops = {.accept = guest_connects, .started = guest_started};
+static const struct vsock_engine_ops engine_ops = {
+	.accept = guest_connects,
+	.accept_messages = guest_connects_for_messages,
+	.started = guest_started,
+};
 
 /* ---- The beginning ------------------------------------------------------------------------------------------- */
 

@@ -20,7 +20,9 @@
 #define VHOST_VSOCK_TX 1 /* from the guest */
 #define VHOST_VSOCK_EVENT 2
 
-#define VHOST_VSOCK_FEATURES (VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX | VIRTIO_INDIRECT_DESC)
+#define VIRTIO_VSOCK_SEQPACKET (UINT64_C(1) << 1)
+
+#define VHOST_VSOCK_FEATURES (VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX | VIRTIO_INDIRECT_DESC | VIRTIO_VSOCK_SEQPACKET)
 
 /* What the VMM has said: what a process which takes the device over has to be given. */
 struct vhost_vsock_state {

@@ -504,7 +504,8 @@ static inline struct vsock_connection *test_accept(struct vsock_engine *engine, 
 	return fd < 0 ? NULL : streams_accept(&guest->streams, fd);
 }
 
-static const struct vsock_engine_ops test_engine_ops = {.accept = test_accept, .started = test_started};
+static const struct vsock_engine_ops test_engine_ops = {
+	.accept = test_accept, .accept_messages = test_accept, .started = test_started};
 
 static inline void guest_lay_out(struct fake_guest *guest, struct test_ring *ring, uint64_t offset)
 {

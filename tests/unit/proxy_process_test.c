@@ -1,6 +1,6 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
 // uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/keeper.c proxy/worker.c proxy/shared.c proxy/sockets.c proxy/device_link.c proxy/vhost_keeper.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
@@ -149,6 +149,7 @@ static void bad_command_lines(void **state)
 		"--dir D --carrier tcp:p",
 		"--dir D --carrier hybrid:p --carrier vsock:3",
 		"--dir D --carrier vhost-user:p,cid=3 qemu",
+		"--dir D --carrier serial:p --forward a:5/seqpacket",
 		"--dir D --carrier vhost-user:p,cid=3 --other",
 	};
 
@@ -210,14 +211,16 @@ static void forwards_are_read(void **state)
 		const char *text;
 		struct forward_rule rule;
 	} good[] = {
-		{"/a/b:80", {true, 80, "/a/b"}},
-		{"80:/a/b", {false, 80, "/a/b"}},
-		{"./5:6", {true, 6, "./5"}},
-		{"5:6", {false, 5, "6"}},
-		{"a:b:4294967294", {true, 4294967294, "a:b"}},
-		{"0:a:b", {false, 0, "a:b"}},
+		{"/a/b:80", {true, false, 80, "/a/b"}},
+		{"80:/a/b", {false, false, 80, "/a/b"}},
+		{"./5:6", {true, false, 6, "./5"}},
+		{"5:6", {false, false, 5, "6"}},
+		{"a:b:4294967294", {true, false, 4294967294, "a:b"}},
+		{"a:5/seqpacket", {true, true, 5, "a"}},
+		{"9:a/seqpacket", {false, false, 9, "a/seqpacket"}},
+		{"0:a:b", {false, false, 0, "a:b"}},
 	};
-	static const char *const bad[] = {"", ":", "a", "5", "a:", ":5", "5:", "a:b", "a:4294967295", "a:-1", "a: 5",
+	static const char *const bad[] = {"", ":", "a", "5", "a:", ":5", "5:", "a:b", "a:4294967295", "a:/seqpacket", ":5/seqpacket", "/seqpacket", "a:5/seq", "a/seqpacket:x", "a:-1", "a: 5",
 					  "4294967296:", "a:99999999999999999999"};
 	struct forward_rules rules = {0};
 	struct error error;
@@ -226,6 +229,7 @@ static void forwards_are_read(void **state)
 	for (size_t i = 0; i < array_size(good); i++) {
 		assert_int_equal(forward_parse(&rules, good[i].text, NULL), 0);
 		assert_int_equal(rules.list[i].to_guest, good[i].rule.to_guest);
+		assert_int_equal(rules.list[i].messages, good[i].rule.messages);
 		assert_int_equal(rules.list[i].port, good[i].rule.port);
 		assert_string_equal(rules.list[i].path, good[i].rule.path);
 	}

@@ -1,5 +1,5 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/listener.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/listener.c
 // uses: proxy/socket_carrier.c proxy/hybrid.c proxy/forward.c proxy/guest_ports.c
 /* The carriers whose device is somebody else's, hybrid:PATH and vsock:CID: a VMM as Firecracker is, behind Unix sockets, and
  * stand-ins for the calls of AF_VSOCK, which no test may open on this machine. The VMM is the test itself, which steps the
