@@ -123,7 +123,7 @@ static int map(struct guest_region *region, struct error *error)
 int guest_memory_set(struct guest_memory *memory, const struct guest_region *regions, size_t count,
 		     struct error *error)
 {
-	struct guest_memory made = {.count = count};
+	struct guest_memory made = {.kept = memory->kept, .changes = memory->changes, .count = count};
 	int status;
 
 	if (count == 0 || count > GUEST_MEMORY_REGIONS) {
@@ -137,7 +137,7 @@ int guest_memory_set(struct guest_memory *memory, const struct guest_region *reg
 		made.regions[i].mapping = MAP_FAILED;
 	}
 	status = check(made.regions, count, error);
-	for (size_t i = 0; i < count && status == 0; i++)
+	for (size_t i = 0; i < count && status == 0 && !made.kept; i++)
 		status = map(&made.regions[i], error);
 	if (status < 0) {
 		guest_memory_clear(&made);
@@ -145,7 +145,8 @@ int guest_memory_set(struct guest_memory *memory, const struct guest_region *reg
 	}
 	guest_memory_clear(memory);
 	*memory = made;
-	status = watch(memory, error);
+	memory->changes++;
+	status = memory->kept ? 0 : watch(memory, error);
 	if (status < 0)
 		guest_memory_clear(memory);
 	return status;
@@ -162,6 +163,7 @@ void guest_memory_clear(struct guest_memory *memory)
 		fd_close(&region->fd);
 	}
 	memory->count = 0;
+	memory->changes++;
 }
 
 /* ---- Looking up ---------------------------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ const char options_help[] =
 	"  --forward FORWARD    another way in or out, as often as it is given:\n"
 	"                         PATH:PORT                clients of the socket PATH, which is made, go to that\n"
 	"                                                  port of the guest\n"
+	"                         PATH:PORT/seqpacket      the same with messages (vhost-user only)\n"
 	"                         PORT:PATH                the guest's connections to that port of the host go\n"
 	"                                                  to the socket PATH, in the place of vsock.sock_PORT\n"
 	"  --verbose            say more\n"
@@ -48,6 +49,7 @@ const char options_help[] =
 	"  --max-guest-connections N     of the guest's to the host at a time: 256\n"
 	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
+	"  --restart-delay MILLISECONDS  at most, before a worker that died is followed by the next: 1000\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
@@ -169,6 +171,7 @@ static const struct limit {
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
+	{'R', "restart-delay", 0, 60000},
 };
 
 static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
@@ -189,8 +192,23 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->buffer = (uint32_t)number << 10;
 	else if (letter == 'H')
 		options->limits.handshake_time = number * LOOP_SECOND;
+	else if (letter == 'R')
+		options->restart_delay = number * LOOP_MILLISECOND;
 	else
 		options->drain_time = number * LOOP_SECOND;
+	return 0;
+}
+
+/* Others carry bytes, not packets of the guest's. */
+static int check_forwards(const struct options *options, struct error *error)
+{
+	for (size_t i = 0; i < options->forwards.count; i++) {
+		const struct forward_rule *rule = &options->forwards.list[i];
+
+		if (rule->messages && options->carrier.type != CARRIER_VHOST_USER)
+			return error_set(error, EINVAL, "--forward %s:%u/seqpacket: needs --carrier vhost-user:PATH,cid=N",
+					 rule->path, rule->port);
+	}
 	return 0;
 }
 
@@ -202,6 +220,8 @@ static int check(struct options *options, int argc, char *argv[], struct error *
 		return error_set(error, EINVAL, "--dir is missing (see --help)");
 	if (options->carrier.type == CARRIER_NONE)
 		return error_set(error, EINVAL, "--carrier is missing (see --help)");
+	if (check_forwards(options, error) < 0)
+		return -EINVAL;
 	if (optind == argc)
 		return 0;
 	if (strcmp(argv[optind - 1], "--") != 0)
@@ -221,6 +241,7 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"buffer", required_argument, NULL, 'B'},
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
+		{"restart-delay", required_argument, NULL, 'R'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -246,6 +267,7 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'B':
 		case 'H':
 		case 'D':
+		case 'R':
 			status = parse_limit(options, letter, optarg, error);
 			break;
 		case 'v':

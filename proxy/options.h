@@ -15,6 +15,7 @@ struct options {
 	struct forward_rules forwards;
 	struct streams_limits limits;
 	uint32_t buffer;     /* bytes: engine->buffer */
+	uint64_t restart_delay; /* at most, between a worker that has died and the next */
 	uint64_t drain_time; /* how long clients have to read what the VM has said last */
 	char *const *vmm; /* the VMM's command, NULL where none was given */
 	bool verbose, help, version;
@@ -22,7 +23,7 @@ struct options {
 
 /* What isn't given. */
 #define OPTIONS \
-	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .drain_time = 5 * LOOP_SECOND})
+	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .restart_delay = LOOP_SECOND, .drain_time = 5 * LOOP_SECOND})
 
 extern const char options_help[];
 

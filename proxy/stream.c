@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "lib/fd.h"
+#include "proxy/message_socket.h"
 
 #define LOG_SUBSYSTEM "stream"
 #include "lib/log.h"
@@ -46,6 +47,7 @@ static void stream_free(struct stream *stream)
 {
 	struct streams *streams = stream->streams;
 
+	message_socket_free(&stream->socket);
 	vsock_socket_close(&stream->socket);
 	loop_timer_clear(streams->loop, &stream->timer);
 	list_remove(&stream->link);
@@ -70,6 +72,8 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 {
 	size_t *count = count_of(streams, origin);
 	size_t limit = origin == STREAM_GUEST ? streams->limits.from_guest : streams->limits.from_host;
+	int (*open)(struct vsock_socket *, struct vsock_engine *, int, bool, const struct vsock_socket_ops *) =
+		message_socket_is(fd) ? message_socket_open : vsock_socket_open;
 	struct stream *stream = *count < limit ? calloc(1, sizeof(*stream)) : NULL;
 
 	if (!stream) {
@@ -77,7 +81,7 @@ static struct stream *stream_new(struct streams *streams, int fd, enum stream_or
 		fd_close(&fd);
 		return NULL;
 	}
-	if (vsock_socket_open(&stream->socket, streams->engine, fd, origin != STREAM_GUEST, &socket_ops) < 0) {
+	if (open(&stream->socket, streams->engine, fd, origin != STREAM_GUEST, &socket_ops) < 0) {
 		free(stream);
 		return NULL;
 	}

@@ -60,7 +60,7 @@ static int remove_old(const struct sockaddr_un *address, const char *path, struc
 	return unlink(path) < 0 && errno != ENOENT ? error_errno(error, errno, "remove %s", path) : 0;
 }
 
-int unix_listen(const char *path, struct error *error)
+int unix_listen_as(int type, const char *path, struct error *error)
 {
 	struct sockaddr_un address;
 	cleanup_close int directory = make_address(&address, path, error);
@@ -72,7 +72,7 @@ int unix_listen(const char *path, struct error *error)
 	status = remove_old(&address, path, error);
 	if (status < 0)
 		return status;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "socket");
 	/* The mode of a socket that isn't bound yet becomes that of its name. */
@@ -83,6 +83,11 @@ int unix_listen(const char *path, struct error *error)
 	return take_fd(&fd);
 }
 
+int unix_listen(const char *path, struct error *error)
+{
+	return unix_listen_as(SOCK_STREAM, path, error);
+}
+
 void unix_unlink(const char *path, const struct stat *socket)
 {
 	struct stat status;
@@ -91,7 +96,7 @@ void unix_unlink(const char *path, const struct stat *socket)
 		unlink(path);
 }
 
-static int connect_with(const char *path, int flags, struct error *error)
+static int connect_with(int type, const char *path, struct error *error)
 {
 	struct sockaddr_un address;
 	cleanup_close int directory = make_address(&address, path, error);
@@ -100,7 +105,7 @@ static int connect_with(const char *path, int flags, struct error *error)
 
 	if (directory < 0)
 		return directory;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "socket");
 	do {
@@ -113,12 +118,17 @@ static int connect_with(const char *path, int flags, struct error *error)
 
 int unix_connect(const char *path, struct error *error)
 {
-	return connect_with(path, 0, error);
+	return connect_with(SOCK_STREAM, path, error);
 }
 
 int unix_connect_now(const char *path, struct error *error)
 {
-	return connect_with(path, SOCK_NONBLOCK, error);
+	return unix_connect_now_as(SOCK_STREAM, path, error);
+}
+
+int unix_connect_now_as(int type, const char *path, struct error *error)
+{
+	return connect_with(type | SOCK_NONBLOCK, path, error);
 }
 
 bool unix_peer_allowed(int fd)

@@ -72,7 +72,7 @@ static int handle_message(struct vhost_user *vhost, struct error *error)
 		log_limited(LOG_WARNING, "message %u isn't known", vhost->message.header.request);
 	close_fds(vhost);
 	if (status == 0)
-		vhost_vsock_update(vhost->device);
+		vhost->device->update(vhost->device);
 	if (acknowledge && status <= 0) {
 		vhost_user_reply(vhost, !handler || status < 0);
 		if (send_reply(vhost, status < 0 ? NULL : error) < 0)
@@ -146,14 +146,14 @@ static void socket_ready(struct loop_source *source, uint32_t events)
 
 /* ---- The connection ------------------------------------------------------------------------------------------ */
 
-void vhost_user_init(struct vhost_user *vhost, struct loop *loop, struct vhost_vsock *device, uint64_t guest_cid,
-		     void (*ended)(struct vhost_user *vhost))
+void vhost_user_init(struct vhost_user *vhost, struct loop *loop, struct vhost_user_device *device,
+		     struct vhost_vsock_state *state, uint64_t guest_cid, void (*ended)(struct vhost_user *vhost))
 {
 	*vhost = (struct vhost_user){
 		.loop = loop,
 		.source.fd = -1,
 		.device = device,
-		.state = device->state,
+		.state = state,
 		.guest_cid = guest_cid,
 		.ended = ended,
 	};
@@ -180,7 +180,7 @@ void vhost_user_close(struct vhost_user *vhost)
 {
 	int fd = vhost->source.fd;
 
-	vhost_vsock_stop(vhost->device);
+	vhost->device->stop(vhost->device);
 	loop_remove(vhost->loop, &vhost->source);
 	fd_close(&fd);
 	close_fds(vhost);

@@ -221,7 +221,7 @@ static void rx_kicked(struct loop_source *source, uint32_t events)
 	schedule(container_of(source, struct vhost_vsock, rx.kick));
 }
 
-static void unwatch(struct vhost_vsock *device)
+void vhost_vsock_unwatch(struct vhost_vsock *device)
 {
 	loop_remove(device->loop, &device->rx.kick);
 	loop_remove(device->loop, &device->tx.kick);
@@ -245,9 +245,10 @@ static bool ready(const struct virtqueue_state *ring)
 	return ring->kick >= 0 && ring->addressed && ring->enabled;
 }
 
-static int start_ring(struct vhost_vsock *device, struct vhost_vsock_ring *ring, struct virtqueue_state *state,
+static int start_ring(struct vhost_vsock *device, struct vhost_vsock_ring *ring, size_t index,
 		      void (*kicked)(struct loop_source *, uint32_t), struct error *error)
 {
+	struct virtqueue_state *state = &device->state->rings[index];
 	int status;
 
 	if (device->running)
@@ -255,6 +256,10 @@ static int start_ring(struct vhost_vsock *device, struct vhost_vsock_ring *ring,
 	status = virtqueue_start(&ring->queue, &device->state->memory, state, device->state->features, error);
 	if (status < 0)
 		return status;
+	if (device->record)
+		ring->queue.record = &device->record->positions[index];
+	if (device->resumed)
+		virtqueue_resume(&ring->queue);
 	ring->call = state->call;
 	virtqueue_ignore(&ring->queue);
 	status = loop_add(device->loop, &ring->kick, state->kick, EPOLLIN | EPOLLET, kicked);
@@ -280,6 +285,8 @@ static int tell_of_reset(struct vhost_vsock *device, struct error *error)
 		return 0;
 	device->reset_due = false;
 	status = virtqueue_start(&ring.queue, &device->state->memory, state, device->state->features, error);
+	if (device->record)
+		ring.queue.record = &device->record->positions[VHOST_VSOCK_EVENT];
 	if (status == 0)
 		status = virtqueue_chain(&ring.queue, 0, VIRTQUEUE_TO_GUEST, &chain, device->parts, IOVEC_MAX, error);
 	if (status <= 0)
@@ -303,17 +310,18 @@ static int start(struct vhost_vsock *device, struct error *error)
 		*error = lost_memory;
 		return -EFAULT;
 	}
-	unwatch(device);
-	status = start_ring(device, &device->rx, &device->state->rings[VHOST_VSOCK_RX], rx_kicked, error);
+	vhost_vsock_unwatch(device);
+	status = start_ring(device, &device->rx, VHOST_VSOCK_RX, rx_kicked, error);
 	if (status == 0)
-		status = start_ring(device, &device->tx, &device->state->rings[VHOST_VSOCK_TX], tx_kicked, error);
+		status = start_ring(device, &device->tx, VHOST_VSOCK_TX, tx_kicked, error);
+	device->resumed = false;
 	return status < 0 ? status : tell_of_reset(device, error);
 }
 
 static void halt(struct vhost_vsock *device)
 {
 	device->running = false;
-	unwatch(device);
+	vhost_vsock_unwatch(device);
 	loop_timer_clear(device->loop, &device->work);
 	device->state->rings[VHOST_VSOCK_RX].base = device->rx.queue.position;
 	device->state->rings[VHOST_VSOCK_TX].base = device->tx.queue.position;
@@ -344,7 +352,7 @@ void vhost_vsock_update(struct vhost_vsock *device)
 	if (device->broken)
 		return;
 	if (!was_running)
-		device->reset_due = goes_on(device);
+		device->reset_due = !device->resumed && goes_on(device);
 	/* Features and addresses of rings are the guest's choice. */
 	if (start(device, &error) < 0) {
 		breakdown(device, &error);

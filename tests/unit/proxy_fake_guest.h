@@ -69,12 +69,14 @@ struct turn_observer {
 
 struct fake_guest {
 	struct turn_observer *observer; /* or NULL */
+	bool remote; /* the proxy is another process, and what follows of it isn't used */
 
 	/* The proxy. */
 	struct loop loop;
 	struct vsock_engine engine;
 	struct vhost_vsock_state state;
 	struct vhost_vsock device;
+	struct vhost_user_device direct; /* to `device`, in this process */
 	struct vhost_user vhost;
 	struct streams streams;
 	struct loop_timer tick;
@@ -150,7 +152,7 @@ static inline void vmm_send(struct fake_guest *guest, uint32_t request, const vo
 static inline struct vhost_user_message vmm_reply(struct fake_guest *guest)
 {
 	struct vhost_user_message message = {0};
-	ssize_t length = recv(guest->socket, &message, sizeof(message), MSG_DONTWAIT);
+	ssize_t length = recv(guest->socket, &message, sizeof(message), guest->remote ? 0 : MSG_DONTWAIT);
 
 	assert_true(length >= (ssize_t)sizeof(message.header));
 	assert_int_equal(length, sizeof(message.header) + message.header.size);
@@ -450,6 +452,26 @@ static inline void guest_shut(struct fake_guest *guest, uint32_t guest_port, uin
 	guest_send_header(guest, header, "", 0);
 }
 
+/* ---- The device, with no process between ------------------------------------------------------------------------- */
+
+static inline void direct_update(struct vhost_user_device *direct)
+{
+	vhost_vsock_update(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_stop(struct vhost_user_device *direct)
+{
+	vhost_vsock_stop(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static inline void direct_unwatch(struct vhost_user_device *direct)
+{
+	vhost_vsock_unwatch(&container_of(direct, struct fake_guest, direct)->device);
+}
+
+static const struct vhost_user_device direct_device = {
+	.update = direct_update, .stop = direct_stop, .unwatch = direct_unwatch};
+
 /* ---- All together -------------------------------------------------------------------------------------------- */
 
 static inline void test_ended(struct vhost_user *vhost)
@@ -482,7 +504,8 @@ static inline struct vsock_connection *test_accept(struct vsock_engine *engine, 
 	return fd < 0 ? NULL : streams_accept(&guest->streams, fd);
 }
 
-static const struct vsock_engine_ops test_engine_ops = {.accept = test_accept, .started = test_started};
+static const struct vsock_engine_ops test_engine_ops = {
+	.accept = test_accept, .accept_messages = test_accept, .started = test_started};
 
 static inline void guest_lay_out(struct fake_guest *guest, struct test_ring *ring, uint64_t offset)
 {
@@ -496,17 +519,6 @@ static inline void guest_lay_out(struct fake_guest *guest, struct test_ring *rin
 	};
 }
 
-/* Another connection of the VMM's, in the place of the one that ended. */
-static inline void vmm_connect(struct fake_guest *guest)
-{
-	int pair[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	guest->socket = pair[0];
-	guest->ended = false;
-	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
-}
-
 /* A file's size, and what is before the region. */
 static inline void guest_file(struct fake_guest *guest, unsigned int index)
 {
@@ -517,8 +529,8 @@ static inline void guest_file(struct fake_guest *guest, unsigned int index)
 	assert_int_equal(ftruncate(guest->files[index], FENCE + REGION_SIZE), 0);
 }
 
-/* The proxy with a VMM connected, whose guest's driver isn't there yet. */
-static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
+/* A VMM whose guest's driver isn't there yet, connected by `socket`. */
+static inline struct fake_guest *guest_new_remote(uint64_t features, enum test_layout layout, int socket)
 {
 	struct fake_guest *guest = calloc(1, sizeof(*guest));
 
@@ -527,11 +539,9 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 	guest->features = features | VIRTIO_VERSION_1;
 	guest->buffer = GUEST_BUFFER;
 	guest->accept_fd = -1;
+	guest->remote = true;
+	guest->socket = socket;
 	assert_int_equal(loop_init(&guest->loop), 0);
-	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
-	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
-	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
-	vhost_user_init(&guest->vhost, &guest->loop, &guest->device, GUEST_CID, test_ended);
 	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		guest->files[i] = memfd_create("guest", MFD_CLOEXEC);
@@ -540,7 +550,6 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 					  MAP_SHARED | MAP_FIXED, guest->files[i], FENCE),
 				     MAP_FAILED);
 	}
-	vmm_connect(guest);
 	guest_lay_out(guest, &guest->rx, 0);
 	guest_lay_out(guest, &guest->tx, 0x10000);
 	guest->event.kick = guest->event.call = -1;
@@ -548,6 +557,32 @@ static inline struct fake_guest *guest_new(uint64_t features, enum test_layout l
 	guest->rx.slots = GUEST_BASE + REGION_SIZE - GUEST_SLOTS * SLOT_SIZE / 2 - 100;
 	guest->tx.slots = GUEST_BASE + REGION_SIZE + 0x80000;
 	guest->rx.slots &= ~UINT64_C(15);
+	return guest;
+}
+
+/* Another connection of the VMM's, in the place of the one that ended. */
+static inline void vmm_connect_again(struct fake_guest *guest)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	guest->socket = pair[0];
+	guest->ended = false;
+	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
+}
+
+/* The same, with the proxy in this process. */
+static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
+{
+	struct fake_guest *guest = guest_new_remote(features, layout, -1);
+
+	guest->remote = false;
+	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
+	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
+	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
+	guest->direct = direct_device;
+	vhost_user_init(&guest->vhost, &guest->loop, &guest->direct, &guest->state, GUEST_CID, test_ended);
+	vmm_connect_again(guest);
 	return guest;
 }
 
@@ -571,7 +606,7 @@ static inline void guest_start(struct fake_guest *guest)
 	vmm_set_ring(guest, 0, &guest->rx);
 	vmm_set_ring(guest, 1, &guest->tx);
 	steps(guest, 2);
-	assert_true(guest->device.running);
+	assert_true(guest->remote || guest->device.running);
 }
 
 /* A driver that begins anew, whatever became of the rings and the memory. */
@@ -649,8 +684,10 @@ static inline void guest_free(struct fake_guest *guest)
 		if (pread(guest->files[i], fence, sizeof(fence), 0) == (ssize_t)sizeof(fence))
 			for (unsigned int j = 0; j < FENCE; j++)
 				assert_int_equal(fence[j], FENCE_BYTE);
-	streams_destroy(&guest->streams);
-	vhost_user_close(&guest->vhost);
+	if (!guest->remote) {
+		streams_destroy(&guest->streams);
+		vhost_user_close(&guest->vhost);
+	}
 	loop_destroy(&guest->loop);
 	close(guest->socket);
 	for (unsigned int i = 0; i < 2; i++)

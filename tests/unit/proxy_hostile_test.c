@@ -1,6 +1,6 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c
 /* The proxy with a guest that breaks the rules of the ring, one that breaks those of vsock, and a VMM that breaks those
  * of vhost-user: the table `attacks`, below, of what each does and what must come of it. Each is a test of its own.
  *

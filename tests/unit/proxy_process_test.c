@@ -1,8 +1,9 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
 // uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/agent_link.c proxy/agent_calls.c proxy/agent_probe.c proxy/envelope.c proxy/read_offsets.c lib/ttrpc_client.c
+// uses: proxy/keeper.c proxy/worker.c proxy/shared.c proxy/sockets.c proxy/device_link.c proxy/vhost_keeper.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 // uses: proxy/serial_carrier.c lib/vsock_serial.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
@@ -28,7 +29,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "proxy/client.h"
-#include "proxy/proxy.h"
+#include "proxy/keeper.h"
 #include "proxy/unix_socket.h"
 
 #define LOG_SUBSYSTEM "test"
@@ -149,6 +150,7 @@ static void bad_command_lines(void **state)
 		"--dir D --carrier tcp:p",
 		"--dir D --carrier hybrid:p --carrier vsock:3",
 		"--dir D --carrier vhost-user:p,cid=3 qemu",
+		"--dir D --carrier serial:p --forward a:5/seqpacket",
 		"--dir D --carrier vhost-user:p,cid=3 --other",
 	};
 
@@ -210,14 +212,16 @@ static void forwards_are_read(void **state)
 		const char *text;
 		struct forward_rule rule;
 	} good[] = {
-		{"/a/b:80", {true, 80, "/a/b"}},
-		{"80:/a/b", {false, 80, "/a/b"}},
-		{"./5:6", {true, 6, "./5"}},
-		{"5:6", {false, 5, "6"}},
-		{"a:b:4294967294", {true, 4294967294, "a:b"}},
-		{"0:a:b", {false, 0, "a:b"}},
+		{"/a/b:80", {true, false, 80, "/a/b"}},
+		{"80:/a/b", {false, false, 80, "/a/b"}},
+		{"./5:6", {true, false, 6, "./5"}},
+		{"5:6", {false, false, 5, "6"}},
+		{"a:b:4294967294", {true, false, 4294967294, "a:b"}},
+		{"a:5/seqpacket", {true, true, 5, "a"}},
+		{"9:a/seqpacket", {false, false, 9, "a/seqpacket"}},
+		{"0:a:b", {false, false, 0, "a:b"}},
 	};
-	static const char *const bad[] = {"", ":", "a", "5", "a:", ":5", "5:", "a:b", "a:4294967295", "a:-1", "a: 5",
+	static const char *const bad[] = {"", ":", "a", "5", "a:", ":5", "5:", "a:b", "a:4294967295", "a:/seqpacket", ":5/seqpacket", "/seqpacket", "a:5/seq", "a/seqpacket:x", "a:-1", "a: 5",
 					  "4294967296:", "a:99999999999999999999"};
 	struct forward_rules rules = {0};
 	struct error error;
@@ -226,6 +230,7 @@ static void forwards_are_read(void **state)
 	for (size_t i = 0; i < array_size(good); i++) {
 		assert_int_equal(forward_parse(&rules, good[i].text, NULL), 0);
 		assert_int_equal(rules.list[i].to_guest, good[i].rule.to_guest);
+		assert_int_equal(rules.list[i].messages, good[i].rule.messages);
 		assert_int_equal(rules.list[i].port, good[i].rule.port);
 		assert_string_equal(rules.list[i].path, good[i].rule.path);
 	}
@@ -391,7 +396,7 @@ static void what_another_put_there_stays(void **state)
 
 /* ---- The process --------------------------------------------------------------------------------------------- */
 
-/* A proxy in a child; its exit status is the proxy's, or 200 + the errno of proxy_open(). */
+/* A proxy in a child; its exit status is the proxy's, or 200 + the errno of keeper_open(). */
 static void (*prepare)(void); /* run in that child first */
 static const struct streams_limits *limits; /* others than usual */
 static bool reconnect;
@@ -402,7 +407,7 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		static struct proxy proxy;
+		static struct keeper keeper;
 		char path[PATH_SIZE];
 		struct options options = OPTIONS;
 		struct error error = {0};
@@ -421,8 +426,8 @@ static pid_t start_proxy_with(enum carrier_type carrier, const char *name, const
 			options.limits = *limits;
 		if (forward && forward_parse(&options.forwards, forward, &error) < 0)
 			_exit(199);
-		status = proxy_open(&proxy, &options, &error) < 0 ? 200 + error.number : proxy_run(&proxy);
-		proxy_close(&proxy);
+		status = keeper_open(&keeper, &options, &error) < 0 ? 200 + error.number : keeper_run(&keeper);
+		keeper_close(&keeper);
 		options_free(&options);
 		_exit(status);
 	}
@@ -702,7 +707,7 @@ static void one_proxy_a_directory(void **state)
 
 static void vmm_dies_with_the_proxy(void **state)
 {
-	static const char *const left[] = {"vmm.pid", "proxy.pid", "agent.sock", "vsock.sock", "vhost.sock", "proxy.sock"};
+	static const char *const left[] = {"vmm.pid", "worker.pid", "proxy.pid", "agent.sock", "vsock.sock", "vhost.sock", "proxy.sock"};
 	pid_t proxy = start_proxy((char *[]){"sleep", "1000", NULL});
 	char path[PATH_SIZE];
 	pid_t vmm;

@@ -1,6 +1,6 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c proxy/service.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/service.c
 // uses: lib/arena.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/ttrpc_client.c
 /* proxy.sock: when the agent is ready, and what the connections' counters say. */
 #include "tests/unit/proxy_fake_guest.h"

@@ -1,6 +1,6 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c
 /* The proxy's vsock device with a guest that keeps to the rules: opening, data, credit, closing. */
 #include "tests/unit/proxy_fake_guest.h"
 
@@ -578,7 +578,7 @@ static void vmm_comes_back(void **state)
 	assert_false(guest->device.running);
 	assert_int_equal(guest->state.memory.count, 0);
 	fd = client_new(guest, STREAM_AGENT);
-	vmm_connect(guest);
+	vmm_connect_again(guest);
 	vmm_negotiate(guest);
 	/* Where a ring stands is in the guest's memory. */
 	guest->rx.position = used_index(&guest->rx);
