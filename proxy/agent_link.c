@@ -13,6 +13,8 @@
 #define LOG_SUBSYSTEM "agent"
 #include "lib/log.h"
 
+/* syscalls: recvfrom sendto shutdown socketpair close */
+
 /* Of connections that end before the guest has answered anything. */
 #define RETRY_FIRST (5 * LOOP_MILLISECOND)
 #define RETRY_LAST LOOP_SECOND

@@ -48,6 +48,10 @@ const char options_help[] =
 	"                         landlock   that alone; where it can't be had, nothing starts\n"
 	"                         namespace  the same with a mount namespace\n"
 	"                         off        nothing does\n"
+	"  --guest-log SINK     the lines of the guest's log port (agent.log_vport) go to:\n"
+	"                         file:PATH                a file, appended to; 1 MiB, and PATH.1 with what was before\n"
+	"                         journal                  systemd's journal, with NACRE_VM\n"
+	"                         unix:PATH                a socket that takes datagrams, one for each line\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -58,6 +62,8 @@ const char options_help[] =
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
 	"  --restart-delay MILLISECONDS  at most, before a worker that died is followed by the next: 1000\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
+	"  --guest-log-port PORT         the guest's log port: 1025\n"
+	"  --guest-log-rate LINES        of the guest's log in a second, the rest is counted; 0 for any: 1000\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
 	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user, serial),\n"
@@ -178,7 +184,7 @@ static const struct limit {
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
-	{'R', "restart-delay", 0, 60000},
+	{'R', "restart-delay", 0, 60000},	      {'P', "guest-log-port", 0, 0xfffffffeu}, {'L', "guest-log-rate", 0, 1000000},
 };
 
 static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
@@ -201,6 +207,10 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->limits.handshake_time = number * LOOP_SECOND;
 	else if (letter == 'R')
 		options->restart_delay = number * LOOP_MILLISECOND;
+	else if (letter == 'P')
+		options->guest_log.port = (uint32_t)number;
+	else if (letter == 'L')
+		options->guest_log.rate = (uint32_t)number;
 	else
 		options->drain_time = number * LOOP_SECOND;
 	return 0;
@@ -269,6 +279,9 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"restart-delay", required_argument, NULL, 'R'},
 		{"user", required_argument, NULL, 'u'},
 		{"confine", required_argument, NULL, 'F'},
+		{"guest-log", required_argument, NULL, 'l'},
+		{"guest-log-port", required_argument, NULL, 'P'},
+		{"guest-log-rate", required_argument, NULL, 'L'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -295,6 +308,8 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'H':
 		case 'D':
 		case 'R':
+		case 'P':
+		case 'L':
 			status = parse_limit(options, letter, optarg, error);
 			break;
 		case 'u':
@@ -302,6 +317,9 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 			break;
 		case 'F':
 			status = parse_confine(options, optarg, error);
+			break;
+		case 'l':
+			status = log_sink_parse(&options->guest_log.sink, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;

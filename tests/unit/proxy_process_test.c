@@ -5,6 +5,7 @@
 // uses: proxy/agent_link.c proxy/agent_calls.c proxy/agent_probe.c proxy/envelope.c proxy/read_offsets.c lib/ttrpc_client.c
 // uses: proxy/confine.c proxy/confine_files.c proxy/confine_calls.c proxy/user.c
 // uses: proxy/keeper.c proxy/worker.c proxy/shared.c proxy/sockets.c proxy/device_link.c proxy/vhost_keeper.c
+// uses: proxy/guest_log.c proxy/log_sink.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 // uses: proxy/serial_carrier.c lib/vsock_serial.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
