@@ -71,9 +71,18 @@ has()
 	is $'one\ntwo' cat second
 }
 
+@test "attach: a terminal: its size, left by keys, rejoined" {
+	made terminal '.OCI.Process.Terminal = true' -- sh
+	"$BATS_TEST_DIRNAME/session_terminal.py" "$AGENT_DIR" terminal
+}
+
 @test "attach: an exec, and who isn't there" {
 	made busy . -- sleep 1000
-	agentctl exec --id busy --exec-id other --print -- sh -c 'read x; echo exec got $x' >request 2>/dev/null || true
+	agentctl exec --id busy --exec-id other --detach -- sh -c 'read x; echo exec got $x; exit 5'
+	local status=0
+	nacre attach --dir "$AGENT_DIR" busy other <<<word >out || status=$?
+	[[ $status -eq 5 ]]
+	is "exec got word" cat out
 	fails 1 "absent" nacre attach --dir "$AGENT_DIR" absent
 	fails 1 "no-such-folder" nacre attach --dir no-such-folder busy
 	fails 125 "--dir" nacre attach busy other
