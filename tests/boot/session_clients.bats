@@ -108,6 +108,21 @@ has()
 	fails 125 "--tail" nacre logs --dir "$AGENT_DIR" -n 1 logged
 }
 
+@test "logs: whoever doesn't get on holds nobody up, and is told what is missing" {
+	made fast . -- sh -c 'echo up; read x; head -c 3000000 /dev/zero; exit 4'
+	nacre logs -f --dir "$AGENT_DIR" fast >out 2>err 3>&- &
+	local pid=$! status=0
+	has out up
+	kill -STOP $pid
+	nacre attach --dir "$AGENT_DIR" fast <<<"" >all || status=$?
+	[[ $status -eq 4 && $(stat -c %s all) -eq 3000003 ]]
+	kill -CONT $pid
+	wait $pid
+	local missed
+	missed=$(sed -n 's/^nacre: \([0-9]*\) bytes of stdout were missed.*/\1/p' err)
+	((missed > 0 && missed + $(stat -c %s out) == 3000003))
+}
+
 @test "metrics: the sessions' streams" {
 	nacre metrics --dir "$AGENT_DIR" >metrics
 	promlint <metrics
