@@ -436,7 +436,8 @@ FUZZ_CFLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fn
 	-fno-omit-frame-pointer -Wall -Wextra -Werror
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SHARED := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
-FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out lib/start.c %/main.c $(LEFT_OUT),$(call sources,lib init agent proxy)) agent/main.c) \
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out lib/start.c %/main.c $(LEFT_OUT),$(call sources,lib init agent proxy)) agent/main.c \
+	$(addprefix runtime/,log_format.c metrics_text.c quantity.c stats.c)) \
 	$(patsubst $(GEN)/%.c,build/fuzz/obj/gen/%.o,$(GEN_SOURCES))
 
 define compile_fuzz

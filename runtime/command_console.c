@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -12,6 +11,7 @@
 #include "proxy/client.h"
 #include "runtime/command.h"
 #include "runtime/command_line.h"
+#include "runtime/conduit.h"
 #include "runtime/detach_keys.h"
 #include "runtime/exit_status.h"
 #include "runtime/quantity.h"
@@ -22,17 +22,14 @@
 #include "runtime/timeline.h"
 #include "runtime/vmm.h"
 
-#define CHUNK 65536u
-
 struct console {
 	struct loop loop;
 	struct signals signals;
 	struct stdio stdio;
 	struct terminal terminal;
 	struct detach_keys keys;
-	int fd; /* read here; the outlet has a copy, as a loop watches a descriptor once */
-	struct loop_source source;
-	struct outlet outlet;
+	struct conduit conduit; /* from the guest */
+	struct outlet outlet;	/* to it: a copy, as a loop watches a descriptor once */
 	bool in_line; /* what was passed on last didn't end one */
 	bool input_ended;
 	bool over;
@@ -96,32 +93,15 @@ static void guest_broke(struct outlet *outlet)
 
 /* From the guest ------------------------------------------------------------------------------------------------------- */
 
-static void readable(struct loop_source *source, uint32_t events)
+static void guest_ended(struct conduit *conduit)
 {
-	struct console *console = container_of(source, struct console, source);
-	char bytes[CHUNK];
-	ssize_t count = recv(console->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-
-	(void)events;
-	if (count < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (count <= 0) {
-		console->over = true;
-		return;
-	}
-	stdio_write(&console->stdio, 0, bytes, (size_t)count);
-	if (stdio_pending(&console->stdio, 0))
-		loop_remove(&console->loop, source);
+	container_of(conduit, struct console, conduit)->over = true;
 }
 
 static void user_took(struct stdio *stdio, unsigned stream)
 {
-	struct console *console = container_of(stdio, struct console, stdio);
-
 	(void)stream;
-	if (!console->over && console->source.fd < 0 &&
-	    loop_add(&console->loop, &console->source, console->fd, EPOLLIN, readable) < 0)
-		console->over = true;
+	conduit_resume(&container_of(stdio, struct console, stdio)->conduit);
 }
 
 static void user_gone(struct stdio *stdio)
@@ -151,8 +131,8 @@ static int open_all(struct console *console, int fd)
 {
 	int copy = dup(fd), status = loop_init(&console->loop);
 
-	console->fd = fd;
-	console->source.fd = -1;
+	console->conduit.fd = fd;
+	console->conduit.ended = guest_ended;
 	console->stdio.arrived = typed;
 	console->stdio.drained = user_took;
 	console->stdio.broke = user_gone;
@@ -163,7 +143,7 @@ static int open_all(struct console *console, int fd)
 	outlet_open_socket(&console->outlet, &console->loop, copy);
 	stdio_open(&console->stdio, &console->loop);
 	status = signals_open(&console->signals, &console->loop, signalled);
-	return status < 0 ? status : loop_add(&console->loop, &console->source, fd, EPOLLIN, readable);
+	return status < 0 ? status : conduit_open(&console->conduit, &console->loop, fd, &console->stdio, 0);
 }
 
 static void close_all(struct console *console)
@@ -171,9 +151,9 @@ static void close_all(struct console *console)
 	terminal_restore(&console->terminal);
 	signals_close(&console->signals);
 	stdio_close(&console->stdio);
-	loop_remove(&console->loop, &console->source);
+	conduit_close(&console->conduit);
 	outlet_close(&console->outlet);
-	fd_close(&console->fd);
+	fd_close(&console->conduit.fd);
 	loop_destroy(&console->loop);
 }
 

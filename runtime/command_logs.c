@@ -17,14 +17,16 @@
 #include "runtime/exit_status.h"
 #include "runtime/log_reader.h"
 #include "runtime/log_writer.h"
+#include "runtime/logs_session.h"
 #include "runtime/quantity.h"
+#include "runtime/target.h"
 #include "runtime/timeline.h"
 
 #define TAIL_MOST 1000000000
 #define STREAMS 2
 
 struct logs {
-	int follow, times;
+	int follow, times, terminal;
 	unsigned tail;
 	bool all; /* no --tail */
 	struct log_reader reader;
@@ -152,9 +154,8 @@ static int follow(struct logs *logs, const struct run_directory *directory, cons
 }
 
 /* Where it follows, it is connected before the first look: the end can't be missed. */
-static int show_logs(const char *name, void *data, struct error *error)
+static int show_logs(const char *name, struct logs *logs, struct error *error)
 {
-	struct logs *logs = data;
 	struct run_directory directory;
 	struct control control = {.fd = -1};
 	bool alive = false;
@@ -187,20 +188,39 @@ static int open_reopen(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* By what the monitor has written, or with --dir by the VM's proxy. */
+static int show_any(struct logs *logs, const char *directory, const char **arguments, struct error *error)
+{
+	struct logs_session_options options = {
+		.exec = arguments[1], .terminal = logs->terminal, .follow = logs->follow, .writer = logs->writer};
+	struct target target;
+	int status;
+
+	if (!directory)
+		return show_logs(arguments[0], logs, error);
+	status = target_open(&target, directory, arguments[0], error);
+	options.target = &target;
+	if (status == 0)
+		status = logs_session(&options, error);
+	target_close(&target);
+	return status;
+}
+
 /* To a file: the exit status. */
-static int write_logs(struct logs *logs, const char *name, struct log_writer *writer)
+static int write_logs(struct logs *logs, const char *directory, const char **arguments, struct log_writer *writer)
 {
 	struct error error;
 	int status;
 
 	/* A limit of the size is as a full disk. */
 	signal(SIGXFSZ, SIG_IGN);
-	logs->reopen = open_reopen();
+	if (!directory)
+		logs->reopen = open_reopen();
+	status = log_writer_open(writer, &error);
 	logs->writer = writer;
 	logs->follow = true;
-	status = logs->reopen < 0 ? error_errno(&error, errno, "signalfd") : log_writer_open(writer, &error);
 	if (status == 0)
-		status = show_logs(name, logs, &error);
+		status = show_any(logs, directory, arguments, &error);
 	if (status < 0)
 		timeline_say("%s", error.text);
 	if (writer->lost > 0)
@@ -210,6 +230,16 @@ static int write_logs(struct logs *logs, const char *name, struct log_writer *wr
 	log_writer_close(writer);
 	fd_close(&logs->reopen);
 	return status;
+}
+
+static int print_logs(struct logs *logs, const char *directory, const char **arguments)
+{
+	struct error error;
+	int status = show_any(logs, directory, arguments, &error);
+
+	if (status < 0)
+		timeline_say("%s", error.text);
+	return status < 0 ? COMMAND_FAILED : 0;
 }
 
 /* What is said of --write by the options beside it. */
@@ -230,7 +260,7 @@ int command_logs(int argc, const char *argv[])
 {
 	struct logs logs = {.all = true, .reopen = -1};
 	struct log_writer writer = {.files = LOG_WRITER_FILES_DEFAULT, .fd = -1};
-	char *tail = NULL, *path = NULL, *format = NULL, *size = NULL, *files = NULL;
+	char *directory = NULL, *tail = NULL, *path = NULL, *format = NULL, *size = NULL, *files = NULL;
 	const struct poptOption table[] = {
 		{"follow", 'f', POPT_ARG_NONE, &logs.follow, 0, "go on as long as it runs", NULL},
 		{"tail", 'n', POPT_ARG_STRING, &tail, 0, "only so many lines at the end (default: all)", "N"},
@@ -239,6 +269,8 @@ int command_logs(int argc, const char *argv[])
 		{"format", 0, POPT_ARG_STRING, &format, 0, "of the file (default: cri)", "cri|json"},
 		{"max-size", 0, POPT_ARG_STRING, &size, 0, "begin a new file there (default: never)", "SIZE"},
 		{"max-files", 0, POPT_ARG_STRING, &files, 0, "how many are kept then (default: 5)", "N"},
+		TARGET_OPTION(&directory),
+		{"tty", 0, POPT_ARG_NONE, &logs.terminal, 0, "with --dir: the process has a terminal", NULL},
 		COMMAND_HELP,
 		POPT_TABLEEND,
 	};
@@ -246,22 +278,28 @@ int command_logs(int argc, const char *argv[])
 	struct error error;
 	int status;
 
-	if (command_line_read(&line, argc, argv, table, "[OPTION...] NAME", 1, 1)) {
+	if (command_line_read(&line, argc, argv, table, "[OPTION...] NAME [EXEC]", 1, 2)) {
 		writer.path = path;
 		logs.all = !tail || strcmp(tail, "all") == 0;
 		status = take_writing(&writer, format, size, files, &error);
+		if (status == 0 && directory && (tail || logs.times))
+			status = error_set(&error, EINVAL, "--dir: neither lines nor times are kept of it (--tail, "
+					   "--timestamps)");
+		if (status == 0 && !directory && line.arguments[1])
+			status = error_set(&error, EINVAL, "%s: EXEC goes with --dir alone", line.arguments[1]);
 		if (status == 0 && !logs.all)
 			status = quantity_parse_count("--tail", tail, 0, TAIL_MOST, &logs.tail, &error);
 		if (status < 0) {
 			timeline_say("%s", error.text);
 			line.status = EXIT_FAULT;
 		} else if (path) {
-			line.status = write_logs(&logs, line.arguments[0], &writer);
+			line.status = write_logs(&logs, directory, line.arguments, &writer);
 		} else {
-			line.status = command_for_each(&line, show_logs, &logs);
+			line.status = print_logs(&logs, directory, line.arguments);
 		}
 	}
 	command_line_free(&line);
+	free(directory);
 	free(tail);
 	free(path);
 	free(format);

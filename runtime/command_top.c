@@ -28,12 +28,12 @@
 #define KEYS "keys: n, c, m, i, p: by name, CPU, memory, I/O, PIDs; r: the other way; q: quit"
 
 static const struct order {
-	char key;
 	const char *name;
 	enum stats_column column;
+	char key;
 } orders[] = {
-	{'c', "cpu", STATS_CPU}, {'m', "memory", STATS_MEMORY}, {'i', "io", STATS_IO},
-	{'p', "pids", STATS_PIDS}, {'n', "name", STATS_NAME},
+	{"cpu", STATS_CPU, 'c'}, {"memory", STATS_MEMORY, 'm'}, {"io", STATS_IO, 'i'},
+	{"pids", STATS_PIDS, 'p'}, {"name", STATS_NAME, 'n'},
 };
 
 struct row {
