@@ -37,16 +37,39 @@ static void stop(struct proxy *proxy)
 	loop_stop(&proxy->loop);
 }
 
-static void emptied(struct streams *streams)
+/* Once nobody is left who has something to read. */
+static void stop_if_empty(struct proxy *proxy)
 {
-	stop(container_of(streams, struct proxy, streams));
+	if (list_empty(&proxy->streams.all) && proxy->agent_links.count == 0)
+		stop(proxy);
+}
+
+static void streams_emptied(struct streams *streams)
+{
+	stop_if_empty(container_of(streams, struct proxy, streams));
+}
+
+static void links_emptied(struct agent_links *links)
+{
+	stop_if_empty(container_of(links, struct proxy, agent_links));
+}
+
+/* Those of agent.sock stand behind streams of ours. */
+static size_t clients_left(const struct proxy *proxy)
+{
+	const struct list *all = &proxy->streams.all;
+	size_t count = proxy->agent_links.count;
+
+	for (const struct list *link = all->next; link != all; link = link->next)
+		count += container_of(link, struct stream, link)->origin != STREAM_AGENT;
+	return count;
 }
 
 static void last_words_over(struct loop_timer *timer)
 {
 	struct proxy *proxy = container_of(timer, struct proxy, last_words);
 
-	log_warning("%zu clients haven't read everything", proxy->streams.from_host + proxy->streams.from_guest);
+	log_warning("%zu clients haven't read everything", clients_left(proxy));
 	stop(proxy);
 }
 
@@ -72,7 +95,8 @@ static void finish(struct proxy *proxy, int status)
 	carrier_close(proxy->carrier);
 	service_close(&proxy->service);
 	loop_timer_set(&proxy->loop, &proxy->last_words, proxy->options->drain_time, last_words_over);
-	streams_finish(&proxy->streams, emptied);
+	agent_links_finish(&proxy->agent_links, links_emptied);
+	streams_finish(&proxy->streams, streams_emptied);
 }
 
 static void vmm_ended(struct vmm *vmm)
@@ -113,7 +137,7 @@ static void agent_accepted(struct listener *listener, int fd)
 {
 	struct proxy *proxy = container_of(listener, struct proxy, keeper.agent_listener);
 
-	streams_serve(&proxy->streams, fd, STREAM_AGENT, STREAM_AGENT_PORT);
+	agent_links_serve(&proxy->agent_links, fd);
 }
 
 static void port_accepted(struct listener *listener, int fd)
@@ -265,12 +289,14 @@ static int check_carrier(const struct proxy *proxy, struct error *error)
 	return 0;
 }
 
-/* Descriptors for as many connections as are allowed, each with two ends where the carrier has sockets, too. */
+/* Descriptors for as many connections as are allowed, each with two ends where the carrier has sockets, too, and each of the
+ * host's perhaps agent.sock's. */
 static int make_room(const struct proxy *proxy, struct error *error)
 {
 	const struct options *options = proxy->options;
-	rlim_t connections = options->limits.from_host + options->limits.from_guest;
-	rlim_t wanted = connections * (options->carrier.type == CARRIER_VHOST_USER ? 1 : 2) + OTHER_DESCRIPTORS;
+	rlim_t ends = options->carrier.type == CARRIER_VHOST_USER ? 1 : 2;
+	rlim_t wanted = options->limits.from_host * (ends + AGENT_LINK_DESCRIPTORS) + options->limits.from_guest * ends +
+			OTHER_DESCRIPTORS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -321,6 +347,7 @@ int proxy_open(struct proxy *proxy, const struct options *options, struct error 
 	proxy->engine.buffer = options->buffer;
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
 	proxy->streams.limits = options->limits;
+	agent_links_init(&proxy->agent_links, &proxy->loop, &proxy->streams);
 	service_init(&proxy->service, &proxy->loop, &proxy->streams);
 	vmm_init(&proxy->keeper.vmm, &proxy->loop, vmm_ended);
 	if (status < 0)
@@ -369,6 +396,7 @@ void proxy_close(struct proxy *proxy)
 	close_listeners(proxy);
 	carrier_free(proxy->carrier);
 	service_close(&proxy->service);
+	agent_links_destroy(&proxy->agent_links);
 	streams_destroy(&proxy->streams);
 	loop_remove(&proxy->loop, &proxy->signals);
 	fd_close(&signals);

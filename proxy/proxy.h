@@ -7,6 +7,7 @@
 #ifndef NACRE_PROXY_PROXY_H
 #define NACRE_PROXY_PROXY_H
 
+#include "proxy/agent_link.h"
 #include "proxy/carrier.h"
 #include "proxy/forward.h"
 #include "proxy/guest_ports.h"
@@ -31,6 +32,7 @@ struct proxy {
 	struct guest_ports guest_ports;
 	struct vsock_engine engine;
 	struct streams streams;
+	struct agent_links agent_links;
 	struct service service;
 	struct loop_source signals;
 	struct loop_timer last_words;
