@@ -143,18 +143,13 @@ bool envelope_answer(struct slice head, struct envelope_answer *answer)
 
 size_t envelope_pair(uint8_t to[ENVELOPE_PAIR_MAX], const char *key, uint64_t value)
 {
-	size_t key_length = strlen(key), value_length;
 	char text[24];
+	int value_length = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	/* The pair's two fields, behind a field's tag and length. */
+	int length = snprintf((char *)to + 2, ENVELOPE_PAIR_MAX - 2, "%c%c%s%c%c%s", 1 << 3 | WIRE_BYTES, (int)strlen(key), key,
+			      2 << 3 | WIRE_BYTES, value_length, text);
 
-	value_length = (size_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
 	to[0] = 5 << 3 | WIRE_BYTES; /* Request.metadata */
-	to[1] = (uint8_t)(2 + key_length + 2 + value_length);
-	to[2] = 1 << 3 | WIRE_BYTES;
-	to[3] = (uint8_t)key_length;
-	memcpy(to + 4, key, key_length);
-	to += 4 + key_length;
-	to[0] = 2 << 3 | WIRE_BYTES;
-	to[1] = (uint8_t)value_length;
-	memcpy(to + 2, text, value_length);
-	return 2 + 2 + key_length + 2 + value_length;
+	to[1] = (uint8_t)length;
+	return 2 + (size_t)length;
 }
