@@ -36,6 +36,10 @@ const char options_help[] =
 	"                                                  port of the guest\n"
 	"                         PORT:PATH                the guest's connections to that port of the host go\n"
 	"                                                  to the socket PATH, in the place of vsock.sock_PORT\n"
+	"  --guest-log SINK     the lines of the guest's log port (agent.log_vport) go to:\n"
+	"                         file:PATH                a file, appended to; 1 MiB, and PATH.1 with what was before\n"
+	"                         journal                  systemd's journal, with NACRE_VM\n"
+	"                         unix:PATH                a socket that takes datagrams, one for each line\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -45,6 +49,8 @@ const char options_help[] =
 	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
+	"  --guest-log-port PORT         the guest's log port: 1025\n"
+	"  --guest-log-rate LINES        of the guest's log in a second, the rest is counted; 0 for any: 1000\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
 	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user, serial),\n"
@@ -152,6 +158,7 @@ static const struct limit {
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
+	{'P', "guest-log-port", 0, 0xfffffffeu}, {'R', "guest-log-rate", 0, 1000000},
 };
 
 static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
@@ -172,6 +179,10 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->buffer = (uint32_t)number << 10;
 	else if (letter == 'H')
 		options->limits.handshake_time = number * LOOP_SECOND;
+	else if (letter == 'P')
+		options->guest_log.port = (uint32_t)number;
+	else if (letter == 'R')
+		options->guest_log.rate = (uint32_t)number;
 	else
 		options->drain_time = number * LOOP_SECOND;
 	return 0;
@@ -204,6 +215,9 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"buffer", required_argument, NULL, 'B'},
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
+		{"guest-log", required_argument, NULL, 'l'},
+		{"guest-log-port", required_argument, NULL, 'P'},
+		{"guest-log-rate", required_argument, NULL, 'R'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -229,7 +243,12 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'B':
 		case 'H':
 		case 'D':
+		case 'P':
+		case 'R':
 			status = parse_limit(options, letter, optarg, error);
+			break;
+		case 'l':
+			status = log_sink_parse(&options->guest_log.sink, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;

@@ -8,12 +8,14 @@
 #include "lib/error.h"
 #include "proxy/carrier.h"
 #include "proxy/forward.h"
+#include "proxy/guest_log.h"
 
 struct options {
 	const char *directory; /* the VM's run directory */
 	struct carrier_options carrier;
 	struct forward_rules forwards;
 	struct streams_limits limits;
+	struct guest_log_options guest_log;
 	uint32_t buffer;     /* bytes: engine->buffer */
 	uint64_t drain_time; /* how long clients have to read what the VM has said last */
 	char *const *vmm; /* the VMM's command, NULL where none was given */
@@ -22,11 +24,13 @@ struct options {
 
 /* What isn't given. */
 #define OPTIONS \
-	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .drain_time = 5 * LOOP_SECOND})
+	((struct options){.limits = STREAMS_LIMITS, .buffer = VSOCK_BUFFER, .drain_time = 5 * LOOP_SECOND, \
+			  .guest_log = {.port = GUEST_LOG_PORT, .rate = GUEST_LOG_RATE}})
 
 extern const char options_help[];
 
-/* Reads the command line. The strings are those of argv, but the carrier's path and the forwards'. 0, or -EINVAL with `error` filled. */
+/* Reads the command line. The strings are those of argv, but the carrier's path and the
+ * forwards'. 0, or -EINVAL with `error` filled. */
 int options_parse(struct options *options, int argc, char *argv[], struct error *error);
 void options_free(struct options *options);
 

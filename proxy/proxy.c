@@ -334,6 +334,9 @@ static int open_sockets(struct proxy *proxy, int passed[PASSED_COUNT], struct er
 	if (status == 0)
 		status = guest_ports_open(&proxy->guest_ports, proxy->carrier, options->directory, &options->forwards,
 					  error);
+	if (status == 0)
+		status = guest_log_open(&proxy->guest_log, &options->guest_log, &proxy->loop, &proxy->streams,
+					options->directory, error);
 	return status;
 }
 
@@ -396,6 +399,7 @@ void proxy_close(struct proxy *proxy)
 	close_listeners(proxy);
 	carrier_free(proxy->carrier);
 	service_close(&proxy->service);
+	guest_log_close(&proxy->guest_log);
 	agent_links_destroy(&proxy->agent_links);
 	streams_destroy(&proxy->streams);
 	loop_remove(&proxy->loop, &proxy->signals);

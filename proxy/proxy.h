@@ -10,6 +10,7 @@
 #include "proxy/agent_link.h"
 #include "proxy/carrier.h"
 #include "proxy/forward.h"
+#include "proxy/guest_log.h"
 #include "proxy/guest_ports.h"
 #include "proxy/listener.h"
 #include "proxy/options.h"
@@ -33,6 +34,7 @@ struct proxy {
 	struct vsock_engine engine;
 	struct streams streams;
 	struct agent_links agent_links;
+	struct guest_log guest_log;
 	struct service service;
 	struct loop_source signals;
 	struct loop_timer last_words;

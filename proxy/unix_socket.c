@@ -91,7 +91,7 @@ void unix_unlink(const char *path, const struct stat *socket)
 		unlink(path);
 }
 
-static int connect_with(const char *path, int flags, struct error *error)
+static int connect_with(const char *path, int type, struct error *error)
 {
 	struct sockaddr_un address;
 	cleanup_close int directory = make_address(&address, path, error);
@@ -100,7 +100,7 @@ static int connect_with(const char *path, int flags, struct error *error)
 
 	if (directory < 0)
 		return directory;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	fd = socket(AF_UNIX, SOCK_CLOEXEC | type, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "socket");
 	do {
@@ -113,12 +113,17 @@ static int connect_with(const char *path, int flags, struct error *error)
 
 int unix_connect(const char *path, struct error *error)
 {
-	return connect_with(path, 0, error);
+	return connect_with(path, SOCK_STREAM, error);
 }
 
 int unix_connect_now(const char *path, struct error *error)
 {
-	return connect_with(path, SOCK_NONBLOCK, error);
+	return connect_with(path, SOCK_STREAM | SOCK_NONBLOCK, error);
+}
+
+int unix_connect_datagrams(const char *path)
+{
+	return connect_with(path, SOCK_DGRAM | SOCK_NONBLOCK, NULL);
 }
 
 bool unix_peer_allowed(int fd)

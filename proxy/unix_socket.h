@@ -1,4 +1,4 @@
-/* Unix stream sockets by path, of any length: the directory is opened first, and the kernel given the short way through
+/* Unix sockets by path, of any length: the directory is opened first, and the kernel given the short way through
  * /proc/self/fd. Sockets made here are close-on-exec.
  */
 #ifndef NACRE_PROXY_UNIX_SOCKET_H
@@ -21,6 +21,9 @@ int unix_connect(const char *path, struct error *error);
 
 /* The same without waiting: the socket doesn't block, and where the listener's queue is full this is -EAGAIN. */
 int unix_connect_now(const char *path, struct error *error);
+
+/* A socket of datagrams which doesn't block, connected to one at `path`. The fd, or -errno. */
+int unix_connect_datagrams(const char *path);
 
 /* True where the process at the other end runs as the same user as this one, or as root. */
 bool unix_peer_allowed(int fd);

@@ -3,6 +3,7 @@
 // uses: proxy/stream.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
 // uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/agent_link.c proxy/agent_calls.c proxy/agent_probe.c proxy/envelope.c proxy/read_offsets.c lib/ttrpc_client.c
+// uses: proxy/guest_log.c proxy/log_sink.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 // uses: proxy/serial_carrier.c lib/vsock_serial.c
 /* The proxy as a process: command line, run directory, the VMM as its child; and the client code that reaches it. */
