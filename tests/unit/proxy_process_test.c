@@ -173,7 +173,8 @@ static void limits_are_read(void **state)
 	static const char *const bad[] = {
 		"--max-connections 0", "--max-connections 65537", "--max-connections x", "--max-connections 5x",
 		"--max-guest-connections -1", "--buffer 3", "--buffer 65537", "--handshake-timeout 0",
-		"--handshake-timeout 1.5", "--drain-timeout 3601", "--drain-timeout 18446744073709551617",
+		"--handshake-timeout 1.5", "--drain-timeout 3601", "--guest-log nowhere", "--guest-log file:",
+		"--guest-log-port 4294967295", "--guest-log-rate 1000001", "--guest-log-rate -1", "--drain-timeout 18446744073709551617",
 	};
 	struct options options;
 
@@ -184,6 +185,17 @@ static void limits_are_read(void **state)
 	assert_int_equal(options.buffer, 262144);
 	assert_int_equal(options.limits.handshake_time, 10 * LOOP_SECOND);
 	assert_int_equal(options.drain_time, 5 * LOOP_SECOND);
+	assert_int_equal(options.guest_log.sink.type, LOG_SINK_NONE);
+	assert_int_equal(options.guest_log.port, 1025);
+	assert_int_equal(options.guest_log.rate, 1000);
+	options_free(&options);
+	assert_int_equal(parse(&options, NULL,
+			       "--dir D --carrier vsock:3 --guest-log file:/a:b --guest-log-port 7 --guest-log-rate 0"),
+			 0);
+	assert_int_equal(options.guest_log.sink.type, LOG_SINK_FILE);
+	assert_string_equal(options.guest_log.sink.path, "/a:b");
+	assert_int_equal(options.guest_log.port, 7);
+	assert_int_equal(options.guest_log.rate, 0);
 	options_free(&options);
 	assert_int_equal(parse(&options, NULL,
 			       "--dir D --carrier vsock:3 --max-connections 9 --max-guest-connections 0 --buffer 4 "

@@ -1,6 +1,6 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c
 /* What a byte costs the vsock device: its system calls are counted, and where their data lies is looked at. Each byte is to be
  * copied once, by the kernel, between a client's socket and the guest's memory. (What it takes in time: `make bench-vsock`.)
  */
