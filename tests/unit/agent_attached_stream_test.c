@@ -372,6 +372,29 @@ static void offsets_that_can_not_be_cut_the_connection(void **state)
 	}
 }
 
+/* What a connection hasn't taken can't have been taken by its reader. */
+static void what_was_not_sent_can_not_be_acknowledged(void **state)
+{
+	uint8_t bytes[STREAM_CHUNK] = {0};
+	struct output output;
+	int pipes[2], connection;
+
+	(void)state;
+	make_pipe(pipes);
+	output_open(&output, &loop, pipes[0], -1, count_end);
+	assert_int_equal(write(pipes[1], bytes, sizeof(bytes)), sizeof(bytes));
+	connection = attach_output(&output, 0, true);
+	settle();
+	assert_int_equal(buffer_length(&output.left), STREAM_CHUNK);
+	acknowledge(connection, STREAM_CHUNK);
+	settle();
+	assert_null(output.attached);
+	assert_int_equal(buffer_length(&output.left), STREAM_CHUNK);
+	output_close(&output);
+	close(connection);
+	close(pipes[1]);
+}
+
 static void a_held_pipe_ends_when_it_is_finished(void **state)
 {
 	struct reader reader = {0};
@@ -567,6 +590,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_more_is_kept_than_64_kib_and_nothing_once_it_is_acknowledged, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(offsets_that_can_not_be_cut_the_connection, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_not_sent_can_not_be_acknowledged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_held_pipe_ends_when_it_is_finished, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(input_survives_connections_that_are_cut_anywhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(acknowledgements_that_nobody_reads_hold_nothing_up, set_up, tear_down),
