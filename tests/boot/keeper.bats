@@ -88,6 +88,9 @@ proxy() { agentctl --address "unix://$AGENT_ADDRESS/proxy.sock" "nacre.Proxy/$1"
 		[[ -S /proc/$pid/root$AGENT_DIR/agent.sock && ! -e /proc/$pid/root/etc/passwd && ! -e /proc/$pid/root/proc/self ]]
 	done
 	[[ $(field "$(worker)" CapPrm) == 0000000000000000 && $(field "$(worker)" CapEff) == 0000000000000000 ]]
+	# It has none of the keeper's descriptors.
+	[[ $(readlink "/proc/$(keeper)"/fd/* | grep -cE 'proxy.pid|signalfd|pidfd') -ge 3 ]]
+	[[ -z $(readlink "/proc/$(worker)"/fd/* | grep -E 'proxy.pid|signalfd|pidfd') ]]
 	# SIGKILL for the VMM.
 	[[ $(field "$(keeper)" CapPrm) == 0000000000000020 ]]
 	[[ $(field "$(worker)" Seccomp_filters) -gt $(field "$(keeper)" Seccomp_filters) ]]
