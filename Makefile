@@ -123,7 +123,7 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$1)
 PROTOS := $(notdir $(wildcard proto/*.proto))
 SERVICES := $(patsubst proto/%.proto,%_service.proto,$(shell grep -l '^service ' proto/*.proto))
 GEN_SOURCES := $(PROTOS:%.proto=$(GEN)/%.pb-c.c) $(SERVICES:%.proto=$(GEN)/%.pb-c.c) $(GEN)/google/protobuf/empty.pb-c.c
-GEN_HEADERS := $(GEN_SOURCES:.c=.h) $(GEN)/config.h
+GEN_HEADERS := $(GEN_SOURCES:.c=.h) $(GEN)/config.h $(GEN)/proxy_syscalls.h
 GEN_OBJECTS := $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_SOURCES))
 
 LIB_OBJECTS := $(call objects,$(call sources,lib))
@@ -160,6 +160,12 @@ $(GEN)/google/protobuf/empty.pb-c.c $(GEN)/google/protobuf/empty.pb-c.h &: /usr/
 	$(Q)protoc-c -I/usr/include --c_out=$(GEN) google/protobuf/empty.proto
 
 gen: $(GEN_SOURCES) $(GEN_HEADERS) ## the generated protobuf code and config.h, in build/gen
+
+# What the proxy's sources say of the system calls that they make: all that its filter lets through.
+$(GEN)/proxy_syscalls.h: scripts/gather-syscalls $(wildcard proxy/*.c lib/*.c)
+	$(Q)mkdir -p $(@D)
+	$(Q)scripts/gather-syscalls $(filter %.c,$^) >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The proxy moves the data, and what it shares with the agent of that: for speed; everything else for size.
 $(B)/obj/proxy/%.o $(B)/obj/lib/vsock_%.o: CFLAGS += -O2

@@ -9,6 +9,8 @@
 
 #include "lib/version.h"
 
+/* syscalls: write getpid clock_gettime */
+
 #define LINE_SIZE 2048
 #define MESSAGE_SIZE 1024
 #define ESCAPED_SIZE (MESSAGE_SIZE + MESSAGE_SIZE / 2)

@@ -14,6 +14,8 @@
 #include "lib/fd.h"
 #include "ttrpc.pb-c.h"
 
+/* syscalls: sendto recvfrom close */
+
 #define READ_SIZE 65536u
 #define OUT_LIMIT (16u << 20)
 

@@ -25,6 +25,8 @@
 #include "lib/utf8.h"
 #include "ttrpc.pb-c.h"
 
+/* syscalls: sendto recvfrom close */
+
 #define READ_FIRST 2048u /* what most requests fit in: the memory for it is kept */
 #define READ_SIZE 65536u
 #define OUT_HIGH (1u << 20)

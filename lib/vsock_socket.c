@@ -10,6 +10,8 @@
 #define LOG_SUBSYSTEM "vsock"
 #include "lib/log.h"
 
+/* syscalls: readv writev shutdown close */
+
 static struct vsock_socket *of_connection(struct vsock_connection *connection)
 {
 	return container_of(connection, struct vsock_socket, connection);

@@ -45,9 +45,15 @@ static int send_order(int link, struct device_order *order)
 
 int device_link_run(int link, const struct vhost_vsock_state *state, bool resumed, bool with_memory)
 {
-	struct device_order order = {
-		.request = DEVICE_RUN, .resumed = resumed, .with_memory = with_memory, .state = *state};
+	struct device_order order;
 
+	/* No initializer: gcc 12 clears padding behind one (-ftrivial-auto-var-init), and of the second array in a structure it
+	 * does so in the first, whose regions would change. */
+	memset(&order, 0, sizeof(order));
+	order.request = DEVICE_RUN;
+	order.resumed = resumed;
+	order.with_memory = with_memory;
+	order.state = *state;
 	if (!with_memory)
 		order.state.memory.count = 0;
 	return send_order(link, &order);

@@ -8,6 +8,8 @@
 
 #include "lib/fd.h"
 
+/* syscalls: mmap munmap madvise fstat close rt_sigaction rt_sigreturn */
+
 /* ---- A region without a file --------------------------------------------------------------------------------- */
 
 static struct guest_memory *all;

@@ -9,6 +9,8 @@
 #include "lib/fd.h"
 #include "proxy/socket_carrier.h"
 
+/* syscalls: socket connect bind listen getsockopt getsockname getpeername */
+
 #define BACKLOG 128
 
 static int new_socket(void)

@@ -11,6 +11,8 @@
 #include "proxy/socket_carrier.h"
 #include "proxy/unix_socket.h"
 
+/* syscalls: sendto */
+
 static int dial(struct socket_carrier *own, uint32_t guest_port)
 {
 	cleanup_close int fd = unix_connect_now(own->options->path, NULL);

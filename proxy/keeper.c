@@ -15,11 +15,15 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/confine.h"
 #include "proxy/listen_fds.h"
 #include "proxy/proxy.h"
+#include "proxy/user.h"
 
 #define LOG_SUBSYSTEM "proxy"
 #include "lib/log.h"
+
+/* keeper's syscalls: open openat write writev unlink unlinkat read poll ppoll */
 
 /* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. */
 #define OTHER_DESCRIPTORS 256
@@ -306,8 +310,10 @@ static int start_vmm(struct keeper *keeper, struct error *error)
 
 static int set_up(struct keeper *keeper, int passed[SOCKET_PASSED], struct error *error)
 {
-	int status = lock_directory(keeper, error);
+	int status = keeper->options->user ? user_become(keeper->options->user, error) : 0;
 
+	if (status == 0)
+		status = lock_directory(keeper, error);
 	if (status == 0)
 		status = watch_signals(keeper, error);
 	if (status == 0)
@@ -322,6 +328,8 @@ static int set_up(struct keeper *keeper, int passed[SOCKET_PASSED], struct error
 		status = sockets_open(&keeper->sockets, keeper->options, passed, error);
 	if (status == 0)
 		status = check_carrier(keeper, error);
+	if (status == 0)
+		status = confine_keeper(keeper->options, error);
 	if (status == 0)
 		status = worker_start(&keeper->worker, error);
 	return status;

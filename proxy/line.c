@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+/* syscalls: recvfrom */
+
 int line_read(struct line *line, int fd)
 {
 	char *start = line->text + line->length;

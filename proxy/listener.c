@@ -14,6 +14,8 @@
 #define LOG_SUBSYSTEM "listener"
 #include "lib/log.h"
 
+/* syscalls: accept4 stat lstat newfstatat unlink unlinkat close */
+
 #define PAUSE (100 * LOOP_MILLISECOND)
 
 static void pause_over(struct loop_timer *timer)

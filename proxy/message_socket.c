@@ -10,6 +10,8 @@
 #define LOG_SUBSYSTEM "message"
 #include "lib/log.h"
 
+/* syscalls: recvmsg sendmsg getsockopt setsockopt shutdown */
+
 /* A backlog holds messages, each behind its size: with messages of one byte that is five times what they are. */
 #define BACKLOG_FACTOR 5
 

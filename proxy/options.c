@@ -41,6 +41,13 @@ const char options_help[] =
 	"                         PATH:PORT/seqpacket      the same with messages (vhost-user only)\n"
 	"                         PORT:PATH                the guest's connections to that port of the host go\n"
 	"                                                  to the socket PATH, in the place of vsock.sock_PORT\n"
+	"  --user USER[:GROUP]  run as that user, and the VMM too; the directories have to be that user's\n"
+	"  --confine HOW        what keeps other files than those of the sockets' directories out of reach:\n"
+	"                         auto       root: a mount namespace, and Landlock where the kernel has it; others: the\n"
+	"                                    one or the other; where neither can be had, a warning tells\n"
+	"                         landlock   that alone; where it can't be had, nothing starts\n"
+	"                         namespace  the same with a mount namespace\n"
+	"                         off        nothing does\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -199,6 +206,24 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 	return 0;
 }
 
+static int parse_confine(struct options *options, const char *text, struct error *error)
+{
+	static const char *const ways[] = {
+		[CONFINE_AUTO] = "auto",
+		[CONFINE_LANDLOCK] = "landlock",
+		[CONFINE_NAMESPACE] = "namespace",
+		[CONFINE_OFF] = "off",
+	};
+
+	for (size_t i = 0; i < array_size(ways); i++) {
+		if (strcmp(text, ways[i]) != 0)
+			continue;
+		options->confine = (enum confine)i;
+		return 0;
+	}
+	return error_set(error, EINVAL, "--confine %s: must be auto, landlock, namespace or off", text);
+}
+
 /* Others carry bytes, not packets of the guest's. */
 static int check_forwards(const struct options *options, struct error *error)
 {
@@ -242,6 +267,8 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
 		{"restart-delay", required_argument, NULL, 'R'},
+		{"user", required_argument, NULL, 'u'},
+		{"confine", required_argument, NULL, 'F'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -269,6 +296,12 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'D':
 		case 'R':
 			status = parse_limit(options, letter, optarg, error);
+			break;
+		case 'u':
+			options->user = optarg;
+			break;
+		case 'F':
+			status = parse_confine(options, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;

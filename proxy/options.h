@@ -9,6 +9,9 @@
 #include "proxy/carrier.h"
 #include "proxy/forward.h"
 
+/* How it is seen to that files out of its directories are out of reach. */
+enum confine { CONFINE_AUTO, CONFINE_LANDLOCK, CONFINE_NAMESPACE, CONFINE_OFF };
+
 struct options {
 	const char *directory; /* the VM's run directory */
 	struct carrier_options carrier;
@@ -18,6 +21,8 @@ struct options {
 	uint64_t restart_delay; /* at most, between a worker that has died and the next */
 	uint64_t drain_time; /* how long clients have to read what the VM has said last */
 	char *const *vmm; /* the VMM's command, NULL where none was given */
+	const char *user;    /* as whom all of it runs; NULL for who started it */
+	enum confine confine;
 	bool verbose, help, version;
 };
 

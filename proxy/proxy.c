@@ -9,10 +9,13 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/confine.h"
 #include "proxy/unix_socket.h"
 
 #define LOG_SUBSYSTEM "proxy"
 #include "lib/log.h"
+
+/* syscalls: exit_group exit */
 
 static int make_path(char **path, const struct proxy *proxy, const char *name, struct error *error)
 {
@@ -231,7 +234,8 @@ static int proxy_open(struct proxy *proxy, const struct estate *estate, struct e
 		status = loop_add(&proxy->loop, &proxy->control, estate->ends.control, EPOLLIN, told);
 	if (status < 0)
 		return error_errno(error, -status, "epoll");
-	return open_sockets(proxy, error);
+	status = open_sockets(proxy, error);
+	return status < 0 ? status : confine_worker(&estate->shared->refused, error);
 }
 
 static int proxy_run(struct proxy *proxy)

@@ -10,6 +10,8 @@
 #include "lib/fd.h"
 #include "proxy_service.pb-c.h"
 
+/* syscalls: socketpair */
+
 /* ---- WaitReady ----------------------------------------------------------------------------------------------- */
 
 static void forget(struct ttrpc_call *call)

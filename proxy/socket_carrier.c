@@ -11,6 +11,8 @@
 #define LOG_SUBSYSTEM "carrier"
 #include "lib/log.h"
 
+/* syscalls: sendto recvfrom shutdown close */
+
 #define FIRST_PORT (1u << 30) /* of guests whose ports aren't known */
 
 static void work(struct loop_timer *timer);

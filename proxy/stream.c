@@ -13,6 +13,8 @@
 #define LOG_SUBSYSTEM "stream"
 #include "lib/log.h"
 
+/* syscalls: sendto */
+
 #define RETRY_FIRST (5 * LOOP_MILLISECOND)
 #define RETRY_LAST (50 * LOOP_MILLISECOND)
 

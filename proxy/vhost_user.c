@@ -9,6 +9,8 @@
 #define LOG_SUBSYSTEM "vhost-user"
 #include "lib/log.h"
 
+/* keeper's syscalls: sendto */
+
 #define FLAG_VERSION 1u
 #define FLAG_VERSION_MASK 3u
 #define FLAG_REPLY 4u

@@ -8,6 +8,8 @@
 #define LOG_SUBSYSTEM "device"
 #include "lib/log.h"
 
+/* syscalls: write */
+
 #define BATCH 64 /* chains from the guest between two writes to streams */
 #define EVENT_TRANSPORT_RESET 0
 

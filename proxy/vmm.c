@@ -13,6 +13,8 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
+/* keeper's syscalls: read write wait4 kill pidfd_open fcntl */
+
 void vmm_init(struct vmm *vmm, struct loop *loop, void (*ended)(struct vmm *vmm))
 {
 	*vmm = (struct vmm){.loop = loop, .source.fd = -1, .go = -1, .report = -1, .ended = ended};

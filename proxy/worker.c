@@ -18,6 +18,8 @@
 #define LOG_SUBSYSTEM "worker"
 #include "lib/log.h"
 
+/* keeper's syscalls: socketpair fork clone set_robust_list set_tid_address gettid rt_sigprocmask getppid pidfd_open fcntl kill wait4 poll ppoll close_range */
+
 #define READY_TIME 20000 /* milliseconds, for the first one */
 #define FIRST_DELAY (5 * LOOP_MILLISECOND)
 

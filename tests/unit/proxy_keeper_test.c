@@ -2,6 +2,7 @@
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
 // uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
 // uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
+// uses: proxy/confine.c proxy/confine_files.c proxy/confine_calls.c proxy/user.c
 // uses: proxy/keeper.c proxy/worker.c proxy/shared.c proxy/sockets.c proxy/device_link.c proxy/vhost_keeper.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
 // uses: proxy/serial_carrier.c lib/vsock_serial.c
