@@ -216,19 +216,6 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 	return 0;
 }
 
-/* Others carry bytes, not packets of the guest's. */
-static int check_forwards(const struct options *options, struct error *error)
-{
-	for (size_t i = 0; i < options->forwards.count; i++) {
-		const struct forward_rule *rule = &options->forwards.list[i];
-
-		if (rule->messages && options->carrier.type != CARRIER_VHOST_USER)
-			return error_set(error, EINVAL, "--forward %s:%u/seqpacket: needs --carrier vhost-user:PATH,cid=N",
-					 rule->path, rule->port);
-	}
-	return 0;
-}
-
 static int parse_confine(struct options *options, const char *text, struct error *error)
 {
 	static const char *const ways[] = {
@@ -245,6 +232,19 @@ static int parse_confine(struct options *options, const char *text, struct error
 		return 0;
 	}
 	return error_set(error, EINVAL, "--confine %s: must be auto, landlock, namespace or off", text);
+}
+
+/* Others carry bytes, not packets of the guest's. */
+static int check_forwards(const struct options *options, struct error *error)
+{
+	for (size_t i = 0; i < options->forwards.count; i++) {
+		const struct forward_rule *rule = &options->forwards.list[i];
+
+		if (rule->messages && options->carrier.type != CARRIER_VHOST_USER)
+			return error_set(error, EINVAL, "--forward %s:%u/seqpacket: needs --carrier vhost-user:PATH,cid=N",
+					 rule->path, rule->port);
+	}
+	return 0;
 }
 
 static int check(struct options *options, int argc, char *argv[], struct error *error)

@@ -1,5 +1,6 @@
-/* Unix sockets by path, stream sockets unless the name says otherwise, of any length: where the kernel's address is too short for it,
- * the directory is opened first, and the kernel given a short way through /proc/self/fd. Sockets made here are close-on-exec.
+/* Unix sockets by path, stream sockets unless the name says otherwise. A path may have any length: where the kernel's address is too
+ * short for it, the directory is opened first, and the kernel given a short way through /proc/self/fd. Sockets made here are
+ * close-on-exec.
  */
 #ifndef NACRE_PROXY_UNIX_SOCKET_H
 #define NACRE_PROXY_UNIX_SOCKET_H

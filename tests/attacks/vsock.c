@@ -71,7 +71,7 @@ static int send_back(const char *port)
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		printf("%s\n", strerror(errno));
-		return 1;
+		return 0;
 	}
 	while ((length = recv(fd, message, sizeof(message), 0)) > 0)
 		if (send(fd, message, (size_t)length, 0) != length)

@@ -137,9 +137,10 @@ for number, message in enumerate(messages):
         guest.send(messages[number + 3])
 guest.shutdown(socket.SHUT_WR)
 print("end", guest.recv(1))' "$AGENT_DIR/vsock.sock_710" >"$BATS_TEST_TMPDIR/host" 2>&1 3>&- &
+	local host=$!
 	timeout 60 grep -qm 1 up <(tail -n +1 -f "$BATS_TEST_TMPDIR/host")
 	is "the end" container -- vsock messages 710
-	wait $!
+	wait "$host"
 	is $'up\n1 True\n44 True\n5000 True\n70000 True\n200000 True\n2 True\nend b\'\'' cat "$BATS_TEST_TMPDIR/host"
 	# A socket of the other type isn't for it.
 	timeout 60 python3 -c '

@@ -168,8 +168,7 @@ static pid_t keeper_start(void)
 		options.carrier.path = strdup(in_directory(path, "vhost.sock"));
 		options.carrier.guest_cid = GUEST_CID;
 		options.restart_delay = LOOP_MILLISECOND;
-		strcat(in_directory(path, FLOW_SOCKET), ":1024");
-		assert_int_equal(forward_parse(&options.forwards, path, NULL), 0);
+		assert_int_equal(forward_parse(&options.forwards, in_directory(path, FLOW_SOCKET ":1024"), NULL), 0);
 		alarm(200);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		status = keeper_open(&keeper, &options, NULL) < 0 ? 200 : keeper_run(&keeper);
