@@ -21,7 +21,8 @@ const char options_help[] =
 	"  --dir DIR            the VM's run directory, in which these sockets are made:\n"
 	"                         agent.sock    each connection goes to the agent, guest port 1024\n"
 	"                         vsock.sock    'CONNECT PORT' goes to any guest port, answered by 'OK HOSTPORT'\n"
-	"                         proxy.sock    the proxy's own service (ttrpc, proto/proxy.proto): ready, connections\n"
+	"                         proxy.sock    the proxy's own service (ttrpc, proto/proxy.proto): ready, connections,\n"
+	"                                       sessions of processes; or 'ATTACH CONTAINER EXEC STREAM' to one\n"
 	"                         vsock.sock_P  is looked for when the guest connects to host port P\n"
 	"  --carrier CARRIER    how packets reach the guest:\n"
 	"                         vhost-user:PATH,cid=N    as the vsock device of a VMM which connects to the socket\n"
@@ -59,6 +60,8 @@ const char options_help[] =
 	"  --max-connections N           of the host's clients at a time: 512\n"
 	"  --max-guest-connections N     of the guest's to the host at a time: 256\n"
 	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
+	"  --max-sessions N              of processes in the guest, kept for clients that come and go: 64\n"
+	"  --ring KIB                    kept of each of a session's streams: 64\n"
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
 	"  --restart-delay MILLISECONDS  at most, before a worker that died is followed by the next: 1000\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
@@ -183,6 +186,7 @@ static const struct limit {
 	uint32_t least, most;
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
+	{'S', "max-sessions", 0, 4096},	      {'K', "ring", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
 	{'R', "restart-delay", 0, 60000},	      {'P', "guest-log-port", 0, 0xfffffffeu}, {'L', "guest-log-rate", 0, 1000000},
 };
@@ -203,6 +207,10 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->limits.from_guest = number;
 	else if (letter == 'B')
 		options->buffer = (uint32_t)number << 10;
+	else if (letter == 'S')
+		options->max_sessions = (uint32_t)number;
+	else if (letter == 'K')
+		options->ring = (uint32_t)number << 10;
 	else if (letter == 'H')
 		options->limits.handshake_time = number * LOOP_SECOND;
 	else if (letter == 'R')
@@ -274,6 +282,8 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"max-connections", required_argument, NULL, 'C'},
 		{"max-guest-connections", required_argument, NULL, 'G'},
 		{"buffer", required_argument, NULL, 'B'},
+		{"max-sessions", required_argument, NULL, 'S'},
+		{"ring", required_argument, NULL, 'K'},
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
 		{"restart-delay", required_argument, NULL, 'R'},
@@ -305,6 +315,8 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'C':
 		case 'G':
 		case 'B':
+		case 'S':
+		case 'K':
 		case 'H':
 		case 'D':
 		case 'R':

@@ -9,6 +9,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/attach_line.h"
 #include "proxy/confine.h"
 #include "proxy/unix_socket.h"
 
@@ -35,7 +36,7 @@ static void stop(struct proxy *proxy)
 /* Once nobody is left who has something to read. */
 static void stop_if_empty(struct proxy *proxy)
 {
-	if (list_empty(&proxy->streams.all) && proxy->agent_links.count == 0)
+	if (list_empty(&proxy->streams.all) && proxy->agent_links.count == 0 && sessions_quiet(&proxy->sessions))
 		stop(proxy);
 }
 
@@ -47,6 +48,11 @@ static void streams_emptied(struct streams *streams)
 static void links_emptied(struct agent_links *links)
 {
 	stop_if_empty(container_of(links, struct proxy, agent_links));
+}
+
+static void sessions_over(struct sessions *sessions)
+{
+	stop_if_empty(container_of(sessions, struct proxy, sessions));
 }
 
 /* Those of agent.sock stand behind streams of ours. */
@@ -85,6 +91,7 @@ static void finish(struct proxy *proxy)
 	proxy->finishing = true;
 	close_listeners(proxy);
 	carrier_close(proxy->carrier);
+	sessions_finish(&proxy->sessions, sessions_over);
 	service_close(&proxy->service);
 	loop_timer_set(&proxy->loop, &proxy->last_words, proxy->options->drain_time, last_words_over);
 	agent_links_finish(&proxy->agent_links, links_emptied);
@@ -135,7 +142,7 @@ static void service_accepted(struct listener *listener, int fd)
 {
 	struct proxy *proxy = container_of(listener, struct proxy, service_listener);
 
-	service_serve(&proxy->service, fd);
+	attach_line_serve(&proxy->service, fd);
 }
 
 static void agent_opened(struct streams *streams)
@@ -257,7 +264,8 @@ static int proxy_open(struct proxy *proxy, const struct estate *estate, struct e
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
 	proxy->streams.limits = options->limits;
 	agent_links_init(&proxy->agent_links, &proxy->loop, &proxy->streams);
-	service_init(&proxy->service, &proxy->loop, &proxy->streams);
+	sessions_init(&proxy->sessions, &proxy->loop, &proxy->streams, estate->rings);
+	service_init(&proxy->service, &proxy->loop, &proxy->streams, &proxy->sessions);
 	if (status == 0)
 		status = loop_add(&proxy->loop, &proxy->control, estate->ends.control, EPOLLIN, told);
 	if (status < 0)
@@ -281,6 +289,7 @@ static void proxy_close(struct proxy *proxy)
 	carrier_free(proxy->carrier);
 	service_close(&proxy->service);
 	guest_log_close(&proxy->guest_log);
+	sessions_destroy(&proxy->sessions);
 	agent_links_destroy(&proxy->agent_links);
 	streams_destroy(&proxy->streams);
 	loop_remove(&proxy->loop, &proxy->control);

@@ -11,7 +11,9 @@
 #include "proxy/guest_ports.h"
 #include "proxy/listener.h"
 #include "proxy/options.h"
+#include "proxy/ring.h"
 #include "proxy/service.h"
+#include "proxy/session.h"
 #include "proxy/shared.h"
 #include "proxy/sockets.h"
 #include "proxy/stream.h"
@@ -22,6 +24,7 @@ struct estate {
 	const struct options *options;
 	const struct sockets *sockets;
 	struct shared *shared;
+	struct ring_store *rings; /* what sessions have */
 	struct worker_ends ends;
 };
 
@@ -37,6 +40,7 @@ struct proxy {
 	struct streams streams;
 	struct agent_links agent_links;
 	struct guest_log guest_log;
+	struct sessions sessions;
 	struct service service;
 	struct loop_source control; /* what the keeper says */
 	struct loop_timer last_words;
