@@ -98,9 +98,13 @@ static void guest_left(struct keeper *keeper)
 		finish(keeper, 0, false);
 }
 
+/* One that is to come back finds the listener, and clients of agent.sock wait as they did before it came. */
 static void vmm_left(struct vhost_keeper *vhost)
 {
-	guest_left(container_of(vhost, struct keeper, vhost));
+	struct keeper *keeper = container_of(vhost, struct keeper, vhost);
+
+	if (!keeper->options->carrier.reconnect)
+		guest_left(keeper);
 }
 
 static void signalled(struct loop_source *source, uint32_t events)
@@ -257,9 +261,9 @@ static int check_carrier(const struct keeper *keeper, struct error *error)
 static int make_room(const struct keeper *keeper, struct error *error)
 {
 	const struct options *options = keeper->options;
-	rlim_t connections = options->limits.from_host + options->limits.from_guest;
-	rlim_t wanted = connections * (options->carrier.type == CARRIER_VHOST_USER ? 1 : 2) + OTHER_DESCRIPTORS +
-			(rlim_t)options->max_sessions * SESSION_DESCRIPTORS;
+	rlim_t ends = options->carrier.type == CARRIER_VHOST_USER ? 1 : 2;
+	rlim_t wanted = options->limits.from_host * (ends + AGENT_LINK_DESCRIPTORS) + options->limits.from_guest * ends +
+			(rlim_t)options->max_sessions * SESSION_DESCRIPTORS + OTHER_DESCRIPTORS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

@@ -4,8 +4,10 @@
 #ifndef NACRE_PROXY_PROXY_H
 #define NACRE_PROXY_PROXY_H
 
+#include "proxy/agent_link.h"
 #include "proxy/carrier.h"
 #include "proxy/forward.h"
+#include "proxy/guest_log.h"
 #include "proxy/guest_ports.h"
 #include "proxy/listener.h"
 #include "proxy/options.h"
@@ -36,6 +38,8 @@ struct proxy {
 	struct guest_ports guest_ports;
 	struct vsock_engine engine;
 	struct streams streams;
+	struct agent_links agent_links;
+	struct guest_log guest_log;
 	struct sessions sessions;
 	struct service service;
 	struct loop_source control; /* what the keeper says */
