@@ -215,9 +215,13 @@ $(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -ll
 $(B)/nacre-box: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lpopt -ljansson -lprotobuf-c
 
 # What a container's life costs, by the bare system calls and by the agent: runs in a guest.
-$(B)/life: $(call objects,$(wildcard tests/bench/*.c) agent/container/device_filter.c agent/container/cgroup.c agent/container/cgroup_create.c) $(B)/libnacre.a
+$(B)/life: $(call objects,$(wildcard tests/bench/life*.c) agent/container/device_filter.c agent/container/cgroup.c agent/container/cgroup_create.c) $(B)/libnacre.a
 	$(link)
 $(B)/life: LIBS := -lprotobuf-c
+
+# What a vsock device costs: a guest below one, without a VMM.
+$(B)/vsock: $(call objects,$(wildcard tests/bench/vsock*.c)) $(B)/libnacre.a
+	$(link)
 
 # For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
 build/guarded: tests/guarded.c
