@@ -402,7 +402,7 @@ build/attacks/%: tests/attacks/%.c $(SYSROOT_STAMP)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu11 -Os -s -D_GNU_SOURCE $(WARNINGS) -o $@ $<
 
-test-programs: build/guarded build/agentctl build/promlint $(ATTACKS) $(B)/nacre-box $(B)/life unit-tests ## what the tests need beside the programs
+test-programs: build/guarded build/agentctl build/promlint $(ATTACKS) $(B)/nacre-box $(B)/life $(B)/vsock unit-tests ## what the tests need beside the programs
 
 unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 
@@ -477,6 +477,9 @@ bench-agents: programs kernel image rootfs test-programs ## another agent beside
 bench-life: $(B)/life nacre-box programs kernel image rootfs build/guarded ## a container's life and an exec: bare system calls, agent, nacre-box, crun
 	$(Q)tests/bench/report
 
+bench-vsock: $(B)/nacre-proxy $(B)/vsock build/guarded ## the vsock device without a VM: nacre-proxy, the bare system calls, PEER_VSOCK=FILE
+	$(Q)build/guarded tests/bench/vsock-report
+
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
 
@@ -545,7 +548,7 @@ help: ## this list
 		'PREFIX=/usr/local' 'DESTDIR='
 
 .PHONY: all programs agent nacre-box gen kernel image images kata-image tools rootfs unit-tests test-programs sanitize \
-	fuzz-targets fuzz check interop kata-test bench-agents bench-life test-full lint install uninstall deb clean distclean help \
+	fuzz-targets fuzz check interop kata-test bench-agents bench-life bench-vsock test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)
