@@ -402,7 +402,11 @@ build/attacks/%: tests/attacks/%.c $(SYSROOT_STAMP)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu11 -Os -s -D_GNU_SOURCE $(WARNINGS) -o $@ $<
 
-test-programs: build/guarded build/agentctl build/promlint $(ATTACKS) $(B)/nacre-box $(B)/life $(B)/vsock unit-tests ## what the tests need beside the programs
+build/vsock_check: tests/boot/vsock_check.c $(SYSROOT_STAMP)
+	@echo "  CC       $<"
+	$(Q)$(MUSL_CC) -std=gnu11 -Os -s -D_GNU_SOURCE $(WARNINGS) -o $@ $<
+
+test-programs: build/guarded build/agentctl build/promlint build/vsock_check $(ATTACKS) $(B)/nacre-box $(B)/life $(B)/vsock unit-tests ## what the tests need beside the programs
 
 unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 
