@@ -1,9 +1,17 @@
 #!/usr/bin/env bats
 # What a program in a guest sees of the proxy's end of vsock, above Linux's own virtio-vsock: all checks of vsock_check.c (in a
-# container) and vsock_host.py (behind the proxy's sockets) are run once, on the way that the proxy is the device.
+# container) and vsock_host.py (behind the proxy's sockets) are run once with the device on virtio-mmio, and some of them on PCI.
 
 export NACRE_TEST_PLACE=vm
 load ../bats/helpers
+
+# checks [NAME...]: what they say is in $AGENT_DIR/results.
+checks()
+{
+	# shellcheck disable=SC2046
+	timeout 400 python3 "$BATS_TEST_DIRNAME/vsock_host.py" "$AGENT_DIR" agentctl --timeout 390s run --id check $(root_options) --stdin -- \
+		vsock_check "$@" >"$AGENT_DIR/results" 2>"$AGENT_DIR/errors" 3>&- || true
+}
 
 setup_file()
 {
@@ -11,9 +19,7 @@ setup_file()
 	cp "$build/vsock_check" "$BATS_FILE_TMPDIR/root/bin/"
 	mkfs.erofs "$BATS_FILE_TMPDIR/root.erofs" "$BATS_FILE_TMPDIR/root" >/dev/null 2>&1
 	agent_start
-	# shellcheck disable=SC2046
-	timeout 400 python3 "$BATS_TEST_DIRNAME/vsock_host.py" "$AGENT_DIR" agentctl --timeout 390s run --id check $(root_options) --stdin -- \
-		vsock_check >"$AGENT_DIR/results" 2>"$AGENT_DIR/errors" 3>&- || true
+	checks
 }
 
 teardown_file() { agent_stop; }
@@ -47,6 +53,19 @@ check()
 @test "4 MiB both ways at once, and each byte is right" { check large; }
 
 @test "no more than a buffer goes to who doesn't read, to the byte, and then all: to the host, and to the guest" { check guest_fills && check host_fills; }
+
+@test "the device on PCI: connections, ends of one way, and data both ways" {
+	local name names=(guest_connects host_connects guest_ends_output host_ends_output guest_reads_no_more host_reads_no_more
+		guest_ends_after_data host_ends_after_data large)
+	ln "$BATS_FILE_TMPDIR/root.erofs" "$BATS_TEST_TMPDIR/"
+	BATS_FILE_TMPDIR=$BATS_TEST_TMPDIR
+	VM_MACHINE=q35 agent_start
+	checks "${names[@]}"
+	agent_stop
+	for name in "${names[@]}"; do
+		check "$name"
+	done
+}
 
 @test "the benchmark runs, and a round trip is five system calls" {
 	local proxy time busy calls folder=$BATS_TEST_TMPDIR
