@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -177,6 +178,8 @@ static int enter(bool with_user, struct error *error)
 		return 0;
 	if (errno != EPERM || !with_user || unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		return error_errno(error, errno, "unshare");
+	/* Otherwise the maps aren't this user's, where it has just become that. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	status = fd_write_file(AT_FDCWD, "/proc/self/setgroups", "deny", error);
 	if (status == 0)
 		status = write_map("/proc/self/uid_map", user, error);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # nacre-proxy in front of a vsock device that isn't ours: rust-vmm's vhost-device-vsock, whose socket is as Firecracker's, and QEMU
-# behind it. PEER_VSOCK=FILE is that program (cargo install vhost-device-vsock); building it takes minutes, so what runs always
+# behind it. PEER_VSOCK=FILE is that program; otherwise it is built, where there is a cargo that can do that. What runs everywhere
 # has another nacre-proxy for it (proxy.bats).
 
 export NACRE_TEST_PLACE=vm
@@ -8,7 +8,8 @@ load ../bats/helpers
 
 setup_file()
 {
-	[[ ${PEER_VSOCK:-} ]] || return 0
+	[[ ${PEER_VSOCK:-} ]] || PEER_VSOCK=$("$top/scripts/build-peer-vsock" 2>"$BATS_FILE_TMPDIR/build.log") || return 0
+	export PEER_VSOCK
 	AGENT_DIR=$BATS_FILE_TMPDIR
 	cp -a "$build/rootfs-busybox" "$AGENT_DIR/root"
 	cp "$build/attacks/vsock" "$AGENT_DIR/root/bin/vsock"
@@ -23,7 +24,7 @@ setup_file()
 
 setup()
 {
-	[[ ${PEER_VSOCK:-} ]] || skip "PEER_VSOCK=FILE isn't given: a vhost-device-vsock"
+	[[ ${PEER_VSOCK:-} ]] || skip "no vhost-device-vsock: $(tail -n 1 "$BATS_FILE_TMPDIR/build.log")"
 }
 
 teardown_file()

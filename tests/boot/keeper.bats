@@ -8,8 +8,6 @@ load ../bats/helpers
 setup_file()
 {
 	agent_start
-	resident
-	echo "$id" >"$BATS_FILE_TMPDIR/resident"
 }
 
 teardown_file() { agent_stop; }
@@ -35,8 +33,8 @@ field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 proxy() { agentctl --address "unix://$AGENT_ADDRESS/proxy.sock" "nacre.Proxy/$1"; }
 
 @test "a worker that is killed is followed by another one, and the machine goes on" {
-	local former vmm signal idle lines
-	id=$(cat "$BATS_FILE_TMPDIR/resident")
+	local former vmm signal idle lines answer
+	resident
 	vmm=$(cat "$AGENT_DIR/vmm.pid")
 	lines=$(grep -c "another one follows" "$AGENT_DIR/proxy.log") || true
 	for signal in KILL SEGV; do
@@ -47,15 +45,19 @@ proxy() { agentctl --address "unix://$AGENT_ADDRESS/proxy.sock" "nacre.Proxy/$1"
 		echo "checked Health.Check" >&"${CLIENT[1]}"
 		read -r _ <&"${CLIENT[0]}"
 		kill "-$signal" "$former"
-		echo "again Health.Check" >&"${CLIENT[1]}" || true
-		timeout 60 tail --pid="$idle" -f /dev/null
-		eval "exec ${CLIENT[1]}>&-" || true
 		followed "$former"
+		echo "again Health.Check" >&"${CLIENT[1]}"
+		read -rt 60 answer <&"${CLIENT[0]}"
+		echo "the idle client: $answer"
+		[[ $answer != *SERVING* ]]
+		exec {CLIENT[1]}>&-
+		wait "$idle" || true
 		is "{}" proxy WaitReady
 		is '{"status":"SERVING"}' agentctl Health.Check
 		is "still here" execute -- echo still here
 		is "new" container -- echo new
 	done
+	remove
 	[[ $(cat "$AGENT_DIR/vmm.pid") == "$vmm" && $(field "$vmm" PPid) == "$(keeper)" ]]
 	grep "signal 9 (Killed); another one follows" "$AGENT_DIR/proxy.log"
 	grep "signal 11 (Segmentation fault); another one follows" "$AGENT_DIR/proxy.log"
@@ -86,6 +88,9 @@ proxy() { agentctl --address "unix://$AGENT_ADDRESS/proxy.sock" "nacre.Proxy/$1"
 		[[ -S /proc/$pid/root$AGENT_DIR/agent.sock && ! -e /proc/$pid/root/etc/passwd && ! -e /proc/$pid/root/proc/self ]]
 	done
 	[[ $(field "$(worker)" CapPrm) == 0000000000000000 && $(field "$(worker)" CapEff) == 0000000000000000 ]]
+	# It has none of the keeper's descriptors.
+	[[ $(readlink "/proc/$(keeper)"/fd/* | grep -cE 'proxy.pid|signalfd|pidfd') -ge 3 ]]
+	[[ -z $(readlink "/proc/$(worker)"/fd/* | grep -E 'proxy.pid|signalfd|pidfd') ]]
 	# SIGKILL for the VMM.
 	[[ $(field "$(keeper)" CapPrm) == 0000000000000020 ]]
 	[[ $(field "$(worker)" Seccomp_filters) -gt $(field "$(keeper)" Seccomp_filters) ]]

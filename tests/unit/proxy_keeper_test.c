@@ -420,6 +420,57 @@ static void a_worker_is_killed_again_and_again(void **state)
 	guest_free(guest);
 }
 
+#define IDLE 300 /* more than resets that wait in an engine */
+
+/* Connections on which nothing is said are reset as well: none of them hangs. So are those whose reset the worker before had
+ * no room to send. */
+static void connections_that_wait_are_reset(void **state)
+{
+	pid_t keeper = keeper_start(), worker = worker_after(0);
+	struct fake_guest *guest = guest_new_remote(VIRTIO_EVENT_IDX, LAYOUT_SPLIT, vmm_connect());
+	static struct flow flows[IDLE];
+	bool reset[IDLE] = {false};
+	struct test_packet packet;
+	size_t left = IDLE;
+
+	(void)state;
+	rx_checked = tx_checked = 0;
+	guest_start(guest);
+	for (size_t i = 0; i < IDLE; i++)
+		flows[i] = flow_open(guest);
+	kill(worker, SIGKILL);
+	/* The next one dies in the middle of it. */
+	worker = worker_after(worker);
+	for (int i = 0; i < STEPS && left > 0; i++) {
+		while (left > 0 && guest_poll(guest, &packet, true)) {
+			size_t which = 0;
+
+			check_used(&guest->rx, &rx_checked);
+			assert_int_equal(packet.header.operation, VSOCK_RST);
+			while (which < IDLE && flows[which].host_port != packet.header.source_port)
+				which++;
+			assert_true(which < IDLE);
+			left -= !reset[which];
+			reset[which] = true;
+			if (left == IDLE / 2)
+				kill(worker, SIGKILL);
+		}
+		step_waiting(guest);
+	}
+	assert_int_equal(left, 0);
+	for (size_t i = 0; i < IDLE; i++) {
+		assert_int_equal(client_read(guest, flows[i].client, &packet, 1), 0);
+		close(flows[i].client);
+	}
+	/* Ports aren't used again at once. */
+	flows[0] = flow_open(guest);
+	assert_int_equal(flows[0].host_port, flows[IDLE - 1].host_port + 1);
+	close(flows[0].client);
+	kill(keeper, SIGTERM);
+	assert_int_equal(status_of(keeper), 0);
+	guest_free(guest);
+}
+
 /* Nobody is there when the VMM stops the device: the positions are known. */
 static void the_positions_outlive_the_worker(void **state)
 {
@@ -453,6 +504,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_chain_is_used_once_wherever_the_worker_dies),
 		cmocka_unit_test(a_worker_is_killed_again_and_again),
+		cmocka_unit_test(connections_that_wait_are_reset),
 		cmocka_unit_test(the_positions_outlive_the_worker),
 	};
 
