@@ -169,6 +169,9 @@ struct vsock_engine {
 	struct vsock_connection *writing;
 	struct iovec parts[IOVEC_MAX];
 	size_t part_count, size;
+
+	/* The carrier's room for what is sent next. Not on the stack, which would be cleared for each packet. */
+	struct iovec room[IOVEC_MAX];
 };
 
 void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t local_cid, uint64_t peer_cid,

@@ -122,11 +122,10 @@ void vsock_connection_unread(struct vsock_connection *connection)
 
 static bool room_for_one(struct vsock_engine *engine)
 {
-	struct iovec parts[IOVEC_MAX];
 	uint32_t sizes[VSOCK_READ_PACKETS];
 	size_t count;
 
-	return engine->carrier->ops->room(engine->carrier, 1, parts, &count, sizes) > 0;
+	return engine->carrier->ops->room(engine->carrier, 1, engine->room, &count, sizes) > 0;
 }
 
 /* In this order: what opens comes first, what ends comes last. */
@@ -244,7 +243,6 @@ static void send_data(struct vsock_connection *connection, size_t length, const 
 static bool pump(struct vsock_connection *connection)
 {
 	struct vsock_engine *engine = connection->engine;
-	struct iovec room[IOVEC_MAX], parts[IOVEC_MAX];
 	uint32_t sizes[VSOCK_READ_PACKETS], credit = vsock_connection_credit(connection);
 	size_t packets, count, offered = 0;
 	ssize_t length;
@@ -258,15 +256,15 @@ static bool pump(struct vsock_connection *connection)
 		wait_for_credit(connection);
 		return true;
 	}
-	packets = engine->carrier->ops->room(engine->carrier, connection->appetite, room, &count, sizes);
+	packets = engine->carrier->ops->room(engine->carrier, connection->appetite, engine->room, &count, sizes);
 	if (packets == 0)
 		return false;
 	for (size_t i = 0; i < packets; i++)
 		offered += sizes[i];
 	if (offered > credit)
 		offered = credit;
-	count = iovec_slice(parts, room, count, 0, offered);
-	length = connection->ops->read(connection, parts, count);
+	count = iovec_slice(engine->room, engine->room, count, 0, offered);
+	length = connection->ops->read(connection, engine->room, count);
 	if (length == 0 || (length < 0 && length != -EAGAIN)) {
 		end_input(connection);
 		return true;

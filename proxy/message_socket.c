@@ -10,7 +10,7 @@
 #define LOG_SUBSYSTEM "message"
 #include "lib/log.h"
 
-/* syscalls: recvmsg sendmsg getsockopt setsockopt shutdown */
+/* syscalls: recvmsg sendmsg getsockopt setsockopt shutdown close */
 
 /* A backlog holds messages, each behind its size: with messages of one byte that is five times what they are. */
 #define BACKLOG_FACTOR 5

@@ -21,7 +21,8 @@ const char options_help[] =
 	"  --dir DIR            the VM's run directory, in which these sockets are made:\n"
 	"                         agent.sock    each connection goes to the agent, guest port 1024\n"
 	"                         vsock.sock    'CONNECT PORT' goes to any guest port, answered by 'OK HOSTPORT'\n"
-	"                         proxy.sock    the proxy's own service (ttrpc, proto/proxy.proto): ready, connections\n"
+	"                         proxy.sock    the proxy's own service (ttrpc, proto/proxy.proto): ready, connections,\n"
+	"                                       sessions of processes; or 'ATTACH CONTAINER EXEC STREAM' to one\n"
 	"                         vsock.sock_P  is looked for when the guest connects to host port P\n"
 	"  --carrier CARRIER    how packets reach the guest:\n"
 	"                         vhost-user:PATH,cid=N    as the vsock device of a VMM which connects to the socket\n"
@@ -48,6 +49,10 @@ const char options_help[] =
 	"                         landlock   that alone; where it can't be had, nothing starts\n"
 	"                         namespace  the same with a mount namespace\n"
 	"                         off        nothing does\n"
+	"  --guest-log SINK     the lines of the guest's log port (agent.log_vport) go to:\n"
+	"                         file:PATH                a file, appended to; 1 MiB, and PATH.1 with what was before\n"
+	"                         journal                  systemd's journal, with NACRE_VM\n"
+	"                         unix:PATH                a socket that takes datagrams, one for each line\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -55,9 +60,13 @@ const char options_help[] =
 	"  --max-connections N           of the host's clients at a time: 512\n"
 	"  --max-guest-connections N     of the guest's to the host at a time: 256\n"
 	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
+	"  --max-sessions N              of processes in the guest, kept for clients that come and go: 64\n"
+	"  --ring KIB                    kept of each of a session's streams: 64\n"
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
 	"  --restart-delay MILLISECONDS  at most, before a worker that died is followed by the next: 1000\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
+	"  --guest-log-port PORT         the guest's log port: 1025\n"
+	"  --guest-log-rate LINES        of the guest's log in a second, the rest is counted; 0 for any: 1000\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
 	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user, serial),\n"
@@ -177,8 +186,9 @@ static const struct limit {
 	uint32_t least, most;
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
+	{'S', "max-sessions", 0, 4096},	      {'K', "ring", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
-	{'R', "restart-delay", 0, 60000},
+	{'R', "restart-delay", 0, 60000},	      {'P', "guest-log-port", 0, 0xfffffffeu}, {'L', "guest-log-rate", 0, 1000000},
 };
 
 static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
@@ -197,10 +207,18 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->limits.from_guest = number;
 	else if (letter == 'B')
 		options->buffer = (uint32_t)number << 10;
+	else if (letter == 'S')
+		options->max_sessions = (uint32_t)number;
+	else if (letter == 'K')
+		options->ring = (uint32_t)number << 10;
 	else if (letter == 'H')
 		options->limits.handshake_time = number * LOOP_SECOND;
 	else if (letter == 'R')
 		options->restart_delay = number * LOOP_MILLISECOND;
+	else if (letter == 'P')
+		options->guest_log.port = (uint32_t)number;
+	else if (letter == 'L')
+		options->guest_log.rate = (uint32_t)number;
 	else
 		options->drain_time = number * LOOP_SECOND;
 	return 0;
@@ -264,11 +282,16 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"max-connections", required_argument, NULL, 'C'},
 		{"max-guest-connections", required_argument, NULL, 'G'},
 		{"buffer", required_argument, NULL, 'B'},
+		{"max-sessions", required_argument, NULL, 'S'},
+		{"ring", required_argument, NULL, 'K'},
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
 		{"restart-delay", required_argument, NULL, 'R'},
 		{"user", required_argument, NULL, 'u'},
 		{"confine", required_argument, NULL, 'F'},
+		{"guest-log", required_argument, NULL, 'l'},
+		{"guest-log-port", required_argument, NULL, 'P'},
+		{"guest-log-rate", required_argument, NULL, 'L'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -292,9 +315,13 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'C':
 		case 'G':
 		case 'B':
+		case 'S':
+		case 'K':
 		case 'H':
 		case 'D':
 		case 'R':
+		case 'P':
+		case 'L':
 			status = parse_limit(options, letter, optarg, error);
 			break;
 		case 'u':
@@ -302,6 +329,9 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 			break;
 		case 'F':
 			status = parse_confine(options, optarg, error);
+			break;
+		case 'l':
+			status = log_sink_parse(&options->guest_log.sink, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;

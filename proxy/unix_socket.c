@@ -132,6 +132,11 @@ int unix_connect_now_as(int type, const char *path, struct error *error)
 	return connect_with(type | SOCK_NONBLOCK, path, error);
 }
 
+int unix_connect_datagrams(const char *path)
+{
+	return connect_with(SOCK_DGRAM | SOCK_NONBLOCK, path, NULL);
+}
+
 bool unix_peer_allowed(int fd)
 {
 	struct ucred peer;

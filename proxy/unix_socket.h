@@ -29,6 +29,9 @@ int unix_connect_now(const char *path, struct error *error);
 /* The same with a socket of another type; -EPROTOTYPE where the listener's isn't. */
 int unix_connect_now_as(int type, const char *path, struct error *error);
 
+/* A socket of datagrams which doesn't block, connected to one at `path`. The fd, or -errno. */
+int unix_connect_datagrams(const char *path);
+
 /* True where the process at the other end runs as the same user as this one, or as root. */
 bool unix_peer_allowed(int fd);
 

@@ -54,12 +54,11 @@ static void breakdown(struct vhost_vsock *device, const struct error *error)
 
 /* ---- From the guest ------------------------------------------------------------------------------------------ */
 
-static int receive_packet(struct vhost_vsock *device, const struct iovec *parts, const struct virtqueue_chain *chain,
+static int receive_packet(struct vhost_vsock *device, struct iovec *parts, const struct virtqueue_chain *chain,
 			  struct error *error)
 {
 	struct vsock_wire_header wire;
 	struct vsock_header header;
-	struct iovec payload[IOVEC_MAX];
 	size_t count;
 
 	if (iovec_read(parts, chain->count, &wire, sizeof(wire)) < sizeof(wire))
@@ -68,8 +67,8 @@ static int receive_packet(struct vhost_vsock *device, const struct iovec *parts,
 	if (header.length > chain->size - sizeof(wire))
 		return error_set(error, EPROTO, "a packet with %u bytes of payload in %zu bytes", header.length,
 				 chain->size);
-	count = iovec_slice(payload, parts, chain->count, sizeof(wire), header.length);
-	vsock_engine_receive(device->engine, &header, payload, count);
+	count = iovec_slice(parts, parts, chain->count, sizeof(wire), header.length);
+	vsock_engine_receive(device->engine, &header, parts, count);
 	return 0;
 }
 
