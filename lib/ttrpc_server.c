@@ -273,6 +273,14 @@ void ttrpc_call_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *
 	flush(connection);
 }
 
+const char *ttrpc_call_metadata(const struct ttrpc_call *call, const char *key)
+{
+	for (size_t i = 0; i < call->envelope->n_metadata; i++)
+		if (strcmp(call->envelope->metadata[i]->key, key) == 0)
+			return call->envelope->metadata[i]->value;
+	return NULL;
+}
+
 static void deadline_passed(struct loop_timer *timer)
 {
 	struct ttrpc_call *call = container_of(timer, struct ttrpc_call, deadline);
@@ -366,6 +374,7 @@ static void handle_request(struct ttrpc_connection *connection, const struct ttr
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request can't be decoded: a string in it isn't UTF-8");
 		return;
 	}
+	call->envelope = request;
 	method = resolve(call, request);
 	if (!method)
 		return;

@@ -22,6 +22,7 @@ struct ttrpc_call {
 	const char *method;		 /* "CreateContainer" */
 	const ProtobufCMessage *request; /* in the arena; its type is the method's input */
 	struct arena arena;		 /* lives as long as the call; no child inherits it */
+	const struct Ttrpc__Request *envelope; /* in the arena: ttrpc_call_metadata() */
 
 	/* The handler's own, for a call that is answered later. */
 	void (*cancelled)(struct ttrpc_call *call);
@@ -63,6 +64,9 @@ void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const str
 
 /* Serves a connected stream socket, which the server owns from here on, also where it fails. 0 or -errno. */
 int ttrpc_server_serve(struct ttrpc_server *server, int fd);
+
+/* What the caller's metadata say of `key`; NULL where they don't. Lives as long as the call. */
+const char *ttrpc_call_metadata(const struct ttrpc_call *call, const char *key);
 
 /* Cancels what is open and closes every connection. */
 void ttrpc_server_destroy(struct ttrpc_server *server);
