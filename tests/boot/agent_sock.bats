@@ -6,7 +6,7 @@ load ../bats/helpers
 
 start()
 {
-	export AGENT_DIR=$BATS_FILE_TMPDIR/$1 VM_CARRIER=${1#vhost-user}
+	export AGENT_DIR=$BATS_FILE_TMPDIR/$BATS_TEST_NUMBER VM_CARRIER=${1#vhost-user}
 	mkdir "$AGENT_DIR"
 	BATS_FILE_TMPDIR=$AGENT_DIR
 	VM_PROXY=(--verbose --guest-log "file:$AGENT_DIR/guest.log")
