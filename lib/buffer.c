@@ -7,6 +7,8 @@
 
 #include "lib/poison.h"
 
+/* syscalls: brk mmap munmap mremap madvise mprotect */
+
 /* A buffer that has been emptied keeps no more than this. */
 #define KEPT_CAPACITY 4096u
 #define FIRST_CAPACITY 512u

@@ -11,6 +11,8 @@
 
 #include "lib/cleanup.h"
 
+/* syscalls: sendmsg recvmsg close fcntl read write */
+
 void fd_close(int *fd)
 {
 	if (*fd >= 0)

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait clock_gettime close */
+
 int loop_init(struct loop *loop)
 {
 	*loop = (struct loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};

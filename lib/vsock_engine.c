@@ -24,6 +24,79 @@ void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t 
 	list_init(&engine->ready);
 }
 
+/* ---- The ledger ---------------------------------------------------------------------------------------------- */
+
+static uint64_t entry_of(uint32_t local_port, uint32_t peer_port)
+{
+	return ~((uint64_t)local_port << 32 | peer_port);
+}
+
+void vsock_engine_keep(struct vsock_engine *engine, struct vsock_ledger *ledger)
+{
+	engine->ledger = ledger;
+	engine->stale = ledger->high;
+	if (ledger->next_port != 0)
+		engine->next_port = ledger->next_port;
+}
+
+/* Where it is full a connection isn't in it. */
+static void ledger_add(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
+{
+	struct vsock_ledger *ledger = engine->ledger;
+	uint32_t i = engine->stale;
+
+	if (!ledger)
+		return;
+	while (i < ledger->high && ledger->entries[i] != 0)
+		i++;
+	if (i == ledger->size)
+		return;
+	__atomic_store_n(&ledger->entries[i], entry_of(local_port, peer_port), __ATOMIC_RELEASE);
+	if (i == ledger->high)
+		__atomic_store_n(&ledger->high, i + 1, __ATOMIC_RELEASE);
+	ledger->next_port = engine->next_port;
+}
+
+void vsock_ledger_remove(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
+{
+	struct vsock_ledger *ledger = engine->ledger;
+
+	for (uint32_t i = ledger ? engine->stale : 0; ledger && i < ledger->high; i++) {
+		if (ledger->entries[i] != entry_of(local_port, peer_port))
+			continue;
+		ledger->entries[i] = 0;
+		return;
+	}
+}
+
+bool vsock_ledger_stale(struct vsock_engine *engine, struct vsock_address *address)
+{
+	while (engine->stale > 0 && engine->ledger->entries[engine->stale - 1] == 0)
+		engine->stale--;
+	if (engine->stale == 0)
+		return false;
+	address->local_port = (uint32_t)(~engine->ledger->entries[engine->stale - 1] >> 32);
+	address->peer_port = (uint32_t)~engine->ledger->entries[engine->stale - 1];
+	return true;
+}
+
+void vsock_ledger_settle(struct vsock_engine *engine)
+{
+	engine->ledger->entries[--engine->stale] = 0;
+}
+
+/* The peer forgets all as well. */
+static void ledger_clear(struct vsock_engine *engine)
+{
+	if (!engine->ledger)
+		return;
+	for (uint32_t i = 0; i < engine->ledger->high; i++)
+		engine->ledger->entries[i] = 0;
+	engine->ledger->high = engine->stale = 0;
+}
+
+/* ---- The table ----------------------------------------------------------------------------------------------- */
+
 static struct vsock_connection **bucket(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
 {
 	uint32_t hash = (local_port ^ (peer_port * 2654435761u)) * 2654435761u;
@@ -57,6 +130,7 @@ static void add(struct vsock_engine *engine, struct vsock_connection *connection
 		.next = *head,
 	};
 	*head = connection;
+	ledger_add(engine, local_port, peer_port);
 	list_append(&engine->connections, &connection->all);
 	list_init(&connection->control);
 	list_init(&connection->ready);
@@ -89,7 +163,7 @@ static void end(struct vsock_connection *connection)
 
 static void reset(struct vsock_connection *connection)
 {
-	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port);
+	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port, vsock_type(connection));
 	end(connection);
 }
 
@@ -107,6 +181,7 @@ void vsock_engine_stop(struct vsock_engine *engine)
 	engine->reset_count = 0;
 	while (!list_empty(&engine->connections))
 		end(container_of(engine->connections.next, struct vsock_connection, all));
+	ledger_clear(engine);
 }
 
 /* Ports are handed out in turn, so that one isn't soon used again. The peer may have connections from any of its ports
@@ -153,7 +228,7 @@ void vsock_connection_abort(struct vsock_connection *connection)
 {
 	if (connection->state == VSOCK_CLOSED)
 		return;
-	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port);
+	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port, vsock_type(connection));
 	vsock_forget(connection);
 }
 
@@ -207,6 +282,7 @@ static void on_response(struct vsock_connection *connection)
 
 static void on_rst(struct vsock_connection *connection)
 {
+	vsock_ledger_remove(connection->engine, connection->local_port, connection->peer_port);
 	end(connection);
 }
 
@@ -236,6 +312,7 @@ static void on_data(struct vsock_connection *connection, const struct vsock_head
 		    size_t count)
 {
 	uint32_t held = (uint32_t)(connection->received - connection->forwarded);
+	bool end = connection->ops->messages && (header->flags & VSOCK_SEQ_EOM);
 
 	/* What the peer was told to be full, or that it has ended itself: it doesn't follow the protocol. */
 	if (connection->state == VSOCK_REQUESTED || (connection->peer_shut & VSOCK_SHUTDOWN_SEND) ||
@@ -246,8 +323,11 @@ static void on_data(struct vsock_connection *connection, const struct vsock_head
 	connection->received += header->length;
 	if (connection->shut & VSOCK_SHUTDOWN_RECEIVE)
 		vsock_connection_forwarded(connection, header->length);
-	else if (header->length > 0)
+	else if (header->length > 0 || end)
 		gather(connection, parts, count, header->length);
+	connection->end_of_message = end;
+	if (end)
+		vsock_engine_flush(connection->engine);
 }
 
 static void on_credit_request(struct vsock_connection *connection)
@@ -257,10 +337,15 @@ static void on_credit_request(struct vsock_connection *connection)
 
 static void on_request(struct vsock_engine *engine, const struct vsock_header *header)
 {
-	struct vsock_connection *connection = engine->ops->accept(engine, header->destination_port, header->source_port);
+	struct vsock_connection *(*accept)(struct vsock_engine *, uint32_t, uint32_t) =
+		header->type == VSOCK_TYPE_STREAM ? engine->ops->accept : engine->ops->accept_messages;
+	struct vsock_connection *connection = NULL;
 
+	/* There may be one of the other type between these ports. */
+	if (!find(engine, header->destination_port, header->source_port))
+		connection = accept(engine, header->destination_port, header->source_port);
 	if (!connection) {
-		vsock_send_reset(engine, header->destination_port, header->source_port);
+		vsock_send_reset(engine, header->destination_port, header->source_port, header->type);
 		return;
 	}
 	add(engine, connection, header->destination_port, header->source_port, VSOCK_CONNECTED);
@@ -308,20 +393,28 @@ static void dispatch(struct vsock_connection *connection, const struct vsock_hea
 	}
 }
 
+static struct vsock_connection *find_of(struct vsock_engine *engine, const struct vsock_header *header)
+{
+	struct vsock_connection *connection = find(engine, header->destination_port, header->source_port);
+
+	return connection && vsock_type(connection) == header->type ? connection : NULL;
+}
+
 void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header *header, const struct iovec *parts,
 			  size_t count)
 {
 	struct vsock_connection *connection;
-	bool known_type = header->type == VSOCK_TYPE_STREAM;
+	bool known_type = header->type == VSOCK_TYPE_STREAM ||
+			  (header->type == VSOCK_TYPE_SEQPACKET && engine->ops->accept_messages);
 
 	if (header->source_cid != engine->peer_cid || header->destination_cid != engine->local_cid)
 		return;
-	connection = known_type ? find(engine, header->destination_port, header->source_port) : NULL;
+	connection = find_of(engine, header);
 	/* What was gathered comes before anything but more of the same. That may end a connection. */
 	if (engine->writing && (engine->writing != connection || header->operation != VSOCK_RW ||
 				engine->part_count + count > IOVEC_MAX)) {
 		vsock_engine_flush(engine);
-		connection = known_type ? find(engine, header->destination_port, header->source_port) : NULL;
+		connection = find_of(engine, header);
 	}
 	if (connection) {
 		take_credit(connection, header);
@@ -329,6 +422,6 @@ void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header
 	} else if (known_type && header->operation == VSOCK_REQUEST) {
 		on_request(engine, header);
 	} else if (header->operation != VSOCK_RST) {
-		vsock_send_reset(engine, header->destination_port, header->source_port);
+		vsock_send_reset(engine, header->destination_port, header->source_port, header->type);
 	}
 }

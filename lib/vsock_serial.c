@@ -8,6 +8,8 @@
 #define LOG_SUBSYSTEM "serial"
 #include "lib/log.h"
 
+/* syscalls: read write */
+
 #define OVERHEAD (VSOCK_HEADER_SIZE + VSOCK_SERIAL_SEAL)
 #define PAYLOAD_LEAST 512 /* room for less payload is none */
 #define LAST_READS 64

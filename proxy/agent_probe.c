@@ -11,6 +11,8 @@
 #define LOG_SUBSYSTEM "agent"
 #include "lib/log.h"
 
+/* syscalls: socketpair close */
+
 #define TIME (5 * LOOP_SECOND)
 
 void agent_probe_init(struct agent_probe *probe, struct loop *loop, struct streams *streams,

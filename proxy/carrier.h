@@ -21,6 +21,15 @@ struct carrier_options {
 	char *path;
 	uint64_t guest_cid; /* where the carrier doesn't name one: CARRIER_ANY_CID */
 	bool half_close;    /* of CARRIER_HYBRID: it can end one direction of a connection */
+	bool reconnect;	    /* of CARRIER_VHOST_USER: the VMM comes back where it has ended its connection */
+};
+
+/* Where it works: what the keeper has for the carrier that needs it (CARRIER_VHOST_USER). */
+struct vhost_vsock_record;
+struct carrier_place {
+	int link; /* over which it is told of the device (device_link.h) */
+	struct vhost_vsock_record *record;
+	struct vsock_ledger *ledger;
 };
 
 #define CARRIER_ANY_CID 3 /* packets that never leave the process need some */
@@ -35,11 +44,10 @@ struct carrier {
 struct carrier_ops {
 	size_t size; /* of the structure that begins with the struct carrier */
 
-	bool listens; /* for the VMM: open() takes a listener, if there is one already */
-
-	/* Begins to serve, perhaps before there is a VMM. `options` are kept. `listener` is -1, or where the VMM connects, and
-	 * the carrier's from here on. 0, or -errno with `error` filled, close() being due as well. */
-	int (*open)(struct carrier *carrier, const struct carrier_options *options, int listener, struct error *error);
+	/* Begins to serve, perhaps before there is a VMM. `options` are kept. 0, or -errno with `error` filled, close() being
+	 * due as well. */
+	int (*open)(struct carrier *carrier, const struct carrier_options *options, const struct carrier_place *place,
+		    struct error *error);
 
 	/* Hands over what the guest has already sent, stops the engine, and removes what it has made. Harmless the second
 	 * time. */
@@ -50,9 +58,8 @@ struct carrier_ops {
 	int (*serve_port)(struct carrier *carrier, uint32_t host_port, bool served, struct error *error);
 };
 
-/* Opens a carrier of that type, which keeps `options`. `listener` is -1, or a socket to take for the one that it would make;
- * it is taken in any case. NULL with `error` filled where that fails. */
-struct carrier *carrier_open(const struct carrier_options *options, int listener, struct loop *loop,
+/* Opens a carrier of that type, which keeps `options`. NULL with `error` filled where that fails. */
+struct carrier *carrier_open(const struct carrier_options *options, const struct carrier_place *place, struct loop *loop,
 			     struct vsock_engine *engine, void (*ended)(struct carrier *carrier), struct error *error);
 
 /* Nothing more comes or goes. It stays as it is until it is freed, so that ended() may do this. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "proxy/sockets.h"
 
 /* `end` is one past the last digit. */
 static bool is_port(const char *text, const char *end, uint32_t *port)
@@ -25,20 +26,25 @@ static bool is_port(const char *text, const char *end, uint32_t *port)
 
 int forward_parse(struct forward_rules *rules, const char *text, struct error *error)
 {
-	const char *first = strchr(text, ':'), *last = strrchr(text, ':');
+	static const char messages[] = "/seqpacket";
+	const char *first = strchr(text, ':'), *last = strrchr(text, ':'), *end = text + strlen(text);
 	struct forward_rule rule = {0};
 	const char *path = text;
 	size_t length = 0;
 
+	if (last && strlen(last) >= sizeof(messages) && strcmp(end - strlen(messages), messages) == 0)
+		end -= strlen(messages);
+
 	if (first && is_port(text, first, &rule.port)) {
 		path = first + 1;
 		length = strlen(path);
-	} else if (first && is_port(last + 1, text + strlen(text), &rule.port)) {
+	} else if (first && is_port(last + 1, end, &rule.port)) {
 		rule.to_guest = true;
+		rule.messages = *end != '\0';
 		length = (size_t)(last - text);
 	}
 	if (length == 0)
-		return error_set(error, EINVAL, "--forward %s: must be PATH:GUESTPORT or PORT:PATH", text);
+		return error_set(error, EINVAL, "--forward %s: must be PATH:GUESTPORT, PATH:GUESTPORT/seqpacket or PORT:PATH", text);
 	if (!rule.to_guest && forward_path(rules, rule.port))
 		return error_set(error, EINVAL, "--forward %s: port %u is forwarded already", text, rule.port);
 	if (rules->count == FORWARDS_MAX)
@@ -71,8 +77,8 @@ static void accepted(struct listener *listener, int fd)
 	streams_serve(forward->streams, fd, STREAM_FORWARD, forward->guest_port);
 }
 
-int forwards_open(struct forwards *forwards, const struct forward_rules *rules, struct loop *loop,
-		  struct streams *streams, struct error *error)
+int forwards_open(struct forwards *forwards, const struct forward_rules *rules, const struct listening *sockets,
+		  struct loop *loop, struct streams *streams, struct error *error)
 {
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct forward_rule *rule = &rules->list[i];
@@ -81,7 +87,7 @@ int forwards_open(struct forwards *forwards, const struct forward_rules *rules, 
 		if (!rule->to_guest)
 			continue;
 		*forward = (struct forward){.streams = streams, .guest_port = rule->port};
-		if (listener_open(&forward->listener, loop, rule->path, accepted, error) < 0)
+		if (listener_serve(&forward->listener, loop, sockets[i].fd, rule->path, accepted, error) < 0)
 			return error_wrap(error, "--forward %s:%u", rule->path, rule->port);
 		forwards->count++;
 	}

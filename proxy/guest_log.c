@@ -15,6 +15,8 @@
 #define LOG_SUBSYSTEM "guest-log"
 #include "lib/log.h"
 
+/* syscalls: recvfrom socketpair close */
+
 #define RETRY_FIRST (20 * LOOP_MILLISECOND)
 #define RETRY_LAST LOOP_SECOND
 #define READS_MAX 8 /* at a time: there are others */

@@ -15,6 +15,8 @@
 #define LOG_SUBSYSTEM "ports"
 #include "lib/log.h"
 
+/* syscalls: inotify_init1 inotify_add_watch read open openat getdents64 fstat newfstatat access faccessat close fcntl */
+
 static bool port_of_name(const char *name, uint32_t *port)
 {
 	static const char prefix[] = GUEST_PORTS_PREFIX;

@@ -9,6 +9,8 @@
 #include "lib/fd.h"
 #include "proxy/socket_carrier.h"
 
+/* syscalls: socket connect bind listen getsockopt getsockname getpeername */
+
 #define BACKLOG 128
 
 static int new_socket(void)
@@ -91,12 +93,13 @@ static const struct socket_way way = {
 	.of_guest = of_guest,
 };
 
-static int open_vsock(struct carrier *carrier, const struct carrier_options *options, int listener, struct error *error)
+static int open_vsock(struct carrier *carrier, const struct carrier_options *options, const struct carrier_place *place,
+		      struct error *error)
 {
 	/* Better now than at the first client. */
 	int fd = new_socket();
 
-	(void)listener;
+	(void)place;
 	if (fd < 0)
 		return error_errno(error, -fd, "--carrier vsock:%u: AF_VSOCK", (unsigned int)options->guest_cid);
 	fd_close(&fd);

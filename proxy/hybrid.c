@@ -11,6 +11,8 @@
 #include "proxy/socket_carrier.h"
 #include "proxy/unix_socket.h"
 
+/* syscalls: sendto */
+
 static int dial(struct socket_carrier *own, uint32_t guest_port)
 {
 	cleanup_close int fd = unix_connect_now(own->options->path, NULL);
@@ -51,9 +53,10 @@ static const struct socket_way way = {
 	.listen = listen_at,
 };
 
-static int open_hybrid(struct carrier *carrier, const struct carrier_options *options, int listener, struct error *error)
+static int open_hybrid(struct carrier *carrier, const struct carrier_options *options, const struct carrier_place *place,
+		       struct error *error)
 {
-	(void)listener;
+	(void)place;
 	(void)error;
 	socket_carrier_start(carrier, options, &way, options->half_close);
 	return 0;

@@ -21,6 +21,8 @@
 #include "lib/loop.h"
 #include "proxy/unix_socket.h"
 
+/* syscalls: open openat fstat lseek ftruncate sendfile writev sendmsg socket connect close */
+
 #define JOURNAL "/run/systemd/journal/socket"
 #define RETRY LOOP_SECOND
 

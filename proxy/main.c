@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "lib/version.h"
-#include "proxy/proxy.h"
+#include "proxy/keeper.h"
 
 #define LOG_SUBSYSTEM "proxy"
 #include "lib/log.h"
@@ -23,24 +23,24 @@ static int failure(const struct error *error, int status)
 }
 
 /* An error while the VMM was started is execve's. */
-static int start_status(const struct options *options, const struct proxy *proxy, const struct error *error)
+static int start_status(const struct options *options, const struct keeper *keeper, const struct error *error)
 {
-	if (!options->vmm || !proxy->vmm_due)
+	if (!options->vmm || !keeper->vmm_due)
 		return STATUS_FAULT;
 	return error->number == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
 }
 
 static int serve(const struct options *options)
 {
-	static struct proxy proxy;
+	static struct keeper keeper;
 	struct error error = {0};
 	int status;
 
-	if (proxy_open(&proxy, options, &error) < 0)
-		status = failure(&error, start_status(options, &proxy, &error));
+	if (keeper_open(&keeper, options, &error) < 0)
+		status = failure(&error, start_status(options, &keeper, &error));
 	else
-		status = proxy_run(&proxy);
-	proxy_close(&proxy);
+		status = keeper_run(&keeper);
+	keeper_close(&keeper);
 	return status;
 }
 

@@ -1,8 +1,5 @@
-/* One VM's proxy: everything that it consists of, in two parts.
- *
- * `keeper` is what must survive, and what would have to be handed to a process which takes over from this one: what the
- * host's clients are connected to, and the VMM (of the carrier: its listener, and what the VMM has said). Nothing in it is
- * derived from the contents of a ring. Everything else belongs to the work, and could be built again.
+/* One VM's worker: everything that parses what the guest says, and what is connected to it. It has from the keeper
+ * (keeper.h) what it begins with, and nothing in it is needed by the worker that follows, but what it leaves in shared memory.
  */
 #ifndef NACRE_PROXY_PROXY_H
 #define NACRE_PROXY_PROXY_H
@@ -14,43 +11,43 @@
 #include "proxy/guest_ports.h"
 #include "proxy/listener.h"
 #include "proxy/options.h"
+#include "proxy/ring.h"
 #include "proxy/service.h"
+#include "proxy/session.h"
+#include "proxy/shared.h"
+#include "proxy/sockets.h"
 #include "proxy/stream.h"
-#include "proxy/vmm.h"
+#include "proxy/worker.h"
 
-struct keeper {
-	struct listener agent_listener, port_listener, service_listener;
-	struct forwards forwards;
-	struct vmm vmm;
-	int pid_file; /* locked as long as this process runs */
+/* What a worker gets. */
+struct estate {
+	const struct options *options;
+	const struct sockets *sockets;
+	struct shared *shared;
+	struct ring_store *rings; /* what sessions have */
+	struct worker_ends ends;
 };
 
 struct proxy {
+	const struct estate *estate;
 	const struct options *options;
 	struct loop loop;
-	struct keeper keeper;
+	struct listener agent_listener, port_listener, service_listener;
+	struct forwards forwards;
 	struct carrier *carrier;
 	struct guest_ports guest_ports;
 	struct vsock_engine engine;
 	struct streams streams;
 	struct agent_links agent_links;
 	struct guest_log guest_log;
+	struct sessions sessions;
 	struct service service;
-	struct loop_source signals;
+	struct loop_source control; /* what the keeper says */
 	struct loop_timer last_words;
-	bool vmm_due; /* all else is there: where proxy_open() fails now, it is the VMM that can't be run */
 	bool finishing;
-	int status; /* of the process */
 };
 
-/* Opens the sockets, and starts the VMM where the options have one. 0, or -errno with `error` filled; proxy_close() is
- * due in both cases. */
-int proxy_open(struct proxy *proxy, const struct options *options, struct error *error);
-
-/* Serves until the VM has ended. The exit status for the process. */
-int proxy_run(struct proxy *proxy);
-
-/* Kills the VMM where it still runs, and removes what proxy_open() has made in the run directory. */
-void proxy_close(struct proxy *proxy);
+/* A worker's life, in its process: until the keeper ends it, or has ended. The exit status. */
+int proxy_work(const struct estate *estate);
 
 #endif

@@ -45,7 +45,7 @@ static void retry_due(struct loop_timer *timer)
 		return;
 	}
 	if (own->fd < 0 && error.number != ENOENT && error.number != ECONNREFUSED && error.number != EAGAIN)
-		log_warning("%s", error.text);
+		log_limited(LOG_WARNING, "%s", error.text);
 	fd_close(&own->fd);
 	retry_later(own);
 }
@@ -60,11 +60,12 @@ static void hung_up(struct vsock_serial *serial)
 	own->carrier.ended(&own->carrier);
 }
 
-static int open_serial(struct carrier *carrier, const struct carrier_options *options, int listener, struct error *error)
+static int open_serial(struct carrier *carrier, const struct carrier_options *options, const struct carrier_place *place,
+		       struct error *error)
 {
 	struct serial_carrier *own = container_of(carrier, struct serial_carrier, carrier);
 
-	(void)listener;
+	(void)place;
 	(void)error;
 	own->path = options->path;
 	own->fd = -1;

@@ -11,30 +11,34 @@
 
 #include "lib/cleanup.h"
 
+/* syscalls: open openat socket connect bind listen fchmod stat lstat newfstatat unlink unlinkat getsockopt geteuid close */
+
 #define BACKLOG 128
 
-/* Fills `address` with a way to `path` that is short enough. The fd of the directory, which has to stay open until the
- * address has been used, or -errno. */
-static int make_address(struct sockaddr_un *address, const char *path, struct error *error)
+/* Fills `address` with `path`, or with another way to it that is short enough: by its directory, whose fd is in *directory then
+ * (and -1 otherwise) and has to stay open until the address has been used. 0 or -errno. */
+static int make_address(struct sockaddr_un *address, const char *path, int *directory, struct error *error)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
-	cleanup_free char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	cleanup_close int fd = -1;
+	cleanup_free char *parent = NULL;
 	int length;
 
-	if (!directory)
-		return error_errno(error, ENOMEM, "%s", path);
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (*name == '\0')
 		return error_set(error, EINVAL, "%s: no name of a socket", path);
-	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return error_errno(error, errno, "open %s", directory);
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	length = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", fd, name);
-	if ((size_t)length >= sizeof(address->sun_path))
-		return error_errno(error, ENAMETOOLONG, "%s", path);
-	return take_fd(&fd);
+	if (strlen(path) < sizeof(address->sun_path)) {
+		strcpy(address->sun_path, path);
+		return 0;
+	}
+	parent = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	if (!parent)
+		return error_errno(error, ENOMEM, "%s", path);
+	*directory = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*directory < 0)
+		return error_errno(error, errno, "open %s", parent);
+	length = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", *directory, name);
+	return (size_t)length >= sizeof(address->sun_path) ? error_errno(error, ENAMETOOLONG, "%s", path) : 0;
 }
 
 /* Whether nobody listens there any more: then the kernel refuses, at once. */
@@ -60,19 +64,17 @@ static int remove_old(const struct sockaddr_un *address, const char *path, struc
 	return unlink(path) < 0 && errno != ENOENT ? error_errno(error, errno, "remove %s", path) : 0;
 }
 
-int unix_listen(const char *path, struct error *error)
+int unix_listen_as(int type, const char *path, struct error *error)
 {
 	struct sockaddr_un address;
-	cleanup_close int directory = make_address(&address, path, error);
-	cleanup_close int fd = -1;
-	int status;
+	cleanup_close int directory = -1, fd = -1;
+	int status = make_address(&address, path, &directory, error);
 
-	if (directory < 0)
-		return directory;
-	status = remove_old(&address, path, error);
+	if (status == 0)
+		status = remove_old(&address, path, error);
 	if (status < 0)
 		return status;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "socket");
 	/* The mode of a socket that isn't bound yet becomes that of its name. */
@@ -83,6 +85,11 @@ int unix_listen(const char *path, struct error *error)
 	return take_fd(&fd);
 }
 
+int unix_listen(const char *path, struct error *error)
+{
+	return unix_listen_as(SOCK_STREAM, path, error);
+}
+
 void unix_unlink(const char *path, const struct stat *socket)
 {
 	struct stat status;
@@ -91,16 +98,15 @@ void unix_unlink(const char *path, const struct stat *socket)
 		unlink(path);
 }
 
-static int connect_with(const char *path, int type, struct error *error)
+static int connect_with(int type, const char *path, struct error *error)
 {
 	struct sockaddr_un address;
-	cleanup_close int directory = make_address(&address, path, error);
-	cleanup_close int fd = -1;
-	int status;
+	cleanup_close int directory = -1, fd = -1;
+	int status = make_address(&address, path, &directory, error);
 
-	if (directory < 0)
-		return directory;
-	fd = socket(AF_UNIX, SOCK_CLOEXEC | type, 0);
+	if (status < 0)
+		return status;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "socket");
 	do {
@@ -113,17 +119,22 @@ static int connect_with(const char *path, int type, struct error *error)
 
 int unix_connect(const char *path, struct error *error)
 {
-	return connect_with(path, SOCK_STREAM, error);
+	return connect_with(SOCK_STREAM, path, error);
 }
 
 int unix_connect_now(const char *path, struct error *error)
 {
-	return connect_with(path, SOCK_STREAM | SOCK_NONBLOCK, error);
+	return unix_connect_now_as(SOCK_STREAM, path, error);
+}
+
+int unix_connect_now_as(int type, const char *path, struct error *error)
+{
+	return connect_with(type | SOCK_NONBLOCK, path, error);
 }
 
 int unix_connect_datagrams(const char *path)
 {
-	return connect_with(path, SOCK_DGRAM | SOCK_NONBLOCK, NULL);
+	return connect_with(SOCK_DGRAM | SOCK_NONBLOCK, path, NULL);
 }
 
 bool unix_peer_allowed(int fd)

@@ -9,6 +9,8 @@
 #define LOG_SUBSYSTEM "vhost-user"
 #include "lib/log.h"
 
+/* keeper's syscalls: sendto */
+
 #define FLAG_VERSION 1u
 #define FLAG_VERSION_MASK 3u
 #define FLAG_REPLY 4u
@@ -69,10 +71,10 @@ static int handle_message(struct vhost_user *vhost, struct error *error)
 	if (handler)
 		status = dispatch(vhost, handler, error);
 	else
-		log_warning("message %u isn't known", vhost->message.header.request);
+		log_limited(LOG_WARNING, "message %u isn't known", vhost->message.header.request);
 	close_fds(vhost);
 	if (status == 0)
-		vhost_vsock_update(vhost->device);
+		vhost->device->update(vhost->device);
 	if (acknowledge && status <= 0) {
 		vhost_user_reply(vhost, !handler || status < 0);
 		if (send_reply(vhost, status < 0 ? NULL : error) < 0)
@@ -139,21 +141,21 @@ static void socket_ready(struct loop_source *source, uint32_t events)
 	(void)events;
 	if (status >= 0)
 		return;
-	log_write(status == -ECONNRESET ? LOG_INFO : LOG_ERROR, LOG_SUBSYSTEM, "%s", error.text);
+	log_limited(status == -ECONNRESET ? LOG_INFO : LOG_ERROR, "%s", error.text);
 	vhost_user_close(vhost);
 	vhost->ended(vhost);
 }
 
 /* ---- The connection ------------------------------------------------------------------------------------------ */
 
-void vhost_user_init(struct vhost_user *vhost, struct loop *loop, struct vhost_vsock *device, uint64_t guest_cid,
-		     void (*ended)(struct vhost_user *vhost))
+void vhost_user_init(struct vhost_user *vhost, struct loop *loop, struct vhost_user_device *device,
+		     struct vhost_vsock_state *state, uint64_t guest_cid, void (*ended)(struct vhost_user *vhost))
 {
 	*vhost = (struct vhost_user){
 		.loop = loop,
 		.source.fd = -1,
 		.device = device,
-		.state = device->state,
+		.state = state,
 		.guest_cid = guest_cid,
 		.ended = ended,
 	};
@@ -180,7 +182,7 @@ void vhost_user_close(struct vhost_user *vhost)
 {
 	int fd = vhost->source.fd;
 
-	vhost_vsock_stop(vhost->device);
+	vhost->device->stop(vhost->device);
 	loop_remove(vhost->loop, &vhost->source);
 	fd_close(&fd);
 	close_fds(vhost);

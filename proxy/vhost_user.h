@@ -9,6 +9,18 @@
 #include "lib/loop.h"
 #include "proxy/vhost_vsock.h"
 
+/* Who runs the device: vhost_vsock.h in this process, or a worker (vhost_keeper.h). */
+struct vhost_user_device {
+	/* Starts, goes on with or stops at what the state says now (vhost_vsock_update()). */
+	void (*update)(struct vhost_user_device *device);
+
+	/* Stops; the rings' positions are in the state then (vhost_vsock_stop()). */
+	void (*stop)(struct vhost_user_device *device);
+
+	/* Descriptors of rings in the state are about to be closed; update() follows (vhost_vsock_unwatch()). */
+	void (*unwatch)(struct vhost_user_device *device);
+};
+
 #define VHOST_USER_PAYLOAD_MAX 512
 
 struct vhost_user_header {
@@ -25,7 +37,7 @@ struct vhost_user_message {
 struct vhost_user {
 	struct loop *loop;
 	struct loop_source source; /* fd -1 while nobody is connected */
-	struct vhost_vsock *device;
+	struct vhost_user_device *device;
 	struct vhost_vsock_state *state;
 	uint64_t guest_cid;
 	uint64_t protocol_features;
@@ -38,8 +50,8 @@ struct vhost_user {
 	size_t fd_count;
 };
 
-void vhost_user_init(struct vhost_user *vhost, struct loop *loop, struct vhost_vsock *device, uint64_t guest_cid,
-		     void (*ended)(struct vhost_user *vhost));
+void vhost_user_init(struct vhost_user *vhost, struct loop *loop, struct vhost_user_device *device,
+		     struct vhost_vsock_state *state, uint64_t guest_cid, void (*ended)(struct vhost_user *vhost));
 
 /* Serves a connected socket, which belongs to `vhost` from here on, also where it fails. One at a time. 0 or -errno. */
 int vhost_user_serve(struct vhost_user *vhost, int fd);

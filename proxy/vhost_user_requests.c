@@ -129,7 +129,7 @@ static int set_owner(struct vhost_user *vhost, void *payload, struct error *erro
 static int reset_device(struct vhost_user *vhost, void *payload, struct error *error)
 {
 	(void)payload, (void)error;
-	vhost_vsock_stop(vhost->device);
+	vhost->device->stop(vhost->device);
 	for (size_t i = 0; i < VHOST_VSOCK_QUEUES; i++)
 		vhost_user_clear_ring(&vhost->state->rings[i]);
 	return 0;
@@ -209,7 +209,7 @@ static int get_ring_base(struct vhost_user *vhost, void *payload, struct error *
 
 	if (!ring)
 		return -EPROTO;
-	vhost_vsock_stop(vhost->device);
+	vhost->device->stop(vhost->device);
 	fd_close(&ring->kick);
 	value->number = ring->base;
 	return VHOST_USER_REPLY;
@@ -231,8 +231,7 @@ static int take_ring_fd(struct vhost_user *vhost, void *payload, int *(*slot)(st
 	if (vhost->fd_count != expected)
 		return error_set(error, EPROTO, "%zu descriptors instead of %zu", vhost->fd_count, expected);
 	/* A device that runs goes on with the new one: the old one is closed only after it has been taken out. */
-	loop_remove(vhost->loop, &vhost->device->rx.kick);
-	loop_remove(vhost->loop, &vhost->device->tx.kick);
+	vhost->device->unwatch(vhost->device);
 	fd_close(slot(ring));
 	if (expected == 0)
 		return 0;

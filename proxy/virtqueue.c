@@ -202,8 +202,17 @@ void virtqueue_use(struct virtqueue *queue, uint16_t head, uint32_t written)
 	put(element->head, htole32(head));
 	put(element->written, htole32(written));
 	queue->position++;
+	/* First: where this process ends here, the next one announces it (virtqueue_resume()), and doesn't do it again. */
+	if (queue->record)
+		__atomic_store_n(queue->record, queue->position, __ATOMIC_RELEASE);
 	/* Release: the guest sees the element and the data before the index which announces them. */
 	__atomic_store_n(&queue->used->index, htole16(queue->position), __ATOMIC_RELEASE);
+}
+
+void virtqueue_resume(struct virtqueue *queue)
+{
+	__atomic_store_n(&queue->used->index, htole16(queue->position), __ATOMIC_RELEASE);
+	queue->signalled = (uint16_t)(queue->position - 1);
 }
 
 bool virtqueue_signal(struct virtqueue *queue)

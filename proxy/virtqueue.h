@@ -41,6 +41,7 @@ struct virtqueue {
 	uint16_t seen; /* the guest's index when it was last read */
 	uint16_t signalled; /* position at the last virtqueue_signal() */
 	bool fresh; /* nothing has been signalled yet */
+	uint16_t *record; /* where else the position is kept, for a process that goes on with the queue; NULL for nowhere */
 };
 
 enum virtqueue_direction { VIRTQUEUE_FROM_GUEST, VIRTQUEUE_TO_GUEST };
@@ -63,6 +64,9 @@ int virtqueue_chain(struct virtqueue *queue, uint16_t ahead, enum virtqueue_dire
 
 /* Gives the next chain, whose head the caller has from virtqueue_chain(), back with `written` bytes in it. */
 void virtqueue_use(struct virtqueue *queue, uint16_t head, uint32_t written);
+
+/* Announces what the process before, which has died, may have used without saying so. */
+void virtqueue_resume(struct virtqueue *queue);
 
 /* True where the guest wants to be told of the chains used since this was last called. */
 bool virtqueue_signal(struct virtqueue *queue);

@@ -304,6 +304,20 @@ c NOT_FOUND: process not found: container $id has no exec 'e1'" <<-END
 	END
 }
 
+# What nobody has read is kept for half a minute after the exit has been told.
+@test "what somebody is attached to is kept as long as that takes" {
+	[[ ${NACRE_TEST_FULL:-} ]] || skip "40 s: make test-full"
+	execute --detach -- echo slow
+	is '{"status":0}' agentctl WaitProcess "$(named e1)"
+	script_says "a $(answered 0)
+a $(record $'slow\n')$end
+b $(answered 3)" < <(
+		printf '%s\n' "connect a" "a $(asked e1 STDOUT a)" "receive a 13"
+		sleep 40
+		printf '%s\n' "connect b" "b $(asked e1 STDOUT b 3)"
+	)
+}
+
 @test "a grandchild that keeps the stream doesn't keep its end" {
 	execute --detach -- sh -c 'sleep 1000 & echo mine'
 	is '{"status":0}' agentctl WaitProcess "$(named e1)"

@@ -40,8 +40,8 @@ agent_start()
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
 # VM_ROOM what else fits (slots=2,maxmem=1G), VM_CPUS the processors (1,maxcpus=4: for what that does, see runtime/vmm.c),
 # VM_APPEND more for the kernel's command line, VM_STREAMS what it says of the port for streams, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
-# (VM_ROOT_TYPE: erofs), VM_CARRIER what nacre-proxy goes by (somebody else listens for the device at vhost.sock then; serial: there is none, but a serial port), VM_NVDIMM one of Kata's images to start from, mapped (of a q35), VM_SERIAL what QEMU has behind the console (a log file), the array VM_PROXY more options of nacre-proxy, and the
-# arguments more for QEMU.
+# (VM_ROOT_TYPE: erofs), VM_CARRIER what nacre-proxy goes by (somebody else listens for the device at vhost.sock then; serial: there is none, but a serial port), VM_NVDIMM one of Kata's images to start from, mapped (of a q35), VM_SERIAL what QEMU has behind the console (a log file), the array VM_PROXY more options of nacre-proxy, and the arguments
+# more for QEMU.
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
