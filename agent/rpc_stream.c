@@ -45,13 +45,15 @@ void rpc_read_stdout(struct ttrpc_call *call)
 		read_output(process, &process->stdout_stream, call);
 }
 
-/* A terminal has one stream, which both calls read. */
+/* A terminal has one stream, which both calls read; two callers that each count the bytes would get them twice. */
 void rpc_read_stderr(struct ttrpc_call *call)
 {
 	const Grpc__ReadStreamRequest *request = (const void *)call->request;
 	struct process *process = rpc_find_process(call, request->container_id, request->exec_id);
 
-	if (process)
+	if (process && process->terminal && ttrpc_call_metadata(call, "nacre-offset"))
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, "a terminal's offsets are ReadStdout's");
+	else if (process)
 		read_output(process, process->terminal ? &process->stdout_stream : &process->stderr_stream, call);
 }
 

@@ -148,7 +148,7 @@ static void forget_call(struct agent_link *link, struct agent_call *call)
 /* A read of ours, whose stream may have an offset. */
 static void name_offset(struct agent_link *link, struct agent_call *call, struct slice payload, bool error)
 {
-	struct slice container, exec;
+	struct slice container = {0}, exec = {0};
 	struct read_stream *stream;
 
 	if (!envelope_process(payload, &container, &exec))
@@ -166,7 +166,7 @@ static void name_offset(struct agent_link *link, struct agent_call *call, struct
 
 static void note_process(struct agent_link *link, struct slice payload, bool all)
 {
-	struct slice container, exec;
+	struct slice container = {0}, exec = {0};
 
 	if (envelope_process(payload, &container, &exec))
 		read_offsets_forget(&link->links->offsets, container, exec, all);

@@ -32,7 +32,7 @@ int forward_parse(struct forward_rules *rules, const char *text, struct error *e
 	const char *path = text;
 	size_t length = 0;
 
-	if (last && strlen(last) >= sizeof(messages) && strcmp(end - strlen(messages), messages) == 0)
+	if (first && strlen(last) >= sizeof(messages) && strcmp(end - strlen(messages), messages) == 0)
 		end -= strlen(messages);
 
 	if (first && is_port(text, first, &rule.port)) {

@@ -142,15 +142,26 @@ static int be_worker(struct worker *worker, const struct worker_ends *ends)
 		.ends = *ends});
 }
 
-static void worker_started(struct worker *worker, int device)
+static void worker_prepared(struct worker *worker, int device)
 {
 	struct keeper *keeper = of_worker(worker);
-	struct error error;
 
 	if (keeper->options->carrier.type == CARRIER_VHOST_USER)
 		vhost_keeper_join(&keeper->vhost, device);
 	else
 		fd_close(&device);
+}
+
+static void worker_unprepared(struct worker *worker)
+{
+	vhost_keeper_part(&of_worker(worker)->vhost);
+}
+
+static void worker_started(struct worker *worker)
+{
+	struct keeper *keeper = of_worker(worker);
+	struct error error;
+
 	if (write_pid(keeper, "worker.pid", worker->pid, &error) < 0)
 		log_warning("%s", error.text);
 }
@@ -187,6 +198,8 @@ static void worker_ended(struct worker *worker, int status)
 
 static const struct worker_ops worker_ops = {
 	.main = be_worker,
+	.prepared = worker_prepared,
+	.unprepared = worker_unprepared,
 	.started = worker_started,
 	.guest_left = worker_guest_left,
 	.ended = worker_ended,

@@ -13,7 +13,7 @@
 #define LOG_SUBSYSTEM "stream"
 #include "lib/log.h"
 
-/* syscalls: sendto setsockopt */
+/* syscalls: sendto getsockopt setsockopt */
 
 #define RETRY_FIRST (5 * LOOP_MILLISECOND)
 #define RETRY_LAST (50 * LOOP_MILLISECOND)
@@ -63,9 +63,12 @@ static void stream_free(struct stream *stream)
  * number for its own needs, and cuts what is over its limit: that costs copies and nothing else. */
 static void widen(const struct streams *streams, int fd)
 {
-	int size = (int)streams->engine->buffer;
+	int size = (int)streams->engine->buffer, now = 0;
+	socklen_t length = sizeof(now);
 
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	/* What it says is doubled, too. */
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &length) == 0 && now / 2 < size)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
 static const struct vsock_socket_ops socket_ops;

@@ -92,7 +92,11 @@ static int open_device(struct carrier *carrier, const struct carrier_options *op
 	own->device.record = place->record;
 	vsock_engine_keep(carrier->engine, place->ledger);
 	status = loop_add(carrier->loop, &own->link, place->link, EPOLLIN, ordered);
-	return status < 0 ? error_errno(error, -status, "watch the keeper") : 0;
+	if (status < 0)
+		return error_errno(error, -status, "watch the keeper");
+	/* Before there are clients, who would be refused while there is no guest. */
+	ordered(&own->link, EPOLLIN);
+	return 0;
 }
 
 static void close_device(struct carrier *carrier)

@@ -30,6 +30,10 @@ static void signal_guest(struct vhost_vsock_ring *ring)
 		log_debug("signal: %m");
 }
 
+/* Whatever came of it first: what was read there were zeros. */
+static const struct error lost_memory = {
+	.number = EFAULT, .text = "its memory is gone: the file was cut short, or has no page for it"};
+
 /* The device ends at once; the log says so the first time only, since the guest can do it as often as it likes. */
 static void breakdown(struct vhost_vsock *device, const struct error *error)
 {
@@ -38,7 +42,8 @@ static void breakdown(struct vhost_vsock *device, const struct error *error)
 	if (device->broken)
 		return;
 	log_write(device->broken_before ? LOG_DEBUG : LOG_WARNING, LOG_SUBSYSTEM,
-		  "the guest's driver broke the device, which stops: %s", error->text);
+		  "the guest broke the device, which stops: %s",
+		  device->state->memory.lost ? lost_memory.text : error->text);
 	device->broken = device->broken_before = true;
 	for (size_t i = 0; i < VHOST_VSOCK_QUEUES; i++)
 		if (device->state->rings[i].error >= 0 &&
@@ -181,9 +186,6 @@ static const struct vsock_carrier_ops carrier_ops = {
 };
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
-
-static const struct error lost_memory = {
-	.number = EFAULT, .text = "the guest's memory is gone: its file was cut short, or has no page for it"};
 
 static void device_work(struct loop_timer *timer)
 {

@@ -186,6 +186,7 @@ static int start(struct worker *worker, struct error *error)
 	if (status < 0)
 		return error_errno(error, -status, "socketpair");
 	worker->started = loop_now();
+	worker->ops->prepared(worker, device[0]);
 	worker->pid = fork();
 	if (worker->pid == 0)
 		become(worker, &(struct worker_ends){.control = control[1], .device = device[1]}, parent);
@@ -194,17 +195,16 @@ static int start(struct worker *worker, struct error *error)
 	fd_close(&device[1]);
 	if (status < 0) {
 		worker->pid = 0;
+		worker->ops->unprepared(worker);
 		fd_close(&control[0]);
-		fd_close(&device[0]);
 		return error_errno(error, -status, "fork");
 	}
 	status = watch(worker, control[0], error);
-	if (status < 0) {
-		fd_close(&device[0]);
-		return status;
-	}
-	worker->ops->started(worker, device[0]);
-	return 0;
+	if (status < 0)
+		worker->ops->unprepared(worker);
+	else
+		worker->ops->started(worker);
+	return status;
 }
 
 static void again(struct loop_timer *timer)

@@ -38,12 +38,17 @@ struct worker_ops {
 	/* In the child: all of its life, of which this is the exit status. */
 	int (*main)(struct worker *worker, const struct worker_ends *ends);
 
-	/* One is there: `device` is the keeper's end of that link, and the callee's. */
-	void (*started)(struct worker *worker, int device);
+	/* One is about to be made: `device` is the keeper's end of that link, and the callee's. What is said there now is heard
+	 * before the worker serves anybody. */
+	void (*prepared)(struct worker *worker, int device);
+	void (*started)(struct worker *worker);
 	void (*guest_left)(struct worker *worker);
 
 	/* It has ended, as waitpid(2) tells it; another one follows unless this says worker_give_up(). */
 	void (*ended)(struct worker *worker, int status);
+
+	/* One that was prepared couldn't be made. */
+	void (*unprepared)(struct worker *worker);
 };
 
 struct worker {

@@ -389,3 +389,10 @@ in $(offset 2)" <<-END
 		fails 1 "INVALID_ARGUMENT: nacre-offset: '$bad' is no offset" read_at "$bad" e1 1
 	done
 }
+
+@test "a terminal's offsets are ReadStdout's" {
+	execute --tty --detach -- printf abc
+	fails 1 "FAILED_PRECONDITION: a terminal's offsets are ReadStdout's" \
+		agentctl --metadata nacre-offset=0 ReadStderr "$(named e1 '"len": 9')"
+	is "$(data abc)" read_at 0 e1 9
+}

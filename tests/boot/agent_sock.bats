@@ -6,7 +6,7 @@ load ../bats/helpers
 
 start()
 {
-	export AGENT_DIR=$BATS_FILE_TMPDIR/$1 VM_CARRIER=${1#vhost-user}
+	export AGENT_DIR=$BATS_FILE_TMPDIR/$BATS_TEST_NUMBER VM_CARRIER=${1#vhost-user}
 	mkdir "$AGENT_DIR"
 	BATS_FILE_TMPDIR=$AGENT_DIR
 	VM_PROXY=(--verbose --guest-log "file:$AGENT_DIR/guest.log")
@@ -76,4 +76,26 @@ agent_dies()
 
 @test "serial: a client outlives the agent: calls are answered or issued again" {
 	agent_dies serial
+}
+
+# Behind a monitor whose connections end all the time, in the middle of an answer mostly.
+@test "reads whose connection is cut lose nothing and double nothing" {
+	local second=$BATS_TEST_TMPDIR/second relay proxy
+	start vhost-user
+	mkdir "$second"
+	: >"$second/cuts"
+	timeout 300 "$top/tests/boot/cutting_relay.py" "$second/relay.sock" "$AGENT_DIR/vsock.sock" 100000 >"$second/cuts" 2>&1 3>&- &
+	relay=$!
+	timeout 60 grep -qm 1 up <(tail -n +1 -f "$second/cuts")
+	guarded nacre-proxy --dir "$second" --carrier "hybrid:$second/relay.sock" >"$second/log" 2>&1 3>&- &
+	proxy=$!
+	agentctl --address "$second" --timeout 60s wait-ready
+	AGENT_ADDRESS=$second container -- seq 300000 >"$BATS_TEST_TMPDIR/lines"
+	cmp <(seq 300000) "$BATS_TEST_TMPDIR/lines"
+	# 1.9 MB of lines.
+	tail -n 1 "$second/cuts"
+	[[ $(tail -n 1 "$second/cuts") -ge 15 ]]
+	[[ ! -s $second/log ]]
+	kill $proxy $relay
+	wait $proxy $relay || true
 }

@@ -71,7 +71,9 @@ check()
 	local proxy time busy calls folder=$BATS_TEST_TMPDIR
 	guarded nacre-proxy --dir "$folder" --carrier "vhost-user:$folder/device,cid=3" 2>"$folder/log" 3>&- &
 	proxy=$!
-	timeout 20 grep -q . <(until [[ -S $folder/device && -S $folder/vsock.sock ]]; do :; done; echo up)
+	until [[ -S $folder/device && -S $folder/vsock.sock ]]; do
+		kill -0 "$proxy"
+	done
 	read -r time busy calls < <(timeout 60 vsock "$proxy" "$folder/device" "$folder/vsock.sock" round-trip 1 1000)
 	wait "$proxy"
 	echo "$time ns, $busy of them the proxy's; $calls system calls"

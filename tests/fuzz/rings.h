@@ -17,7 +17,7 @@ enum ring_step {
 	RING_MEMORY,	 /* u8: which regions the table has: 1, 2, or both; 4: of other files */
 	RING_CUT,	 /* u8: which file; u16: its size, in pages */
 	RING_RESTART,	 /* the driver starts over, as it has to after the device has stopped */
-	RING_ACCEPT,	 /* somebody is there for the next connection of the guest's */
+	RING_ACCEPT,	 /* u8: somebody is there for the next connection of the guest's, at 1 with a socket of messages */
 	RING_CLIENT,	 /* another client connects */
 	RING_STEPS,
 };

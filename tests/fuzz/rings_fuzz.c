@@ -118,7 +118,7 @@ static void write_packet(struct scene *scene)
 	void *to = place(scene, offset, sizeof(wire));
 
 	header.length = fuzz_u16(scene->input);
-	header.type = fuzz_byte(scene->input);
+	header.type = fuzz_byte(scene->input) % 4;
 	header.flags = fuzz_u32(scene->input);
 	header.forwarded = fuzz_u32(scene->input);
 	wire = vsock_header_encode(&header);
@@ -161,11 +161,12 @@ static void restart(struct scene *scene)
 
 static void accept_next(struct scene *scene)
 {
+	int type = fuzz_byte(scene->input) & 1 ? SOCK_SEQPACKET : SOCK_STREAM;
 	int pair[2];
 
 	if (scene->guest->accept_fd >= 0 || scene->client_count == CLIENTS_MAX)
 		return;
-	promise(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+	promise(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	scene->guest->accept_fd = pair[1];
 	keep_client(scene, pair[0]);
 }

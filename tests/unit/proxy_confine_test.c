@@ -234,6 +234,7 @@ static void check_files(bool hidden)
 	expect(!can_bind("other/sock"));
 	expect(unlink("other/file") < 0);
 	expect(!can_open("/etc/passwd", O_RDONLY));
+	expect(!can_open("/../etc/passwd", O_RDONLY)); /* a root below the root */
 	expect(!can_open("/proc/self/environ", O_RDONLY));
 	expect(!can_open("/", O_RDONLY | O_DIRECTORY) || hidden);
 	expect(mkdir("/new", 0700) < 0 && (errno == EROFS || errno == EACCES));

@@ -153,8 +153,6 @@ static void a_chain_is_used_once_wherever_the_worker_dies(void **state)
 
 /* ---- The process --------------------------------------------------------------------------------------------- */
 
-#define FLOW_SOCKET "flow.sock" /* leads to port 1024, whatever is said: no calls, as by agent.sock */
-
 static pid_t keeper_start(void)
 {
 	pid_t pid = fork();
@@ -171,7 +169,6 @@ static pid_t keeper_start(void)
 		options.carrier.path = strdup(in_directory(path, "vhost.sock"));
 		options.carrier.guest_cid = GUEST_CID;
 		options.restart_delay = LOOP_MILLISECOND;
-		assert_int_equal(forward_parse(&options.forwards, in_directory(path, FLOW_SOCKET ":1024"), NULL), 0);
 		alarm(200);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		status = keeper_open(&keeper, &options, NULL) < 0 ? 200 : keeper_run(&keeper);
@@ -344,23 +341,34 @@ static void one_turn(struct fake_guest *guest, struct flow *flow)
 
 static struct flow flow_open(struct fake_guest *guest)
 {
-	struct flow flow = {.client = -1};
+	char path[PATH_SIZE], answer[32];
+	struct flow flow = {.client = unix_connect(in_directory(path, "vsock.sock"), NULL)};
+	ssize_t length = 0;
 
+	assert_true(flow.client >= 0);
+	assert_int_equal(send(flow.client, "CONNECT 1024\n", 13, MSG_NOSIGNAL), 13);
+	assert_int_equal(fd_set_blocking(flow.client, false), 0);
 	for (int i = 0; i < STEPS && !flow.asked; i++) {
-		char path[PATH_SIZE], byte;
-
-		/* A worker may take it before it has heard of the device, and sends it away then. */
-		if (flow.client >= 0 && recv(flow.client, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
-			fd_close(&flow.client);
-		if (flow.client < 0)
-			flow.client = unix_connect(in_directory(path, FLOW_SOCKET), NULL);
-		assert_true(flow.client >= 0);
 		guest_takes(guest, &flow);
 		step_waiting(guest);
 	}
 	assert_true(flow.asked);
+	while (length == 0 || answer[length - 1] != '\n')
+		length += client_read(guest, flow.client, answer + length, 1);
+	assert_memory_equal(answer, "OK ", 3);
 	flow.credit = VSOCK_BUFFER;
 	return flow;
+}
+
+/* The driver comes up, and the device takes a packet: clients are served from now on. */
+static void begin(struct fake_guest *guest)
+{
+	rx_checked = tx_checked = 0;
+	guest_start(guest);
+	guest_send(guest, VSOCK_RST, 1, 1, "", 0);
+	for (int i = 0; i < STEPS && used_index(&guest->tx) != guest->tx.available[1]; i++)
+		step_waiting(guest);
+	assert_int_equal(used_index(&guest->tx), guest->tx.available[1]);
 }
 
 /* Until the numbers that were asked for have arrived, on both sides. */
@@ -390,8 +398,7 @@ static void a_worker_is_killed_again_and_again(void **state)
 	uint64_t carried = 0;
 
 	(void)state;
-	rx_checked = tx_checked = 0;
-	guest_start(guest);
+	begin(guest);
 	for (unsigned int i = 0; i <= KILLS; i++) {
 		struct flow flow;
 		uint8_t byte;
@@ -448,8 +455,7 @@ static void connections_that_wait_are_reset(void **state)
 	size_t left = IDLE;
 
 	(void)state;
-	rx_checked = tx_checked = 0;
-	guest_start(guest);
+	begin(guest);
 	for (size_t i = 0; i < IDLE; i++)
 		flows[i] = flow_open(guest);
 	kill(worker, SIGKILL);
@@ -485,6 +491,44 @@ static void connections_that_wait_are_reset(void **state)
 	guest_free(guest);
 }
 
+/* The guest has broken a connection, and had no room for the answer before the worker died. */
+static void a_reset_that_found_no_room_is_sent(void **state)
+{
+	static const char much[GUEST_SLOTS * 4096];
+	pid_t keeper = keeper_start(), worker = worker_after(0);
+	struct fake_guest *guest = guest_new_remote(VIRTIO_EVENT_IDX, LAYOUT_SPLIT, vmm_connect());
+	struct test_packet packet;
+	struct flow flow;
+	bool reset = false;
+
+	(void)state;
+	begin(guest);
+	flow = flow_open(guest);
+	for (size_t sent = 0; sent < sizeof(much);) {
+		ssize_t count = send(flow.client, much + sent, sizeof(much) - sent, MSG_NOSIGNAL);
+
+		sent += count > 0 ? (size_t)count : 0;
+		step_waiting(guest);
+	}
+	for (int i = 0; i < STEPS && (uint16_t)(used_index(&guest->rx) - guest->rx.seen) < GUEST_SLOTS; i++)
+		step_waiting(guest);
+	guest_send(guest, VSOCK_REQUEST, 1024, flow.host_port, "", 0);
+	for (int i = 0; i < STEPS && used_index(&guest->tx) != guest->tx.available[1]; i++)
+		step_waiting(guest);
+	kill(worker, SIGKILL);
+	worker_after(worker);
+	for (int i = 0; i < STEPS && !reset; i++) {
+		while (!reset && guest_poll(guest, &packet, true))
+			reset = packet.header.operation == VSOCK_RST && packet.header.source_port == flow.host_port;
+		step_waiting(guest);
+	}
+	assert_true(reset);
+	close(flow.client);
+	kill(keeper, SIGTERM);
+	assert_int_equal(status_of(keeper), 0);
+	guest_free(guest);
+}
+
 /* Nobody is there when the VMM stops the device: the positions are known. */
 static void the_positions_outlive_the_worker(void **state)
 {
@@ -493,8 +537,7 @@ static void the_positions_outlive_the_worker(void **state)
 	struct flow flow;
 
 	(void)state;
-	rx_checked = tx_checked = 0;
-	guest_start(guest);
+	begin(guest);
 	flow = flow_open(guest);
 	flow_until(guest, &flow, 100);
 	for (int i = 0; i < STEPS && used_index(&guest->tx) != guest->tx.available[1]; i++)
@@ -519,6 +562,7 @@ int main(void)
 		cmocka_unit_test(a_chain_is_used_once_wherever_the_worker_dies),
 		cmocka_unit_test(a_worker_is_killed_again_and_again),
 		cmocka_unit_test(connections_that_wait_are_reset),
+		cmocka_unit_test(a_reset_that_found_no_room_is_sent),
 		cmocka_unit_test(the_positions_outlive_the_worker),
 	};
 

@@ -32,9 +32,10 @@ static void count(const void *data, size_t length)
 	const struct guest_memory *memory = &cost.guest->state.memory;
 
 	for (size_t i = 0; i < memory->count; i++) {
-		const uint8_t *mapping = memory->regions[i].mapping;
+		const struct guest_region *region = &memory->regions[i];
+		const uint8_t *start = (const uint8_t *)region->mapping + region->offset;
 
-		if ((const uint8_t *)data >= mapping && (const uint8_t *)data + length <= mapping + memory->regions[i].offset + memory->regions[i].size) {
+		if ((const uint8_t *)data >= start && (const uint8_t *)data + length <= start + region->size) {
 			cost.direct += length;
 			return;
 		}
