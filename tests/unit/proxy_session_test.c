@@ -697,8 +697,7 @@ static void output_reaches_who_is_attached(void **state)
 	steps(10);
 	/* The status isn't told before the last byte. */
 	assert_int_equal(exit.count, 0);
-	guest_says(SESSION_STDOUT, "!");
-	guest_ends(SESSION_STDOUT);
+	write_all(guest_fd(SESSION_STDOUT), "\1\0\0\0!\0\0\0\0", 9);
 	guest_acknowledged(SESSION_STDOUT, 12);
 	guest_ends(SESSION_STDERR);
 	await(exit.count > 0);
@@ -968,6 +967,7 @@ static void input_by_a_socket_comes_whole(void **state)
 {
 	enum { SIZE = 150000 };
 	Nacre__AttachRequest request = attach_request(SESSION_STDIN);
+	Nacre__ListSessionsResponse *list;
 	uint8_t *data = malloc(SIZE);
 	size_t got = 0;
 	int pair[2];
@@ -991,6 +991,9 @@ static void input_by_a_socket_comes_whole(void **state)
 		guest_acknowledges(got + length);
 	}
 	assert_int_equal(got, SIZE);
+	list = list_sessions();
+	assert_int_equal(list->sessions[0]->streams[0]->dropped, 0);
+	list_free(list);
 	for (size_t i = 0; i < SIZE; i++)
 		assert_int_equal(data[i], (uint8_t)(i % 251));
 	free(data);
