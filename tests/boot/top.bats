@@ -35,7 +35,13 @@ teardown_file() { remove_all; }
 	start late --rm -- sleep 1000
 	timeout 60 grep -q -m 1 '^late ' <&9
 	nacre rm -f late || true
-	timeout 60 awk -v RS= '/^NAME/ && !/\nlate / {gone = 1; exit} END {exit !gone}' <&9
+	# A whole table without it.
+	local line table=late
+	while [[ $line != NAME* || $table == *late* ]]; do
+		[[ $line != NAME* ]] || table=
+		read -r -t 60 line <&9
+		[[ $line == NAME* ]] || table+=$line
+	done
 	kill $pid
 	local status=0
 	wait $pid || status=$?
