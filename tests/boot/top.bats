@@ -26,6 +26,15 @@ teardown_file() { remove_all; }
 	"$BATS_TEST_DIRNAME/top_terminal.py" busy large
 }
 
+@test "a VM that doesn't answer costs its own line" {
+	local vmm
+	vmm=$(pid_of large vmm)
+	kill -STOP "$vmm"
+	run -0 timeout 60 nacre top --interval 1 -n 1
+	kill -CONT "$vmm"
+	[[ ${lines[1]} =~ ^busy\ +[0-9.]+%\  && ${lines[2]} =~ ^large\ +--\ +--\  ]]
+}
+
 @test "containers come and go" {
 	mkfifo "$BATS_TEST_TMPDIR/tables"
 	nacre top --interval 1 >"$BATS_TEST_TMPDIR/tables" 3>&- &
