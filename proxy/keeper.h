@@ -22,6 +22,7 @@ struct keeper {
 	struct vhost_keeper vhost; /* of the carrier vhost-user */
 	struct shared *shared;
 	int pid_file; /* locked as long as this process runs */
+	int worker_file; /* locked as long as it or a worker of its runs */
 	struct loop_source signals;
 	struct loop_timer patience; /* for a worker that has been told to end */
 	bool vmm_due; /* all else is there: where keeper_open() fails now, it is the VMM that can't be run */

@@ -20,6 +20,7 @@ struct estate {
 	const struct options *options;
 	const struct sockets *sockets;
 	struct shared *shared;
+	int lock; /* held by being open */
 	struct worker_ends ends;
 };
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -718,6 +719,23 @@ static void vmm_dies_with_the_proxy(void **state)
 		assert_int_not_equal(access(in_directory(path, left[i]), F_OK), 0);
 }
 
+/* A worker whose keeper was killed takes its time: nothing is made until its lock is free. */
+static void a_dying_worker_is_waited_for(void **state)
+{
+	char path[PATH_SIZE];
+	int worker = open(in_directory(path, "worker.pid"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	pid_t proxy;
+
+	(void)state;
+	assert_int_equal(flock(worker, LOCK_EX | LOCK_NB), 0);
+	proxy = start_proxy((char *[]){"true", NULL});
+	wait_for("proxy.pid");
+	assert_int_equal(waitpid(proxy, NULL, WNOHANG), 0);
+	assert_false(exists("agent.sock"));
+	close(worker);
+	assert_int_equal(status_of(proxy), 0);
+}
+
 static void ends_with_the_connection(void **state)
 {
 	pid_t proxy = start_proxy(NULL);
@@ -761,6 +779,7 @@ int main(void)
 		cmocka_unit_test(descriptors_are_there),
 		cmocka_unit_test(one_proxy_a_directory),
 		cmocka_unit_test(vmm_dies_with_the_proxy),
+		cmocka_unit_test(a_dying_worker_is_waited_for),
 		cmocka_unit_test(ends_with_the_connection),
 	};
 
