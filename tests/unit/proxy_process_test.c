@@ -723,17 +723,30 @@ static void vmm_dies_with_the_proxy(void **state)
 static void a_dying_worker_is_waited_for(void **state)
 {
 	char path[PATH_SIZE];
-	int worker = open(in_directory(path, "worker.pid"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	pid_t proxy;
+	int pair[2], worker;
+	pid_t proxy, holder;
+	char byte;
 
 	(void)state;
-	assert_int_equal(flock(worker, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	holder = fork();
+	assert_true(holder >= 0);
+	if (holder == 0) {
+		worker = open(in_directory(path, "worker.pid"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (flock(worker, LOCK_EX | LOCK_NB) < 0 || write(pair[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	assert_int_equal(read(pair[0], &byte, 1), 1);
 	proxy = start_proxy((char *[]){"true", NULL});
 	wait_for("proxy.pid");
 	assert_int_equal(waitpid(proxy, NULL, WNOHANG), 0);
 	assert_false(exists("agent.sock"));
-	close(worker);
+	kill(holder, SIGKILL);
+	assert_int_equal(status_of(holder), -SIGKILL);
 	assert_int_equal(status_of(proxy), 0);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 static void ends_with_the_connection(void **state)
