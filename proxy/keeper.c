@@ -210,7 +210,7 @@ static int open_pid_file(const struct keeper *keeper, const char *name, struct e
 
 	if (status < 0)
 		return status;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? error_errno(error, errno, "open %s", path) : fd;
 }
 
