@@ -221,9 +221,13 @@ $(B)/nacre: LIBS := -lseccomp -lpopt -ljansson -lprotobuf-c -larchive -lzstd -ll
 $(B)/nacre-box: LIBS := $(if $(CONFIG_SECCOMP),-lseccomp) -lcap-ng -lpopt -ljansson -lprotobuf-c
 
 # What a container's life costs, by the bare system calls and by the agent: runs in a guest.
-$(B)/life: $(call objects,$(wildcard tests/bench/*.c) agent/container/device_filter.c agent/container/cgroup.c agent/container/cgroup_create.c) $(B)/libnacre.a
+$(B)/life: $(call objects,$(wildcard tests/bench/life*.c) agent/container/device_filter.c agent/container/cgroup.c agent/container/cgroup_create.c) $(B)/libnacre.a
 	$(link)
 $(B)/life: LIBS := -lprotobuf-c
+
+# What a vsock device costs: a guest below one, without a VMM.
+$(B)/vsock: $(call objects,$(wildcard tests/bench/vsock*.c)) $(B)/libnacre.a
+	$(link)
 
 # For tests on the host: refuses AF_VSOCK and reboot(2) to what it runs.
 build/guarded: tests/guarded.c
@@ -404,7 +408,11 @@ build/attacks/%: tests/attacks/%.c $(SYSROOT_STAMP)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu11 -Os -s -D_GNU_SOURCE $(WARNINGS) -o $@ $<
 
-test-programs: build/guarded build/agentctl build/promlint $(ATTACKS) $(B)/nacre-box $(B)/life unit-tests ## what the tests need beside the programs
+build/vsock_check: tests/boot/vsock_check.c $(SYSROOT_STAMP)
+	@echo "  CC       $<"
+	$(Q)$(MUSL_CC) -std=gnu11 -Os -s -D_GNU_SOURCE $(WARNINGS) -o $@ $<
+
+test-programs: build/guarded build/agentctl build/promlint build/vsock_check $(ATTACKS) $(B)/nacre-box $(B)/life $(B)/vsock unit-tests ## what the tests need beside the programs
 
 unit-tests: $(UNIT_TESTS) ## the unit tests, in build/tests
 
@@ -428,7 +436,8 @@ FUZZ_CFLAGS := -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fn
 	-fno-omit-frame-pointer -Wall -Wextra -Werror
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,build/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SHARED := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
-FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out lib/start.c %/main.c $(LEFT_OUT),$(call sources,lib init agent proxy)) agent/main.c) \
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out lib/start.c %/main.c $(LEFT_OUT),$(call sources,lib init agent proxy)) agent/main.c \
+	$(addprefix runtime/,log_format.c metrics_text.c quantity.c stats.c)) \
 	$(patsubst $(GEN)/%.c,build/fuzz/obj/gen/%.o,$(GEN_SOURCES))
 
 define compile_fuzz
@@ -478,6 +487,9 @@ bench-agents: programs kernel image rootfs test-programs ## another agent beside
 
 bench-life: $(B)/life nacre-box programs kernel image rootfs build/guarded ## a container's life and an exec: bare system calls, agent, nacre-box, crun
 	$(Q)tests/bench/report
+
+bench-vsock: $(B)/nacre-proxy $(B)/vsock build/guarded ## the vsock device without a VM: nacre-proxy, the bare system calls, PEER_VSOCK=FILE
+	$(Q)build/guarded tests/bench/vsock-report
 
 test-full: ## all tests, with what takes too long for each change repeated as often as it should be
 	$(Q)NACRE_TEST_FULL=1 scripts/test
@@ -547,7 +559,7 @@ help: ## this list
 		'PREFIX=/usr/local' 'DESTDIR='
 
 .PHONY: all programs agent nacre-box gen kernel image images kata-image tools rootfs unit-tests test-programs sanitize \
-	fuzz-targets fuzz check interop kata-test bench-agents bench-life test-full lint install uninstall deb clean distclean help \
+	fuzz-targets fuzz check interop kata-test bench-agents bench-life bench-vsock test-full lint install uninstall deb clean distclean help \
 	defconfig tinyconfig menuconfig
 
 -include $(shell find build -name '*.d' 2>/dev/null)

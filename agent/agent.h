@@ -5,7 +5,7 @@
  *   serial                         listening where there is no vsock
  *   rpc*                           the services: check a request, hand it on, answer
  *   sandbox, container, process    the state: a sandbox has containers, a container has processes
- *   stream, stream_ports           stdin, stdout, stderr
+ *   stream, attached_stream, stream_ports   stdin, stdout, stderr
  *   log_port, debug_console        for whoever looks at it from the host
  *   job                            what may block, in a child
  *   container/, storage/           how they are really made; neither knows of RPC

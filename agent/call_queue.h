@@ -21,6 +21,7 @@ struct queued_call {
 	const uint8_t *data; /* to write */
 	size_t length;	     /* to write, or the most to read */
 	size_t done;
+	uint64_t offset; /* to read from */
 };
 
 /* Puts a call at the end of the queue. NULL without memory: then the call has been answered. */

@@ -24,7 +24,7 @@ struct agent_config {
 	bool tracing;		      /* asked for, which no build of this agent serves */
 	bool mem_agent;		      /* the same */
 	char server_address[128];     /* "vsock://-1:1024" or "unix://PATH" */
-	uint32_t streams_port;	      /* vsock port of stream connections; 0: none */
+	uint32_t streams_port;	      /* vsock port of stream connections; 0: the default one */
 	uint32_t debug_console_port;  /* vsock port; 0: none */
 	uint32_t log_port;	      /* vsock port where the log is read; 0: it goes to stderr */
 	uint32_t container_pipe_size; /* bytes of an output pipe; 0: the kernel's default */

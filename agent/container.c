@@ -49,8 +49,9 @@ static void fail_creation(struct container *container, const struct error *error
 static void creation_cancelled(struct ttrpc_call *call)
 {
 	struct container *container = call->handler_data;
-	static const struct error gone = {.number = ECANCELED, .text = "the caller gave up"};
+	struct error gone;
 
+	error_set(&gone, ECANCELED, "the caller gave up");
 	container->init->call = NULL;
 	container->remove_call = NULL;
 	if (container->state != CONTAINER_REMOVING)

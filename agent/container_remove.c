@@ -206,10 +206,10 @@ static int start_removal(struct container *container, uint64_t timeout, struct e
 void container_remove(struct container *container, uint64_t timeout,
 		      void (*removed)(struct container *container, const struct error *error))
 {
-	static const struct error reason = {.number = ECANCELED, .text = "the container is being removed"};
+	struct error error, reason;
 	struct process *next;
-	struct error error;
 
+	error_set(&reason, ECANCELED, "the container is being removed");
 	job_cancel(&container->device_job);
 	if (container->job.pid > 0) {
 		/* Cut in the middle of mounting: what is mounted by now is found out by unmounting all of it. */

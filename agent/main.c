@@ -20,6 +20,8 @@
 /* How long the machine goes on for clients that don't close their connections. */
 #define LAST_ANSWERS (500 * LOOP_MILLISECOND)
 #define ADDRESS_SIZE 160
+/* Where stream connections arrive if the configuration doesn't say: a proxy counts on it (proto/guest.proto). */
+#define STREAMS_PORT 1027u
 
 static void call_accepted(struct listener *listener, int fd, uint32_t peer_port)
 {
@@ -133,13 +135,24 @@ static int open_port(struct agent *agent, struct listener *listener, const char 
 	return open_listener(agent, listener, stored, address, accepted, error);
 }
 
+/* 0: the default is another listener's. */
+static uint32_t streams_port(const struct agent_config *config)
+{
+	if (config->streams_port > 0)
+		return config->streams_port;
+	if (config->log_port == STREAMS_PORT || config->debug_console_port == STREAMS_PORT ||
+	    listener_vsock_port(config->server_address) == STREAMS_PORT)
+		return 0;
+	return STREAMS_PORT;
+}
+
 static int listen_all(struct agent *agent, struct error *error)
 {
 	const struct agent_config *config = &agent->config;
 	int status = choose_carrier(agent, error);
 
-	if (status == 0 && (config->streams_port > 0 || is_unix(config)))
-		status = open_port(agent, &agent->streams, "streams", config->streams_port, stream_accepted, error);
+	if (status == 0 && streams_port(config) > 0)
+		status = open_port(agent, &agent->streams, "streams", streams_port(config), stream_accepted, error);
 	if (status == 0 && config->debug_console && config->debug_console_port > 0)
 		status = open_port(agent, &agent->console_listener, "console", config->debug_console_port,
 				   console_accepted, error);

@@ -75,7 +75,13 @@ static void answer_wait(struct process *process)
 
 static void linger_expired(struct loop_timer *timer)
 {
-	process_free(container_of(timer, struct process, linger));
+	struct process *process = container_of(timer, struct process, linger);
+
+	/* Whoever is attached takes the time that it takes. */
+	if (process->stdout_stream.attached || process->stderr_stream.attached)
+		loop_timer_set(&agent_of(process)->loop, timer, LINGER, linger_expired);
+	else
+		process_free(process);
 }
 
 static bool drained(const struct process *process)
@@ -440,13 +446,14 @@ void process_abandon(struct process *process, const struct error *reason)
 
 void process_free(struct process *process)
 {
-	static const struct error gone = {.number = EIO, .text = "the process is gone"};
 	struct loop *loop = &agent_of(process)->loop;
 	struct process **link = &process->container->processes;
+	struct error gone;
 
 	while (*link != process)
 		link = &(*link)->next;
 	*link = process->next;
+	error_set(&gone, EIO, "the process is gone");
 	process_abandon(process, &gone);
 	call_queue_forget(&process->told);
 	while (process->waits)

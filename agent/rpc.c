@@ -65,6 +65,7 @@ static const struct ttrpc_method guest_methods[] = {
 	{"ExecTool", rpc_exec_tool},
 	{"HoldProcess", rpc_hold_process},
 	{"ReleaseProcess", rpc_release_process},
+	{"AttachStream", rpc_attach_stream},
 	{0},
 };
 

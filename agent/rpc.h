@@ -89,6 +89,7 @@ void rpc_read_stdout(struct ttrpc_call *call);
 void rpc_read_stderr(struct ttrpc_call *call);
 void rpc_write_stdin(struct ttrpc_call *call);
 void rpc_close_stdin(struct ttrpc_call *call);
+void rpc_attach_stream(struct ttrpc_call *call); /* of the service nacre.Guest */
 /* rpc_tool.c, of the service nacre.Guest */
 void rpc_exec_tool(struct ttrpc_call *call);
 void rpc_hold_process(struct ttrpc_call *call);

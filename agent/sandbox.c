@@ -108,14 +108,15 @@ static void destruction_cancelled(struct ttrpc_call *call)
 /* The caller has gone, or its deadline has passed: nobody knows of a sandbox, so there is none. */
 static void creation_cancelled(struct ttrpc_call *call)
 {
-	static const struct error gone = {.number = ECANCELED, .text = "the caller gave up"};
 	struct sandbox *sandbox = call->handler_data;
+	struct error gone;
 
 	sandbox->call = NULL;
 	/* What undoes it already goes on. */
 	if (sandbox->failure.number)
 		return;
 	job_cancel(&sandbox->job);
+	error_set(&gone, ECANCELED, "the caller gave up");
 	undo_creation(sandbox, &gone);
 }
 

@@ -15,11 +15,12 @@
 
 static void remove_all(struct sandbox *sandbox)
 {
-	static const struct error reason = {.number = ECANCELED, .text = "the guest is stopping"};
+	struct error reason;
 
 	if (sandbox->job.pid > 0) {
 		/* A CreateSandbox under way. */
 		job_cancel(&sandbox->job);
+		error_set(&reason, ECANCELED, "the guest is stopping");
 		rpc_finish(take_pointer(&sandbox->call), &reason);
 	}
 	sandbox_remove_all(sandbox);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "agent.pb-c.h"
+#include "agent/attached_stream.h"
+#include "agent/stream_private.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
@@ -27,8 +29,7 @@ int stream_setup(void)
 	return madvise(scratch, STREAM_CHUNK, MADV_DONTFORK) < 0 ? -errno : 0;
 }
 
-/* Watches an fd, or stops. A source that isn't in the loop has no fd. */
-static void watch(struct loop *loop, struct loop_source *source, int fd, uint32_t events,
+void stream_watch(struct loop *loop, struct loop_source *source, int fd, uint32_t events,
 		  void (*ready)(struct loop_source *source, uint32_t events))
 {
 	if (events == 0)
@@ -39,19 +40,19 @@ static void watch(struct loop *loop, struct loop_source *source, int fd, uint32_
 		loop_add(loop, source, fd, events, ready);
 }
 
-static void close_watched(struct loop *loop, struct loop_source *source, int *fd)
+void stream_close(struct loop *loop, struct loop_source *source, int *fd)
 {
 	loop_remove(loop, source);
 	fd_close(fd);
 }
 
 /* read(2), with the end of a pty (EIO once the last other end is closed) as the end of a file. */
-static ssize_t read_some(int fd, size_t length)
+static ssize_t read_some(int fd, void *data, size_t length)
 {
 	ssize_t count;
 
 	do {
-		count = read(fd, scratch, length < STREAM_CHUNK ? length : STREAM_CHUNK);
+		count = read(fd, data, length < STREAM_CHUNK ? length : STREAM_CHUNK);
 	} while (count < 0 && errno == EINTR);
 	if (count < 0 && errno == EIO)
 		return 0;
@@ -79,7 +80,7 @@ void output_open(struct output *output, struct loop *loop, int fd, int socket, v
 	if (socket < 0)
 		return;
 	fd_set_blocking(socket, false);
-	watch(loop, &output->source, fd, fd >= 0 ? EPOLLIN : 0, output_ready);
+	stream_watch(loop, &output->source, fd, fd >= 0 ? EPOLLIN : 0, output_ready);
 }
 
 static bool answer_read(struct ttrpc_call *call, const void *data, size_t length)
@@ -107,7 +108,9 @@ static void bytes_lost(struct queued_call *entry)
 	}
 	buffer_free(&output->left);
 	output->left = together;
-	serve_readers(output);
+	output->position -= entry->length;
+	if (output->readers)
+		serve_readers(output);
 }
 
 /* Answers the first reader with bytes of scratch. */
@@ -117,6 +120,7 @@ static void hand_out(struct output *output, size_t length)
 	struct ttrpc_call *call = call_queue_take_kept(&output->readers, &output->answered, bytes_lost);
 	uint8_t *copy;
 
+	output->position += length;
 	if (answer_read(call, scratch, length))
 		return;
 	copy = arena_alloc(&call->arena, length);
@@ -132,7 +136,7 @@ static ssize_t next_bytes(struct output *output, size_t length)
 	size_t held = buffer_length(&output->left);
 
 	if (held == 0)
-		return output->fd < 0 ? 0 : read_some(output->fd, length);
+		return output->fd < 0 ? 0 : read_some(output->fd, scratch, length);
 	if (length > STREAM_CHUNK)
 		length = STREAM_CHUNK;
 	if (length > held)
@@ -142,10 +146,42 @@ static ssize_t next_bytes(struct output *output, size_t length)
 	return (ssize_t)length;
 }
 
-/* Nothing more comes out of the process: everyone who waits is told. */
-static void output_end(struct output *output)
+ssize_t output_fill(struct output *output, size_t length)
 {
-	close_watched(output->loop, &output->source, &output->fd);
+	uint8_t *room = buffer_reserve(&output->left, length);
+	ssize_t count = room ? read_some(output->fd, room, length) : -ENOMEM;
+
+	if (room)
+		buffer_commit(&output->left, count > 0 ? (size_t)count : 0);
+	buffer_consume(&output->left, 0); /* gives back room for which nothing has come */
+	return count;
+}
+
+bool output_acknowledge(struct output *output, uint64_t offset)
+{
+	if (offset < output->position || offset - output->position > buffer_length(&output->left))
+		return false;
+	buffer_consume(&output->left, (size_t)(offset - output->position));
+	output->position = offset;
+	return true;
+}
+
+/* How many bytes of `left` the first reader gets, who names offsets. As read_some(). */
+static ssize_t kept_bytes(struct output *output, size_t length)
+{
+	size_t held = buffer_length(&output->left);
+
+	if (length > STREAM_CHUNK)
+		length = STREAM_CHUNK;
+	if (held == 0)
+		return output->fd < 0 ? 0 : output_fill(output, length);
+	return (ssize_t)(length < held ? length : held);
+}
+
+/* Nothing more comes out of the process: everyone who waits is told. */
+void output_end(struct output *output)
+{
+	stream_close(output->loop, &output->source, &output->fd);
 	while (output->readers) {
 		output->end_told = true;
 		answer_read(call_queue_take(&output->readers), NULL, 0);
@@ -153,7 +189,7 @@ static void output_end(struct output *output)
 	if (buffer_length(&output->left) > 0)
 		return;
 	/* The connection is closed when both sides are done with it; the reader sees the end at once. */
-	close_watched(output->loop, &output->socket_source, &output->socket);
+	stream_close(output->loop, &output->socket_source, &output->socket);
 	if (output->ended)
 		output->ended(output);
 }
@@ -162,19 +198,34 @@ static void output_end(struct output *output)
 static bool serve_readers(struct output *output)
 {
 	while (output->readers) {
-		ssize_t count = next_bytes(output, output->readers->length);
+		const struct queued_call *entry = output->readers;
+		bool named = entry->offset != OUTPUT_NEXT;
+		ssize_t count;
 
+		if (named && !output_acknowledge(output, entry->offset)) {
+			uint64_t offset = entry->offset;
+
+			ttrpc_call_fail(call_queue_take(&output->readers), TTRPC_FAILED_PRECONDITION,
+					"no byte is kept at offset %llu: they are there from %llu to %llu",
+					(unsigned long long)offset, (unsigned long long)output->position,
+					(unsigned long long)(output->position + buffer_length(&output->left)));
+			continue;
+		}
+		count = named ? kept_bytes(output, entry->length) : next_bytes(output, entry->length);
 		if (count == -EAGAIN && !output->finished)
 			return false;
 		if (count <= 0) {
 			output_end(output);
 			return true;
 		}
-		hand_out(output, (size_t)count);
+		if (named)
+			answer_read(call_queue_take(&output->readers), buffer_bytes(&output->left), (size_t)count);
+		else
+			hand_out(output, (size_t)count);
 	}
 	/* Without a reader nothing may leave the pipe. */
 	if (output->fd >= 0)
-		watch(output->loop, &output->source, output->fd, 0, output_ready);
+		stream_watch(output->loop, &output->source, output->fd, 0, output_ready);
 	return true;
 }
 
@@ -187,7 +238,7 @@ static void forward(struct output *output, size_t length)
 		return; /* its reader has left: read on, so that the process doesn't block for ever */
 	sent = send(output->socket, scratch, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-		close_watched(output->loop, &output->socket_source, &output->socket);
+		stream_close(output->loop, &output->socket_source, &output->socket);
 		return;
 	}
 	if (sent < 0)
@@ -195,11 +246,11 @@ static void forward(struct output *output, size_t length)
 	if ((size_t)sent == length)
 		return;
 	if (buffer_append(&output->left, scratch + sent, length - (size_t)sent) < 0) {
-		close_watched(output->loop, &output->socket_source, &output->socket);
+		stream_close(output->loop, &output->socket_source, &output->socket);
 		return;
 	}
-	watch(output->loop, &output->source, output->fd, 0, output_ready);
-	watch(output->loop, &output->socket_source, output->socket, EPOLLOUT, output_socket_ready);
+	stream_watch(output->loop, &output->source, output->fd, 0, output_ready);
+	stream_watch(output->loop, &output->socket_source, output->socket, EPOLLOUT, output_socket_ready);
 }
 
 static void output_ready(struct loop_source *source, uint32_t events)
@@ -208,11 +259,15 @@ static void output_ready(struct loop_source *source, uint32_t events)
 	ssize_t count;
 
 	(void)events;
+	if (output->attached) {
+		attached_output_ready(output);
+		return;
+	}
 	if (output->readers) {
 		serve_readers(output);
 		return;
 	}
-	count = read_some(output->fd, STREAM_CHUNK);
+	count = read_some(output->fd, scratch, STREAM_CHUNK);
 	if (count == -EAGAIN)
 		return;
 	if (count <= 0)
@@ -232,7 +287,7 @@ static void output_socket_ready(struct loop_source *source, uint32_t events)
 		return;
 	if (sent < 0) {
 		buffer_free(&output->left);
-		close_watched(output->loop, &output->socket_source, &output->socket);
+		stream_close(output->loop, &output->socket_source, &output->socket);
 	} else {
 		buffer_consume(&output->left, (size_t)sent);
 	}
@@ -244,7 +299,7 @@ static void output_socket_ready(struct loop_source *source, uint32_t events)
 	else if (output->finished)
 		output_finish(output);
 	else
-		watch(output->loop, &output->source, output->fd, EPOLLIN, output_ready);
+		stream_watch(output->loop, &output->source, output->fd, EPOLLIN, output_ready);
 }
 
 static void reader_left(void *owner)
@@ -252,18 +307,27 @@ static void reader_left(void *owner)
 	struct output *output = owner;
 
 	if (output->fd >= 0 && !output->readers)
-		watch(output->loop, &output->source, output->fd, 0, output_ready);
+		stream_watch(output->loop, &output->source, output->fd, 0, output_ready);
 }
 
-void output_read(struct output *output, struct ttrpc_call *call, size_t length)
+void output_watch(struct output *output, bool wanted)
+{
+	stream_watch(output->loop, &output->source, output->fd, wanted ? EPOLLIN : 0, output_ready);
+}
+
+void output_read(struct output *output, struct ttrpc_call *call, size_t length, uint64_t offset)
 {
 	struct queued_call *request;
 
+	if (output->attached) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, ATTACHED);
+		return;
+	}
 	if (!output->by_calls) {
 		ttrpc_call_fail(call, TTRPC_INTERNAL, "cannot get stream reader: a connection has it");
 		return;
 	}
-	if (output->fd < 0 && buffer_length(&output->left) == 0) {
+	if (output->fd < 0 && buffer_length(&output->left) == 0 && offset == OUTPUT_NEXT) {
 		output->end_told = true;
 		answer_read(call, NULL, 0);
 		return;
@@ -276,9 +340,10 @@ void output_read(struct output *output, struct ttrpc_call *call, size_t length)
 	if (!request)
 		return;
 	request->length = length;
+	request->offset = offset;
 	/* Only the first in the queue may read: bytes go out in the order of the calls. */
 	if (request == output->readers && !serve_readers(output))
-		watch(output->loop, &output->source, output->fd, EPOLLIN, output_ready);
+		stream_watch(output->loop, &output->source, output->fd, EPOLLIN, output_ready);
 }
 
 void output_finish(struct output *output)
@@ -288,13 +353,17 @@ void output_finish(struct output *output)
 	output->finished = true;
 	if (output->fd < 0)
 		return;
+	if (output->attached) {
+		attached_output_ready(output);
+		return;
+	}
 	if (output->by_calls) {
 		/* A later read finds what is left, and then the end. */
 		serve_readers(output);
 		return;
 	}
 	while (count > 0 && buffer_length(&output->left) == 0) {
-		count = read_some(output->fd, STREAM_CHUNK);
+		count = read_some(output->fd, scratch, STREAM_CHUNK);
 		if (count > 0)
 			forward(output, (size_t)count);
 	}
@@ -318,7 +387,7 @@ bool output_drained(const struct output *output)
 
 void output_settle(struct output *output)
 {
-	if (output->by_calls && output->fd >= 0 && !output->readers && output_drained(output))
+	if (output->by_calls && output->fd >= 0 && !output->readers && !output->attached && output_drained(output))
 		output_end(output);
 }
 
@@ -326,6 +395,7 @@ void output_close(struct output *output)
 {
 	output->ended = NULL;
 	call_queue_forget(&output->answered);
+	output_detach(output);
 	buffer_free(&output->left);
 	if (output->fd >= 0 || output->socket >= 0 || output->readers)
 		output_end(output);
@@ -351,21 +421,21 @@ void input_open(struct input *input, struct loop *loop, int fd, int socket, bool
 	if (socket < 0)
 		return;
 	fd_set_blocking(socket, false);
-	watch(loop, &input->socket_source, socket, fd >= 0 ? EPOLLIN : 0, input_socket_ready);
+	stream_watch(loop, &input->socket_source, socket, fd >= 0 ? EPOLLIN : 0, input_socket_ready);
 }
 
-static void fail_writers(struct input *input, const char *reason)
+void input_fail_writers(struct input *input, const char *reason)
 {
 	while (input->writers)
 		ttrpc_call_fail(call_queue_take(&input->writers), TTRPC_INTERNAL, "stdin: %s", reason);
 }
 
-/* The process can't be written to any more. */
-static void input_broken(struct input *input, const char *reason)
+void input_broken(struct input *input, const char *reason)
 {
-	close_watched(input->loop, &input->source, &input->fd);
-	close_watched(input->loop, &input->socket_source, &input->socket);
-	fail_writers(input, reason);
+	input_detach(input);
+	stream_close(input->loop, &input->source, &input->fd);
+	stream_close(input->loop, &input->socket_source, &input->socket);
+	input_fail_writers(input, reason);
 }
 
 /* Writes what it can. The count, or -errno. */
@@ -377,6 +447,15 @@ static ssize_t write_some(int fd, const void *data, size_t length)
 		count = write(fd, data, length);
 	} while (count < 0 && errno == EINTR);
 	return count < 0 ? -errno : count;
+}
+
+ssize_t input_feed(struct input *input, const void *data, size_t length)
+{
+	ssize_t count = write_some(input->fd, data, length);
+
+	if (count > 0)
+		input->position += (uint64_t)count;
+	return count;
 }
 
 /* What ends a terminal's input: its VEOF character where a line discipline reads it, and nothing else. */
@@ -392,11 +471,13 @@ void input_finish(struct input *input)
 {
 	if (input->fd < 0)
 		return;
+	input_detach(input);
+	input->finished = true;
 	if (input->terminal)
 		end_terminal(input);
 	else
-		close_watched(input->loop, &input->source, &input->fd);
-	close_watched(input->loop, &input->socket_source, &input->socket);
+		stream_close(input->loop, &input->source, &input->fd);
+	stream_close(input->loop, &input->socket_source, &input->socket);
 }
 
 static void answer_write(struct ttrpc_call *call, size_t length)
@@ -420,10 +501,10 @@ static void serve_writers(struct input *input)
 			input_finish(input);
 			answer_write(call, 0);
 			if (input->fd < 0)
-				fail_writers(input, "is closed");
+				input_fail_writers(input, "is closed");
 			continue;
 		}
-		count = write_some(input->fd, request->data + request->done, request->length - request->done);
+		count = input_feed(input, request->data + request->done, request->length - request->done);
 		if (count == -EAGAIN)
 			break;
 		if (count < 0) {
@@ -435,13 +516,13 @@ static void serve_writers(struct input *input)
 			answer_write(call_queue_take(&input->writers), request->length);
 	}
 	if (input->fd >= 0)
-		watch(input->loop, &input->source, input->fd, input->writers ? EPOLLOUT : 0, input_ready);
+		stream_watch(input->loop, &input->source, input->fd, input->writers ? EPOLLOUT : 0, input_ready);
 }
 
 /* Writes what came over the connection and is still here. */
 static void serve_left(struct input *input)
 {
-	ssize_t count = write_some(input->fd, buffer_bytes(&input->left), buffer_length(&input->left));
+	ssize_t count = input_feed(input, buffer_bytes(&input->left), buffer_length(&input->left));
 
 	if (count < 0 && count != -EAGAIN) {
 		input_broken(input, strerror((int)-count));
@@ -451,11 +532,8 @@ static void serve_left(struct input *input)
 		buffer_consume(&input->left, (size_t)count);
 	if (buffer_length(&input->left) > 0)
 		return;
-	watch(input->loop, &input->source, input->fd, 0, input_ready);
-	if (input->socket_ended)
-		input_finish(input);
-	else
-		watch(input->loop, &input->socket_source, input->socket, EPOLLIN, input_socket_ready);
+	stream_watch(input->loop, &input->source, input->fd, 0, input_ready);
+	stream_watch(input->loop, &input->socket_source, input->socket, EPOLLIN, input_socket_ready);
 }
 
 static void input_ready(struct loop_source *source, uint32_t events)
@@ -463,7 +541,9 @@ static void input_ready(struct loop_source *source, uint32_t events)
 	struct input *input = container_of(source, struct input, source);
 
 	(void)events;
-	if (buffer_length(&input->left) > 0)
+	if (input->attached)
+		attached_input_ready(input);
+	else if (buffer_length(&input->left) > 0)
 		serve_left(input);
 	else
 		serve_writers(input);
@@ -472,7 +552,7 @@ static void input_ready(struct loop_source *source, uint32_t events)
 static void input_socket_ready(struct loop_source *source, uint32_t events)
 {
 	struct input *input = container_of(source, struct input, socket_source);
-	ssize_t count = read_some(input->socket, STREAM_CHUNK), taken;
+	ssize_t count = read_some(input->socket, scratch, STREAM_CHUNK), taken;
 
 	(void)events;
 	if (count == -EAGAIN)
@@ -481,7 +561,7 @@ static void input_socket_ready(struct loop_source *source, uint32_t events)
 		input_finish(input);
 		return;
 	}
-	taken = write_some(input->fd, scratch, (size_t)count);
+	taken = input_feed(input, scratch, (size_t)count);
 	if (taken == -EAGAIN)
 		taken = 0;
 	if (taken < 0) {
@@ -494,8 +574,8 @@ static void input_socket_ready(struct loop_source *source, uint32_t events)
 		input_broken(input, strerror(ENOMEM));
 		return;
 	}
-	watch(input->loop, &input->socket_source, input->socket, 0, input_socket_ready);
-	watch(input->loop, &input->source, input->fd, EPOLLOUT, input_ready);
+	stream_watch(input->loop, &input->socket_source, input->socket, 0, input_socket_ready);
+	stream_watch(input->loop, &input->source, input->fd, EPOLLOUT, input_ready);
 }
 
 static void writer_left(void *owner)
@@ -503,13 +583,27 @@ static void writer_left(void *owner)
 	struct input *input = owner;
 
 	if (input->fd >= 0 && !input->writers && buffer_length(&input->left) == 0)
-		watch(input->loop, &input->source, input->fd, 0, input_ready);
+		stream_watch(input->loop, &input->source, input->fd, 0, input_ready);
+}
+
+void input_watch(struct input *input, bool wanted)
+{
+	stream_watch(input->loop, &input->source, input->fd, wanted ? EPOLLOUT : 0, input_ready);
 }
 
 void input_write(struct input *input, struct ttrpc_call *call, const void *data, size_t length)
 {
 	struct queued_call *request;
 
+	if (input->attached && length > 0) {
+		ttrpc_call_fail(call, TTRPC_FAILED_PRECONDITION, ATTACHED);
+		return;
+	}
+	if (input->attached) {
+		attached_input_end(input);
+		answer_write(call, 0);
+		return;
+	}
 	if (length == 0 && (input->fd < 0 || !input->by_calls)) {
 		input_finish(input);
 		answer_write(call, 0);
@@ -531,7 +625,7 @@ void input_write(struct input *input, struct ttrpc_call *call, const void *data,
 void input_abandon(struct input *input)
 {
 	if (buffer_length(&input->left) == 0)
-		close_watched(input->loop, &input->socket_source, &input->socket);
+		stream_close(input->loop, &input->socket_source, &input->socket);
 }
 
 void input_close(struct input *input)

@@ -1,10 +1,12 @@
 /* The standard streams of a process, each carried in one of two ways: by ReadStdout, ReadStderr and WriteStdin calls,
- * or raw over one connection of its own (behaviour.md sections 3 and 9).
+ * or raw over one connection of its own (behaviour.md sections 3 and 9). One that goes by calls can be given to a
+ * connection for a while: agent/attached_stream.h.
  *
  * A stream is read only as fast as its reader takes it: by calls nothing leaves the pipe before a call asks for it, and
  * over a connection at most STREAM_CHUNK bytes are held while the connection takes no more. So nothing is buffered
  * without limit, nothing is dropped, and a process whose reader stalls blocks in its own write. What was read for a call
- * whose connection went before it took the answer is kept for the next call.
+ * whose connection went before it took the answer is kept for the next call, and so is what was read for one that names
+ * offsets, until a later offset acknowledges it.
  */
 #ifndef NACRE_AGENT_STREAM_H
 #define NACRE_AGENT_STREAM_H
@@ -17,6 +19,9 @@
 #include "lib/ttrpc_server.h"
 
 #define STREAM_CHUNK 65536u
+#define OUTPUT_NEXT UINT64_MAX /* an offset that nobody names: behind what has been acknowledged */
+
+struct attachment;
 
 /* What the process writes: stdout or stderr. */
 struct output {
@@ -29,11 +34,14 @@ struct output {
 	bool by_calls;
 	int socket; /* the connection that it goes to; -1 by calls, or once its reader has left */
 	struct loop_source socket_source;
-	struct buffer left; /* what the connection hasn't taken yet; by calls: what got lost with one, for the next reader */
+	struct buffer left; /* what the connection hasn't taken yet; by calls: what is read and not acknowledged */
+	uint64_t position;  /* in the stream, of the first byte of `left`, or of the pipe's next one */
+	struct attachment *attached; /* the connection that has the stream for now, or NULL */
 
 	bool finished; /* an empty pipe is the end: see output_finish() */
 	bool end_told; /* a reader has been answered with the end, or there never was one to tell */
-	void (*ended)(struct output *output); /* called once, when the end is reached and everything handed on */
+	/* Called when the end is reached and everything handed on, and when a connection is no longer attached. */
+	void (*ended)(struct output *output);
 };
 
 /* What the process reads: stdin. */
@@ -48,7 +56,9 @@ struct input {
 	int socket; /* the connection that it comes from; -1 by calls, or once that has ended */
 	struct loop_source socket_source;
 	struct buffer left; /* what the process hasn't taken yet */
-	bool socket_ended;
+	uint64_t position;  /* in the stream: all before it the process's pipe or terminal has taken */
+	bool finished;	    /* its end has been told */
+	struct attachment *attached; /* as above */
 };
 
 /* Where bytes are held between one read and one write. One for all streams: nothing stays in it. No child inherits it.
@@ -65,8 +75,9 @@ bool output_drained(const struct output *output);
 /* Closes the pipe of a drained stream that is read by calls: later reads find the end without it. */
 void output_settle(struct output *output);
 
-/* Answers ReadStdout or ReadStderr with up to `length` bytes, now or when some come; empty at the end. */
-void output_read(struct output *output, struct ttrpc_call *call, size_t length);
+/* Answers ReadStdout or ReadStderr with up to `length` bytes, now or when some come; empty at the end. With an `offset` it is
+ * bytes from there on: those before it are acknowledged, and those of the answer aren't yet. */
+void output_read(struct output *output, struct ttrpc_call *call, size_t length, uint64_t offset);
 
 /* The process is gone, and whoever else still holds the other end of the pipe has had its time: what the pipe holds
  * already is handed on, and then the stream ends, however slowly its reader takes it. */

@@ -98,6 +98,13 @@ void stream_ports_add(struct stream_ports *ports, int fd, uint32_t port)
 		drop(connection);
 }
 
+void stream_ports_look(struct stream_ports *ports)
+{
+	for (unsigned i = 0; i < STREAM_PORTS_MAX; i++)
+		if (ports->slots[i].used && ports->slots[i].port == 0)
+			line_ready(&ports->slots[i].source, EPOLLIN);
+}
+
 /* The slot of that port, or NULL. */
 static const struct stream_connection *find(const struct stream_ports *ports, uint32_t port)
 {

@@ -38,6 +38,9 @@ void stream_ports_init(struct stream_ports *ports, struct loop *loop, void (*arr
 /* Takes over an accepted connection; with `port` 0 its port is read from its first line. */
 void stream_ports_add(struct stream_ports *ports, int fd, uint32_t port);
 
+/* Takes the lines that have come by now. */
+void stream_ports_look(struct stream_ports *ports);
+
 /* The connection of that port, which is the caller's from here on; -1 where it hasn't come. */
 int stream_ports_claim(struct stream_ports *ports, uint32_t port);
 

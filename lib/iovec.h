@@ -46,8 +46,8 @@ static inline size_t iovec_write(const struct iovec *parts, size_t count, const 
 	return done;
 }
 
-/* Copies the parts between `skip` bytes and `skip` + `length` bytes into `out`, which has room for `count`: the bytes
- * stay where they are. Returns how many parts that takes. */
+/* Copies the parts between `skip` bytes and `skip` + `length` bytes into `out`, which has room for `count` and may be
+ * `parts`: the bytes stay where they are. Returns how many parts that takes. */
 static inline size_t iovec_slice(struct iovec *out, const struct iovec *parts, size_t count, size_t skip, size_t length)
 {
 	size_t made = 0;

@@ -120,3 +120,40 @@ void log_write(enum log_level level, const char *subsystem, const char *format, 
 	va_end(arguments);
 	emit(level, subsystem, message);
 }
+
+bool log_limit_take(struct log_limit *limit, uint64_t now, unsigned long *left_out)
+{
+	if (limit->lines == 0 || now - limit->since >= LOG_LIMIT_TIME) {
+		limit->since = now;
+		limit->lines = 0;
+	}
+	if (limit->lines == LOG_LIMIT_LINES) {
+		limit->left_out++;
+		return false;
+	}
+	limit->lines++;
+	*left_out = limit->left_out;
+	limit->left_out = 0;
+	return true;
+}
+
+void log_write_limited(struct log_limit *limit, enum log_level level, const char *subsystem, const char *format, ...)
+{
+	char message[MESSAGE_SIZE];
+	unsigned long left_out;
+	struct timespec now;
+	va_list arguments;
+
+	if (level > log_state.level)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!log_limit_take(limit, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec, &left_out))
+		return;
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	if (left_out > 0)
+		log_write(level, subsystem, "%s (and %lu more like it)", message, left_out);
+	else
+		log_write(level, subsystem, "%s", message);
+}

@@ -2,6 +2,7 @@
 #include "lib/ttrpc_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -36,6 +37,10 @@ struct ttrpc_client {
 	struct buffer in;
 	struct buffer out;
 	uint32_t next_stream;
+	int passed;	       /* a descriptor that goes with the frame at this place in `out`, -1 */
+	size_t passed_at;
+	void (*told_broken)(void *data);
+	void *told_data;
 	bool broken;
 	struct loop_timer broken_timer; /* answers what is open once the connection has broken */
 	struct open_call *calls;
@@ -63,7 +68,19 @@ static void answer_all(struct ttrpc_client *client, const char *message)
 
 static void broken_expired(struct loop_timer *timer)
 {
-	answer_all(container_of(timer, struct ttrpc_client, broken_timer), "the connection to the agent is closed");
+	struct ttrpc_client *client = container_of(timer, struct ttrpc_client, broken_timer);
+	void (*told)(void *data) = client->told_broken;
+
+	answer_all(client, "the connection to the agent is closed");
+	client->told_broken = NULL;
+	if (told)
+		told(client->told_data);
+}
+
+void ttrpc_client_tell_broken(struct ttrpc_client *client, void (*broken)(void *data), void *data)
+{
+	client->told_broken = broken;
+	client->told_data = data;
 }
 
 /* Calls are answered from a timer of no delay, as this may have been found out inside ttrpc_client_call(). */
@@ -75,11 +92,34 @@ static void mark_broken(struct ttrpc_client *client)
 	loop_timer_set(client->loop, &client->broken_timer, 0, broken_expired);
 }
 
+/* As send(2). A descriptor goes with the first byte of its frame, and nothing that is before that. */
+static ssize_t send_some(struct ttrpc_client *client)
+{
+	const uint8_t *bytes = buffer_bytes(&client->out);
+	size_t length = buffer_length(&client->out);
+	int status;
+
+	if (client->passed < 0)
+		return send(client->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (client->passed_at > 0) {
+		ssize_t count = send(client->fd, bytes, client->passed_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		client->passed_at -= count > 0 ? (size_t)count : 0;
+		return count;
+	}
+	status = fd_send(client->fd, bytes, 1, &client->passed, 1);
+	if (status < 0) {
+		errno = -status;
+		return -1;
+	}
+	fd_close(&client->passed);
+	return 1;
+}
+
 static void flush(struct ttrpc_client *client)
 {
 	while (buffer_length(&client->out) > 0) {
-		ssize_t count = send(client->fd, buffer_bytes(&client->out), buffer_length(&client->out),
-				     MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t count = send_some(client);
 
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -179,6 +219,7 @@ struct ttrpc_client *ttrpc_client_new(struct loop *loop, int fd)
 	}
 	client->loop = loop;
 	client->fd = fd;
+	client->passed = -1;
 	client->next_stream = 1;
 	buffer_init(&client->in, TTRPC_HEADER_SIZE + TTRPC_BODY_MAX + READ_SIZE);
 	buffer_init(&client->out, OUT_LIMIT);
@@ -195,6 +236,7 @@ void ttrpc_client_free(struct ttrpc_client *client)
 	answer_all(client, "the connection to the agent was given up");
 	loop_timer_clear(client->loop, &client->broken_timer);
 	close(client->fd);
+	fd_close(&client->passed);
 	buffer_free(&client->in);
 	buffer_free(&client->out);
 	free(client);
@@ -282,6 +324,23 @@ int ttrpc_client_call(struct ttrpc_client *client, const ProtobufCServiceDescrip
 	else
 		flush(client);
 	return 0;
+}
+
+int ttrpc_client_call_passing(struct ttrpc_client *client, const ProtobufCServiceDescriptor *service, const char *method,
+			      const ProtobufCMessage *request, int fd, uint64_t timeout, ttrpc_answered answered, void *data)
+{
+	int status;
+
+	if (client->passed >= 0)
+		return -EBUSY;
+	client->passed = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	client->passed_at = buffer_length(&client->out);
+	if (client->passed < 0)
+		return -errno;
+	status = ttrpc_client_call(client, service, method, request, timeout, answered, data);
+	if (status < 0)
+		fd_close(&client->passed);
+	return status;
 }
 
 struct waiting {

@@ -31,11 +31,20 @@ void ttrpc_client_free(struct ttrpc_client *client);
 /* True once the connection is broken: every call is then answered UNAVAILABLE. */
 bool ttrpc_client_broken(const struct ttrpc_client *client);
 
+/* `broken` is called once, from the loop, when the connection has broken and every open call been answered. It may free the
+ * client. */
+void ttrpc_client_tell_broken(struct ttrpc_client *client, void (*broken)(void *data), void *data);
+
 /* Starts a call of `method` of `service`, whose names and types are taken from the descriptor. `timeout` is in
  * nanoseconds, 0 for none; it is sent along, and kept here too. `answered` is called exactly once, from the loop and
  * never from within this function. 0, or -errno with nothing started (EMSGSIZE, ENOMEM). */
 int ttrpc_client_call(struct ttrpc_client *client, const ProtobufCServiceDescriptor *service, const char *method,
 		      const ProtobufCMessage *request, uint64_t timeout, ttrpc_answered answered, void *data);
+
+/* The same, and passes a copy of `fd` with it (SCM_RIGHTS, in the message that has its first byte). -EBUSY: the one before hasn't
+ * gone out yet. */
+int ttrpc_client_call_passing(struct ttrpc_client *client, const ProtobufCServiceDescriptor *service, const char *method,
+			      const ProtobufCMessage *request, int fd, uint64_t timeout, ttrpc_answered answered, void *data);
 
 /* Calls, and runs the loop until the answer is there; other sources are served meanwhile. On success *response, where
  * `response` isn't NULL, is the caller's (protobuf_c_message_free_unpacked). Otherwise -errno, `error` says the

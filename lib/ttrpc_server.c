@@ -46,6 +46,7 @@ struct ttrpc_connection {
 	uint32_t skip_stream;
 	bool broken; /* nothing can be written any more */
 	bool ended;  /* the client sends nothing more */
+	struct ttrpc_passed passed; /* what came with the frame that is being received */
 	unsigned call_count;
 	struct ttrpc_call *calls;
 	struct ttrpc_call *answered; /* and not settled yet; the last one first */
@@ -100,6 +101,12 @@ static void call_cancel(struct ttrpc_call *call)
 		call->cancelled(call);
 }
 
+static void forget_passed(struct ttrpc_connection *connection)
+{
+	if (connection->server->receiver)
+		connection->server->receiver->forget(&connection->passed);
+}
+
 static void connection_free(struct ttrpc_connection *connection)
 {
 	struct ttrpc_server *server = connection->server;
@@ -122,6 +129,9 @@ static void connection_free(struct ttrpc_connection *connection)
 		loop_remove(server->loop, &connection->source);
 		close(fd);
 	}
+	forget_passed(connection);
+	if (server->disconnected)
+		server->disconnected(server, connection);
 	buffer_free(&connection->in);
 	buffer_free(&connection->out);
 	free(connection);
@@ -275,6 +285,14 @@ void ttrpc_call_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *
 	flush(connection);
 }
 
+const char *ttrpc_call_metadata(const struct ttrpc_call *call, const char *key)
+{
+	for (size_t i = 0; i < call->envelope->n_metadata; i++)
+		if (strcmp(call->envelope->metadata[i]->key, key) == 0)
+			return call->envelope->metadata[i]->value;
+	return NULL;
+}
+
 static void deadline_passed(struct loop_timer *timer)
 {
 	struct ttrpc_call *call = container_of(timer, struct ttrpc_call, deadline);
@@ -368,6 +386,7 @@ static void handle_request(struct ttrpc_connection *connection, const struct ttr
 		ttrpc_call_fail(call, TTRPC_INVALID_ARGUMENT, "the request can't be decoded: a string in it isn't UTF-8");
 		return;
 	}
+	call->envelope = request;
 	method = resolve(call, request);
 	if (!method)
 		return;
@@ -418,26 +437,43 @@ static bool take_frame(struct ttrpc_connection *connection)
 		buffer_consume(&connection->in, TTRPC_HEADER_SIZE);
 		connection->skip = header.length;
 		connection->skip_stream = header.stream;
+		forget_passed(connection);
 		return true;
 	}
 	if (buffer_length(&connection->in) < TTRPC_HEADER_SIZE + header.length)
 		return false;
 	handle_frame(connection, &header, buffer_bytes(&connection->in) + TTRPC_HEADER_SIZE);
 	buffer_consume(&connection->in, TTRPC_HEADER_SIZE + header.length);
+	forget_passed(connection);
 	return true;
+}
+
+struct ttrpc_passed *ttrpc_call_passed(struct ttrpc_call *call)
+{
+	return &call->connection->passed;
 }
 
 /* How much to receive at once: of a frame that has begun, what is missing. */
 static size_t next_length(const struct ttrpc_connection *connection)
 {
+	size_t least = connection->server->receiver ? 0 : READ_FIRST;
 	size_t held = buffer_length(&connection->in), missing;
 
 	if (connection->skip > 0)
-		return READ_SIZE;
+		return least || connection->skip > READ_SIZE ? READ_SIZE : connection->skip;
 	if (held < TTRPC_HEADER_SIZE)
-		return READ_FIRST;
+		return least ? least : TTRPC_HEADER_SIZE - held;
 	missing = TTRPC_HEADER_SIZE + ttrpc_header_decode(buffer_bytes(&connection->in)).length - held;
-	return missing < READ_FIRST ? READ_FIRST : missing < READ_SIZE ? missing : READ_SIZE;
+	return missing < least ? least : missing < READ_SIZE ? missing : READ_SIZE;
+}
+
+static ssize_t receive_bytes(struct ttrpc_connection *connection, uint8_t *room, size_t length)
+{
+	const struct ttrpc_receiver *receiver = connection->server->receiver;
+	bool first = buffer_length(&connection->in) == 0 && connection->skip == 0;
+
+	return receiver ? receiver->receive(&connection->passed, connection->source.fd, room, length, first)
+			: recv(connection->source.fd, room, length, MSG_DONTWAIT);
 }
 
 /* False where the connection has to go. */
@@ -449,7 +485,7 @@ static bool receive(struct ttrpc_connection *connection)
 
 	if (!room)
 		return false;
-	count = recv(connection->source.fd, room, length, MSG_DONTWAIT);
+	count = receive_bytes(connection, room, length);
 	if (count < 0)
 		return errno == EAGAIN || errno == EINTR;
 	buffer_commit(&connection->in, (size_t)count);

@@ -22,6 +22,7 @@ struct ttrpc_call {
 	const char *method;		 /* "CreateContainer" */
 	const ProtobufCMessage *request; /* in the arena; its type is the method's input */
 	struct arena arena;		 /* lives as long as the call; no child inherits it */
+	const struct Ttrpc__Request *envelope; /* in the arena: ttrpc_call_metadata() */
 
 	/* The handler's own, for a call that is answered later. */
 	void (*cancelled)(struct ttrpc_call *call);
@@ -50,12 +51,29 @@ struct ttrpc_service {
 	bool any_bytes; /* its strings may be names of files, and so anything; others have to be UTF-8, as proto3 says */
 };
 
+/* What came with a frame beside its bytes. */
+struct ttrpc_passed {
+	bool there, wrong; /* a descriptor; or more of them, or not with the first byte */
+	int fd;
+};
+
+struct ttrpc_receiver {
+	/* As recv(2) without blocking; not a byte is asked for beyond a frame, and `first` are those that begin one. */
+	ssize_t (*receive)(struct ttrpc_passed *passed, int socket, void *room, size_t length, bool first);
+
+	/* The frame has been handled, or the connection is gone. */
+	void (*forget)(struct ttrpc_passed *passed);
+};
+
 struct ttrpc_server {
 	struct loop *loop;
 	const struct ttrpc_service *const *services; /* ends with NULL */
 	void *context;				     /* the handlers': call->server->context */
 	struct ttrpc_connection *connections;
+	const struct ttrpc_receiver *receiver; /* NULL: recv(2); ttrpc_passing.h has another one. Set before the first connection */
 	void (*emptied)(struct ttrpc_server *server); /* the last connection has been closed; may be NULL */
+	/* A connection is gone, and its calls have been cancelled; may be NULL. */
+	void (*disconnected)(struct ttrpc_server *server, const struct ttrpc_connection *connection);
 };
 
 void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const struct ttrpc_service *const *services,
@@ -63,6 +81,12 @@ void ttrpc_server_init(struct ttrpc_server *server, struct loop *loop, const str
 
 /* Serves a connected stream socket, which the server owns from here on, also where it fails. 0 or -errno. */
 int ttrpc_server_serve(struct ttrpc_server *server, int fd);
+
+/* What came with the call's frame. Only from within `handle`. */
+struct ttrpc_passed *ttrpc_call_passed(struct ttrpc_call *call);
+
+/* What the caller's metadata say of `key`; NULL where they don't. Lives as long as the call. */
+const char *ttrpc_call_metadata(const struct ttrpc_call *call, const char *key);
 
 /* Cancels what is open and closes every connection. */
 void ttrpc_server_destroy(struct ttrpc_server *server);

@@ -163,7 +163,7 @@ static void end(struct vsock_connection *connection)
 
 static void reset(struct vsock_connection *connection)
 {
-	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port);
+	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port, vsock_type(connection));
 	end(connection);
 }
 
@@ -228,7 +228,7 @@ void vsock_connection_abort(struct vsock_connection *connection)
 {
 	if (connection->state == VSOCK_CLOSED)
 		return;
-	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port);
+	vsock_send_reset(connection->engine, connection->local_port, connection->peer_port, vsock_type(connection));
 	vsock_forget(connection);
 }
 
@@ -312,6 +312,7 @@ static void on_data(struct vsock_connection *connection, const struct vsock_head
 		    size_t count)
 {
 	uint32_t held = (uint32_t)(connection->received - connection->forwarded);
+	bool end = connection->ops->messages && (header->flags & VSOCK_SEQ_EOM);
 
 	/* What the peer was told to be full, or that it has ended itself: it doesn't follow the protocol. */
 	if (connection->state == VSOCK_REQUESTED || (connection->peer_shut & VSOCK_SHUTDOWN_SEND) ||
@@ -322,8 +323,11 @@ static void on_data(struct vsock_connection *connection, const struct vsock_head
 	connection->received += header->length;
 	if (connection->shut & VSOCK_SHUTDOWN_RECEIVE)
 		vsock_connection_forwarded(connection, header->length);
-	else if (header->length > 0)
+	else if (header->length > 0 || end)
 		gather(connection, parts, count, header->length);
+	connection->end_of_message = end;
+	if (end)
+		vsock_engine_flush(connection->engine);
 }
 
 static void on_credit_request(struct vsock_connection *connection)
@@ -333,10 +337,15 @@ static void on_credit_request(struct vsock_connection *connection)
 
 static void on_request(struct vsock_engine *engine, const struct vsock_header *header)
 {
-	struct vsock_connection *connection = engine->ops->accept(engine, header->destination_port, header->source_port);
+	struct vsock_connection *(*accept)(struct vsock_engine *, uint32_t, uint32_t) =
+		header->type == VSOCK_TYPE_STREAM ? engine->ops->accept : engine->ops->accept_messages;
+	struct vsock_connection *connection = NULL;
 
+	/* There may be one of the other type between these ports. */
+	if (!find(engine, header->destination_port, header->source_port))
+		connection = accept(engine, header->destination_port, header->source_port);
 	if (!connection) {
-		vsock_send_reset(engine, header->destination_port, header->source_port);
+		vsock_send_reset(engine, header->destination_port, header->source_port, header->type);
 		return;
 	}
 	add(engine, connection, header->destination_port, header->source_port, VSOCK_CONNECTED);
@@ -384,20 +393,28 @@ static void dispatch(struct vsock_connection *connection, const struct vsock_hea
 	}
 }
 
+static struct vsock_connection *find_of(struct vsock_engine *engine, const struct vsock_header *header)
+{
+	struct vsock_connection *connection = find(engine, header->destination_port, header->source_port);
+
+	return connection && vsock_type(connection) == header->type ? connection : NULL;
+}
+
 void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header *header, const struct iovec *parts,
 			  size_t count)
 {
 	struct vsock_connection *connection;
-	bool known_type = header->type == VSOCK_TYPE_STREAM;
+	bool known_type = header->type == VSOCK_TYPE_STREAM ||
+			  (header->type == VSOCK_TYPE_SEQPACKET && engine->ops->accept_messages);
 
 	if (header->source_cid != engine->peer_cid || header->destination_cid != engine->local_cid)
 		return;
-	connection = known_type ? find(engine, header->destination_port, header->source_port) : NULL;
+	connection = find_of(engine, header);
 	/* What was gathered comes before anything but more of the same. That may end a connection. */
 	if (engine->writing && (engine->writing != connection || header->operation != VSOCK_RW ||
 				engine->part_count + count > IOVEC_MAX)) {
 		vsock_engine_flush(engine);
-		connection = known_type ? find(engine, header->destination_port, header->source_port) : NULL;
+		connection = find_of(engine, header);
 	}
 	if (connection) {
 		take_credit(connection, header);
@@ -405,6 +422,6 @@ void vsock_engine_receive(struct vsock_engine *engine, const struct vsock_header
 	} else if (known_type && header->operation == VSOCK_REQUEST) {
 		on_request(engine, header);
 	} else if (header->operation != VSOCK_RST) {
-		vsock_send_reset(engine, header->destination_port, header->source_port);
+		vsock_send_reset(engine, header->destination_port, header->source_port, header->type);
 	}
 }

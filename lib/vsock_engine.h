@@ -39,11 +39,17 @@ struct vsock_engine;
 
 /* The local end of a connection. */
 struct vsock_stream_ops {
+	/* A connection of messages (SOCK_SEQPACKET): read() reads of one message alone, and says in connection->end_of_message
+	 * whether to its end; where it doesn't it is called again without being told of more. write() finds there whether what
+	 * it is given is the end of one. */
+	bool messages;
+
 	/* Like readv(2) without blocking: the count, 0 at the end, or -errno. */
 	ssize_t (*read)(struct vsock_connection *connection, const struct iovec *parts, size_t count);
 
 	/* Takes all of the `size` bytes, keeps what can't go on yet, and returns how many went on (or were dropped,
-	 * where nobody reads them); the rest is announced by vsock_connection_forwarded(). -ENOMEM ends the connection. */
+	 * where nobody reads them), those that it had kept included; the rest is announced by vsock_connection_forwarded().
+	 * -ENOMEM ends the connection. */
 	ssize_t (*write)(struct vsock_connection *connection, const struct iovec *parts, size_t count, size_t size);
 
 	/* Whether readability is to be reported (vsock_connection_readable()). False at first. */
@@ -85,6 +91,9 @@ struct vsock_engine_ops {
 	/* The peer's request to connect from its port to a local one: the stream's connection, or NULL to refuse. */
 	struct vsock_connection *(*accept)(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port);
 
+	/* The same for a connection of messages. NULL where there are none. */
+	struct vsock_connection *(*accept_messages)(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port);
+
 	/* The peer is there: vsock_engine_connect() may succeed now. */
 	void (*started)(struct vsock_engine *engine);
 };
@@ -114,6 +123,7 @@ struct vsock_connection {
 	unsigned int pending;	/* control packets to send, a bit an operation */
 	bool hung_up;		/* the stream's peer is gone: nothing will read or write any more */
 	bool out_of_credit;
+	bool end_of_message; /* see vsock_stream_ops.messages */
 	unsigned int appetite; /* packets of room which the next read gets */
 
 	struct vsock_connection *next; /* in its bucket */
@@ -125,6 +135,7 @@ struct vsock_connection {
 
 struct vsock_address {
 	uint32_t local_port, peer_port;
+	uint16_t type; /* VSOCK_TYPE_* */
 };
 
 /* Which connections the peer may know, in memory that outlives a process: the engine of the next one resets them. An entry
@@ -158,6 +169,9 @@ struct vsock_engine {
 	struct vsock_connection *writing;
 	struct iovec parts[IOVEC_MAX];
 	size_t part_count, size;
+
+	/* The carrier's room for what is sent next. Not on the stack, which would be cleared for each packet. */
+	struct iovec room[IOVEC_MAX];
 };
 
 void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t local_cid, uint64_t peer_cid,

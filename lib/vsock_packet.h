@@ -9,6 +9,7 @@
 #define VSOCK_HEADER_SIZE 44
 #define VSOCK_HOST_CID 2
 #define VSOCK_TYPE_STREAM 1
+#define VSOCK_TYPE_SEQPACKET 2
 
 enum vsock_operation {
 	VSOCK_INVALID,
@@ -26,6 +27,10 @@ enum vsock_operation {
 #define VSOCK_SHUTDOWN_RECEIVE 1u
 #define VSOCK_SHUTDOWN_SEND 2u
 #define VSOCK_SHUTDOWN_BOTH 3u
+
+/* Flags of VSOCK_RW with VSOCK_TYPE_SEQPACKET. */
+#define VSOCK_SEQ_EOM 1u /* the last packet of a message */
+#define VSOCK_SEQ_EOR 2u /* which was sent with MSG_EOR; Unix sockets have nothing like it */
 
 struct vsock_header {
 	uint64_t source_cid;

@@ -7,8 +7,13 @@
 /* Queues a control packet of a connection. */
 void vsock_send_control(struct vsock_connection *connection, enum vsock_operation operation);
 
+static inline uint16_t vsock_type(const struct vsock_connection *connection)
+{
+	return connection->ops->messages ? VSOCK_TYPE_SEQPACKET : VSOCK_TYPE_STREAM;
+}
+
 /* Queues a reset for a connection which the engine doesn't know, or no longer. */
-void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port);
+void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port, uint16_t type);
 
 /* The ledger, where there is one. A connection leaves it when both sides know that it is over. */
 void vsock_ledger_remove(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port);

@@ -15,7 +15,7 @@ static void send_packet(struct vsock_connection *connection, enum vsock_operatio
 		.source_port = connection->local_port,
 		.destination_port = connection->peer_port,
 		.length = length,
-		.type = VSOCK_TYPE_STREAM,
+		.type = vsock_type(connection),
 		.operation = (uint16_t)operation,
 		.flags = flags,
 		.buffer = engine->buffer,
@@ -38,7 +38,7 @@ void vsock_send_control(struct vsock_connection *connection, enum vsock_operatio
 	engine->carrier->ops->wake(engine->carrier);
 }
 
-void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port)
+void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t peer_port, uint16_t type)
 {
 	size_t last = (engine->reset_first + engine->reset_count) % VSOCK_RESETS_MAX;
 
@@ -48,7 +48,7 @@ void vsock_send_reset(struct vsock_engine *engine, uint32_t local_port, uint32_t
 		vsock_ledger_remove(engine, local_port, peer_port);
 		return;
 	}
-	engine->resets[last] = (struct vsock_address){.local_port = local_port, .peer_port = peer_port};
+	engine->resets[last] = (struct vsock_address){.local_port = local_port, .peer_port = peer_port, .type = type};
 	engine->reset_count++;
 	engine->carrier->ops->wake(engine->carrier);
 }
@@ -122,11 +122,10 @@ void vsock_connection_unread(struct vsock_connection *connection)
 
 static bool room_for_one(struct vsock_engine *engine)
 {
-	struct iovec parts[IOVEC_MAX];
 	uint32_t sizes[VSOCK_READ_PACKETS];
 	size_t count;
 
-	return engine->carrier->ops->room(engine->carrier, 1, parts, &count, sizes) > 0;
+	return engine->carrier->ops->room(engine->carrier, 1, engine->room, &count, sizes) > 0;
 }
 
 /* In this order: what opens comes first, what ends comes last. */
@@ -158,7 +157,7 @@ static bool send_reset(struct vsock_engine *engine, const struct vsock_address *
 		.destination_cid = engine->peer_cid,
 		.source_port = address->local_port,
 		.destination_port = address->peer_port,
-		.type = VSOCK_TYPE_STREAM,
+		.type = address->type,
 		.operation = VSOCK_RST,
 	};
 
@@ -173,7 +172,12 @@ static bool send_resets(struct vsock_engine *engine)
 	struct vsock_address stale;
 
 	while (vsock_ledger_stale(engine, &stale)) {
+		stale.type = VSOCK_TYPE_STREAM;
 		if (!send_reset(engine, &stale))
+			return false;
+		/* The ledger doesn't know which; the peer passes over the other. */
+		stale.type = VSOCK_TYPE_SEQPACKET;
+		if (engine->ops->accept_messages && !send_reset(engine, &stale))
 			return false;
 		vsock_ledger_settle(engine);
 	}
@@ -224,12 +228,14 @@ static void wait_for_credit(struct vsock_connection *connection)
 /* Sends what has been read as packets, each filling its room but the last. */
 static void send_data(struct vsock_connection *connection, size_t length, const uint32_t *sizes)
 {
+	uint32_t last = connection->ops->messages && connection->end_of_message ? VSOCK_SEQ_EOM : 0;
+
 	for (size_t i = 0; length > 0; i++) {
 		uint32_t here = length < sizes[i] ? (uint32_t)length : sizes[i];
 
 		connection->sent += here;
-		send_packet(connection, VSOCK_RW, here, 0);
 		length -= here;
+		send_packet(connection, VSOCK_RW, here, length == 0 ? last : 0);
 	}
 }
 
@@ -237,7 +243,6 @@ static void send_data(struct vsock_connection *connection, size_t length, const 
 static bool pump(struct vsock_connection *connection)
 {
 	struct vsock_engine *engine = connection->engine;
-	struct iovec room[IOVEC_MAX], parts[IOVEC_MAX];
 	uint32_t sizes[VSOCK_READ_PACKETS], credit = vsock_connection_credit(connection);
 	size_t packets, count, offered = 0;
 	ssize_t length;
@@ -251,15 +256,15 @@ static bool pump(struct vsock_connection *connection)
 		wait_for_credit(connection);
 		return true;
 	}
-	packets = engine->carrier->ops->room(engine->carrier, connection->appetite, room, &count, sizes);
+	packets = engine->carrier->ops->room(engine->carrier, connection->appetite, engine->room, &count, sizes);
 	if (packets == 0)
 		return false;
 	for (size_t i = 0; i < packets; i++)
 		offered += sizes[i];
 	if (offered > credit)
 		offered = credit;
-	count = iovec_slice(parts, room, count, 0, offered);
-	length = connection->ops->read(connection, parts, count);
+	count = iovec_slice(engine->room, engine->room, count, 0, offered);
+	length = connection->ops->read(connection, engine->room, count);
 	if (length == 0 || (length < 0 && length != -EAGAIN)) {
 		end_input(connection);
 		return true;
@@ -272,7 +277,8 @@ static bool pump(struct vsock_connection *connection)
 										   : VSOCK_READ_PACKETS;
 	else
 		connection->appetite = 1;
-	if (connection->hung_up) /* nothing else reports the rest */
+	/* Nothing else reports the rest. */
+	if (connection->hung_up || (length > 0 && connection->ops->messages && !connection->end_of_message))
 		vsock_make_ready(connection);
 	else
 		connection->ops->watch(connection, true);

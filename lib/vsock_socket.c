@@ -17,7 +17,7 @@ static struct vsock_socket *of_connection(struct vsock_connection *connection)
 	return container_of(connection, struct vsock_socket, connection);
 }
 
-static void watch(struct vsock_socket *socket)
+void vsock_socket_watch(struct vsock_socket *socket)
 {
 	uint32_t events = 0;
 
@@ -45,7 +45,7 @@ static ssize_t read_socket(struct vsock_connection *connection, const struct iov
 void vsock_socket_watch_readable(struct vsock_socket *socket, bool readable)
 {
 	socket->readable_wanted = readable;
-	watch(socket);
+	vsock_socket_watch(socket);
 }
 
 static void watch_readable(struct vsock_connection *connection, bool readable)
@@ -54,6 +54,13 @@ static void watch_readable(struct vsock_connection *connection, bool readable)
 }
 
 /* ---- From the peer ------------------------------------------------------------------------------------------- */
+
+void vsock_socket_unread(struct vsock_socket *socket)
+{
+	socket->unread = true;
+	buffer_consume(&socket->backlog, buffer_length(&socket->backlog));
+	vsock_connection_unread(&socket->connection);
+}
 
 /* Like writev(2); everything counts as written where nobody reads it. */
 static size_t write_some(struct vsock_socket *socket, const struct iovec *parts, size_t count, size_t size)
@@ -64,9 +71,7 @@ static size_t write_some(struct vsock_socket *socket, const struct iovec *parts,
 		return (size_t)written;
 	if (errno == EAGAIN || errno == EINTR)
 		return 0;
-	socket->unread = true;
-	buffer_consume(&socket->backlog, buffer_length(&socket->backlog));
-	vsock_connection_unread(&socket->connection);
+	vsock_socket_unread(socket);
 	return size;
 }
 
@@ -103,7 +108,7 @@ static ssize_t write_socket(struct vsock_connection *connection, const struct io
 		log_warning("no memory for what a client of port %u doesn't read", connection->peer_port);
 		return -ENOMEM;
 	}
-	watch(socket);
+	vsock_socket_watch(socket);
 	return (ssize_t)written;
 }
 
@@ -155,10 +160,10 @@ static void closed(struct vsock_connection *connection)
 	if (buffer_length(&socket->backlog) == 0)
 		socket->ops->ended(socket);
 	else
-		watch(socket);
+		vsock_socket_watch(socket);
 }
 
-static const struct vsock_stream_ops socket_ops = {
+const struct vsock_stream_ops vsock_socket_stream_ops = {
 	.read = read_socket,
 	.write = write_socket,
 	.watch = watch_readable,
@@ -197,12 +202,12 @@ static void ready(struct loop_source *source, uint32_t events)
 	bool over = events & (EPOLLHUP | EPOLLERR);
 
 	if (events & EPOLLOUT)
-		drain(socket);
+		socket->drain(socket);
 	if (socket->draining && (over || buffer_length(&socket->backlog) == 0)) {
 		socket->ops->ended(socket);
 		return;
 	}
-	watch(socket);
+	vsock_socket_watch(socket);
 	if (socket->draining)
 		return;
 	if (over && socket->early)
@@ -221,7 +226,13 @@ int vsock_socket_open(struct vsock_socket *socket, struct vsock_engine *engine, 
 	int status;
 
 	*socket = (struct vsock_socket){
-		.connection.ops = &socket_ops, .ops = ops, .loop = engine->loop, .fd = fd, .early = early};
+		.connection.ops = &vsock_socket_stream_ops,
+		.ops = ops,
+		.drain = drain,
+		.loop = engine->loop,
+		.fd = fd,
+		.early = early,
+	};
 	buffer_init(&socket->backlog, engine->buffer);
 	status = loop_add(socket->loop, &socket->source, fd, 0, ready);
 	if (status < 0)
@@ -231,7 +242,7 @@ int vsock_socket_open(struct vsock_socket *socket, struct vsock_engine *engine, 
 
 int vsock_socket_connect(struct vsock_socket *socket, struct vsock_engine *engine, uint32_t port)
 {
-	return vsock_engine_connect(engine, &socket->connection, &socket_ops, port);
+	return vsock_engine_connect(engine, &socket->connection, socket->connection.ops, port);
 }
 
 void vsock_socket_close(struct vsock_socket *socket)

@@ -38,6 +38,8 @@ struct vsock_socket_ops {
 struct vsock_socket {
 	struct vsock_connection connection;
 	const struct vsock_socket_ops *ops;
+	void (*drain)(struct vsock_socket *socket); /* passes the backlog on */
+	void *messages; /* of a socket of messages: proxy/message_socket.c's */
 	struct loop *loop;
 	struct loop_source source; /* in no loop once the socket's peer has gone */
 	int fd;
@@ -59,6 +61,15 @@ void vsock_socket_watch_readable(struct vsock_socket *socket, bool readable);
 
 /* Asks the peer for the connection of an early one. As vsock_engine_connect(). */
 int vsock_socket_connect(struct vsock_socket *socket, struct vsock_engine *engine, uint32_t port);
+
+/* What a vsock_socket does for its connection; another kind of socket takes some of it, and does the rest itself. */
+extern const struct vsock_stream_ops vsock_socket_stream_ops;
+
+/* Whether the backlog waits for the socket has changed. */
+void vsock_socket_watch(struct vsock_socket *socket);
+
+/* It can't be written any more. */
+void vsock_socket_unread(struct vsock_socket *socket);
 
 /* Closes it, and resets its connection where there is one. */
 void vsock_socket_close(struct vsock_socket *socket);

@@ -21,6 +21,7 @@ struct carrier_options {
 	char *path;
 	uint64_t guest_cid; /* where the carrier doesn't name one: CARRIER_ANY_CID */
 	bool half_close;    /* of CARRIER_HYBRID: it can end one direction of a connection */
+	bool reconnect;	    /* of CARRIER_VHOST_USER: the VMM comes back where it has ended its connection */
 };
 
 /* Where it works: what the keeper has for the carrier that needs it (CARRIER_VHOST_USER). */

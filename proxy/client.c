@@ -10,7 +10,8 @@
 #include "lib/cleanup.h"
 #include "proxy/unix_socket.h"
 
-#define ANSWER_SIZE 32 /* "OK 4294967295\n" has 14 */
+#define ANSWER_SIZE 256 /* "OK 4294967295\n" has 14, "ERROR " is followed by words */
+#define REQUEST_SIZE 1024
 
 static int connect_to(const char *directory, const char *name, struct error *error)
 {
@@ -26,6 +27,11 @@ static int connect_to(const char *directory, const char *name, struct error *err
 int proxy_connect_agent(const char *directory, struct error *error)
 {
 	return connect_to(directory, "agent.sock", error);
+}
+
+int proxy_connect_service(const char *directory, struct error *error)
+{
+	return connect_to(directory, "proxy.sock", error);
 }
 
 /* Byte by byte: what follows the line is the guest's, and stays in the socket. */
@@ -63,32 +69,73 @@ static int parse_answer(const char *answer, uint32_t *host_port, struct error *e
 	return 0;
 }
 
-static int send_request(int fd, uint32_t port, struct error *error)
+static int send_request(int fd, const char *request, struct error *error)
 {
-	char request[32];
-	int length = snprintf(request, sizeof(request), "CONNECT %u\n", port);
+	size_t length = strlen(request);
 	ssize_t sent;
 
 	do {
-		sent = send(fd, request, (size_t)length, MSG_NOSIGNAL);
+		sent = send(fd, request, length, MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return error_errno(error, errno, "write to the proxy");
-	return sent == length ? 0 : error_set(error, EIO, "the proxy took only %zd bytes", sent);
+	return sent == (ssize_t)length ? 0 : error_set(error, EIO, "the proxy took only %zd bytes", sent);
 }
 
 int proxy_connect_port(const char *directory, uint32_t port, uint32_t *host_port, struct error *error)
 {
 	cleanup_close int fd = connect_to(directory, "vsock.sock", error);
-	char answer[ANSWER_SIZE];
+	char request[32], answer[ANSWER_SIZE];
 	int status;
 
 	if (fd < 0)
 		return fd;
-	status = send_request(fd, port, error);
+	snprintf(request, sizeof(request), "CONNECT %u\n", port);
+	status = send_request(fd, request, error);
 	if (status == 0)
 		status = read_answer(fd, answer, error);
 	if (status == 0)
 		status = parse_answer(answer, host_port, error);
 	return status < 0 ? error_wrap(error, "guest port %u", port) : take_fd(&fd);
+}
+
+/* A number behind a space, and what is behind that. */
+static const char *take_number(const char *text, uint64_t *number)
+{
+	unsigned long long value;
+	char *end;
+
+	if (!text || text[0] != ' ' || text[1] < '0' || text[1] > '9')
+		return NULL;
+	errno = 0;
+	value = strtoull(text + 1, &end, 10);
+	*number = value;
+	return errno == 0 ? end : NULL;
+}
+
+int proxy_attach_stream(const char *directory, const struct proxy_stream *stream, uint64_t *offset, uint64_t *dropped,
+			struct error *error)
+{
+	cleanup_close int fd = -1;
+	char request[REQUEST_SIZE], answer[ANSWER_SIZE];
+	const char *rest, *exec = stream->exec ? stream->exec : "-";
+	int status, length = snprintf(request, sizeof(request), "ATTACH %s %s %s %s\n", stream->container, exec,
+				      stream->stream, stream->options);
+
+	if (length >= REQUEST_SIZE || strpbrk(stream->container, " \r\n") || strpbrk(exec, " \r\n"))
+		return error_set(error, EINVAL, "a name is too long, or has a space in it");
+	fd = connect_to(directory, "proxy.sock", error);
+	if (fd < 0)
+		return fd;
+	status = send_request(fd, request, error);
+	if (status == 0)
+		status = read_answer(fd, answer, error);
+	if (status < 0)
+		return error_wrap(error, "attach %s", stream->stream);
+	rest = take_number(strncmp(answer, "OK", 2) == 0 ? answer + 2 : NULL, offset);
+	rest = take_number(rest, dropped);
+	if (rest && *rest == '\0')
+		return take_fd(&fd);
+	return error_set(error, EREMOTEIO, "attach %s: %s", stream->stream,
+			 strncmp(answer, "ERROR ", 6) == 0 ? answer + 6 : answer);
 }

@@ -12,9 +12,25 @@
  * while the guest still boots. Returns a blocking, close-on-exec socket, which is the caller's, or -errno. */
 int proxy_connect_agent(const char *directory, struct error *error);
 
+/* Connects to `directory`/proxy.sock: to the proxy's own service, nacre.Proxy. The same kind of socket, or -errno. */
+int proxy_connect_service(const char *directory, struct error *error);
+
 /* Connects to any port of the guest through `directory`/vsock.sock, and waits for the guest's answer. *host_port is the
  * source port by which the guest knows the connection. Returns a blocking, close-on-exec socket, which is the caller's,
  * or -errno (ECONNREFUSED: nobody listens there, or the guest isn't up). */
 int proxy_connect_port(const char *directory, uint32_t port, uint32_t *host_port, struct error *error);
+
+/* A stream of a session (proto/proxy.proto). */
+struct proxy_stream {
+	const char *container, *exec; /* `exec` is NULL for the container's first process */
+	const char *stream;	      /* "stdin", "stdout" or "stderr" */
+	const char *options;	      /* words of the ATTACH line behind that, with spaces between: "ring lossy" */
+};
+
+/* Attaches to a stream of a session that is open, by an ATTACH line: from the answer on the connection is the stream. *offset
+ * is that of its first byte, and *dropped says how many were asked for and are gone. Returns a blocking, close-on-exec
+ * socket, which is the caller's, or -errno (EINVAL: a name that can't be one; EREMOTEIO: the proxy refuses). */
+int proxy_attach_stream(const char *directory, const struct proxy_stream *stream, uint64_t *offset, uint64_t *dropped,
+			struct error *error);
 
 #endif

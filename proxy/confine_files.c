@@ -19,16 +19,18 @@
 #define LOG_SUBSYSTEM "confine"
 #include "lib/log.h"
 
-#define PLACES_MAX (2 + FORWARDS_MAX)
+#define PLACES_MAX (3 + FORWARDS_MAX)
 
 /* Rights, by the kernel's numbers (linux/landlock.h), of which older headers don't have all. */
 #define WRITE_FILE (UINT64_C(1) << 1)
+#define READ_FILE (UINT64_C(1) << 2)
 #define READ_DIR (UINT64_C(1) << 3)
 #define REMOVE_FILE (UINT64_C(1) << 5)
 #define MAKE_REG (UINT64_C(1) << 8)
 #define MAKE_SOCK (UINT64_C(1) << 9)
 #define TRUNCATE (UINT64_C(1) << 14)
 
+#define FILES_OF_LOG (WRITE_FILE | READ_FILE | MAKE_REG | TRUNCATE)
 #define ALL_OF_RUN (WRITE_FILE | READ_DIR | REMOVE_FILE | MAKE_REG | MAKE_SOCK | TRUNCATE)
 
 struct place {
@@ -85,6 +87,9 @@ static int find_places(struct places *places, const struct options *options, str
 	if (status == 0 && options->carrier.path)
 		status = add_parent(places, options->carrier.path,
 				    options->carrier.type == CARRIER_SERIAL ? 0 : MAKE_SOCK | REMOVE_FILE, error);
+	if (status == 0 && options->guest_log.sink.type != LOG_SINK_NONE)
+		status = add_parent(places, options->guest_log.sink.path,
+				    options->guest_log.sink.type == LOG_SINK_FILE ? FILES_OF_LOG : 0, error);
 	for (size_t i = 0; i < options->forwards.count && status == 0; i++) {
 		const struct forward_rule *rule = &options->forwards.list[i];
 

@@ -26,20 +26,25 @@ static bool is_port(const char *text, const char *end, uint32_t *port)
 
 int forward_parse(struct forward_rules *rules, const char *text, struct error *error)
 {
-	const char *first = strchr(text, ':'), *last = strrchr(text, ':');
+	static const char messages[] = "/seqpacket";
+	const char *first = strchr(text, ':'), *last = strrchr(text, ':'), *end = text + strlen(text);
 	struct forward_rule rule = {0};
 	const char *path = text;
 	size_t length = 0;
 
+	if (first && strlen(last) >= sizeof(messages) && strcmp(end - strlen(messages), messages) == 0)
+		end -= strlen(messages);
+
 	if (first && is_port(text, first, &rule.port)) {
 		path = first + 1;
 		length = strlen(path);
-	} else if (first && is_port(last + 1, text + strlen(text), &rule.port)) {
+	} else if (first && is_port(last + 1, end, &rule.port)) {
 		rule.to_guest = true;
+		rule.messages = *end != '\0';
 		length = (size_t)(last - text);
 	}
 	if (length == 0)
-		return error_set(error, EINVAL, "--forward %s: must be PATH:GUESTPORT or PORT:PATH", text);
+		return error_set(error, EINVAL, "--forward %s: must be PATH:GUESTPORT, PATH:GUESTPORT/seqpacket or PORT:PATH", text);
 	if (!rule.to_guest && forward_path(rules, rule.port))
 		return error_set(error, EINVAL, "--forward %s: port %u is forwarded already", text, rule.port);
 	if (rules->count == FORWARDS_MAX)

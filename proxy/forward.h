@@ -13,6 +13,7 @@
 
 struct forward_rule {
 	bool to_guest; /* who connects: a client of `path`, to the guest's port; or the guest, to the host's */
+	bool messages; /* to the guest: the path is a socket of messages (SOCK_SEQPACKET) */
 	uint32_t port;
 	char *path;
 };
@@ -22,7 +23,7 @@ struct forward_rules {
 	struct forward_rule list[FORWARDS_MAX];
 };
 
-/* Adds what "PATH:PORT" (to the guest) or "PORT:PATH" (from it) says; a path that is a number is written ./NUMBER. 0, or
+/* Adds what "PATH:PORT" or "PATH:PORT/seqpacket" (to the guest) or "PORT:PATH" (from it) says; a path that is a number is written ./NUMBER. 0, or
  * -errno with `error` filled. */
 int forward_parse(struct forward_rules *rules, const char *text, struct error *error);
 void forward_rules_free(struct forward_rules *rules);

@@ -1,13 +1,73 @@
-/* Guest memory: checking, mapping and looking up regions. */
+/* Guest memory: checking, mapping and looking up regions; and what becomes of one whose file has nothing behind it. */
 #include "proxy/guest_memory.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "lib/fd.h"
 
-/* syscalls: mmap munmap madvise fstat close */
+/* syscalls: mmap munmap madvise fstat close rt_sigaction rt_sigreturn */
+
+/* ---- A region without a file --------------------------------------------------------------------------------- */
+
+static struct guest_memory *all;
+static struct sigaction former;
+
+static bool inside(const struct guest_region *region, const void *address)
+{
+	uintptr_t offset = (uintptr_t)address - (uintptr_t)region->mapping;
+
+	return region->mapping != MAP_FAILED && offset < region->offset + region->size;
+}
+
+/* Zeros in the place of the file. */
+static bool replace(const struct guest_region *region)
+{
+	return mmap(region->mapping, region->offset + region->size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+/* Comes of an access to memory by this thread, so nothing of what is read here is just being changed. */
+static void access_failed(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	for (struct guest_memory *memory = all; memory; memory = memory->next)
+		for (size_t i = 0; i < memory->count; i++)
+			if (inside(&memory->regions[i], info->si_addr) && replace(&memory->regions[i])) {
+				memory->lost = true;
+				return;
+			}
+	/* Not ours: the access is done again, and ends as if there was no handler. */
+	sigaction(number, &former, NULL);
+}
+
+/* Each time, as nothing says that the handler is still there. */
+static int watch(struct guest_memory *memory, struct error *error)
+{
+	struct sigaction action = {.sa_sigaction = access_failed, .sa_flags = SA_SIGINFO}, before;
+
+	if (sigaction(SIGBUS, &action, &before) < 0)
+		return error_errno(error, errno, "sigaction");
+	if (before.sa_sigaction != access_failed)
+		former = before;
+	memory->next = all;
+	all = memory;
+	return 0;
+}
+
+static void unwatch(const struct guest_memory *memory)
+{
+	struct guest_memory **link = &all;
+
+	while (*link && *link != memory)
+		link = &(*link)->next;
+	if (*link)
+		*link = memory->next;
+}
+
+/* ---- The table ----------------------------------------------------------------------------------------------- */
 
 static bool overlap(uint64_t first, uint64_t first_size, uint64_t second, uint64_t second_size)
 {
@@ -88,11 +148,15 @@ int guest_memory_set(struct guest_memory *memory, const struct guest_region *reg
 	guest_memory_clear(memory);
 	*memory = made;
 	memory->changes++;
-	return 0;
+	status = memory->kept ? 0 : watch(memory, error);
+	if (status < 0)
+		guest_memory_clear(memory);
+	return status;
 }
 
 void guest_memory_clear(struct guest_memory *memory)
 {
+	unwatch(memory);
 	for (size_t i = 0; i < memory->count; i++) {
 		struct guest_region *region = &memory->regions[i];
 
@@ -103,6 +167,8 @@ void guest_memory_clear(struct guest_memory *memory)
 	memory->count = 0;
 	memory->changes++;
 }
+
+/* ---- Looking up ---------------------------------------------------------------------------------------------- */
 
 static void *region_byte(const struct guest_region *region, uint64_t offset)
 {

@@ -2,6 +2,9 @@
  *
  * The table comes from the VMM (SET_MEM_TABLE). The addresses which are looked up come from the guest, and may be
  * anything: nothing outside of a region is ever returned.
+ *
+ * The files stay the VMM's: it may cut one short, or have no page for it, after it has been mapped. The access which finds that
+ * out goes on in zeros, as does every other to that region, and the memory is marked as lost.
  */
 #ifndef NACRE_PROXY_GUEST_MEMORY_H
 #define NACRE_PROXY_GUEST_MEMORY_H
@@ -25,6 +28,8 @@ struct guest_region {
 };
 
 struct guest_memory {
+	struct guest_memory *next; /* of all that there are, for the signal's handler */
+	volatile bool lost;	   /* set by that: what is read here means nothing any more */
 	bool kept; /* set by its owner: the regions are for another process, and never mapped here */
 	unsigned int changes; /* counted, for whoever passes them on */
 	size_t count;
@@ -32,7 +37,9 @@ struct guest_memory {
 };
 
 /* Maps (or keeps) `count` regions, whose `mapping` is ignored, in place of those that are there. The fds belong to the memory from
- * here on, also where it fails, which leaves what was there. 0 or -errno (EINVAL: too many regions, an empty one, one
+ * here on, also where it fails, which leaves what was there. It has to be zeros (or `kept`) before the first time, and may not be
+ * moved until it is cleared; a process has one handler of SIGBUS for all that is mapped, installed here. 0 or -errno (EINVAL: too
+ * many regions, an empty one, one
  * that overlaps another or reaches past the end of its file or of the address space). */
 int guest_memory_set(struct guest_memory *memory, const struct guest_region *regions, size_t count,
 		     struct error *error);

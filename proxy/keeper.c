@@ -25,8 +25,10 @@
 
 /* keeper's syscalls: open openat ftruncate pwrite64 unlink unlinkat read poll ppoll */
 
-/* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. */
+/* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. A session has an end of one for
+ * each stream, and whoever is attached. */
 #define OTHER_DESCRIPTORS 256
+#define SESSION_DESCRIPTORS 8
 
 /* What a worker may take to end, beyond the time for its clients. */
 #define PATIENCE (2 * LOOP_SECOND)
@@ -97,9 +99,13 @@ static void guest_left(struct keeper *keeper)
 		finish(keeper, 0, false);
 }
 
+/* One that is to come back finds the listener, and clients of agent.sock wait as they did before it came. */
 static void vmm_left(struct vhost_keeper *vhost)
 {
-	guest_left(container_of(vhost, struct keeper, vhost));
+	struct keeper *keeper = container_of(vhost, struct keeper, vhost);
+
+	if (!keeper->options->carrier.reconnect)
+		guest_left(keeper);
 }
 
 static void signalled(struct loop_source *source, uint32_t events)
@@ -130,7 +136,12 @@ static int be_worker(struct worker *worker, const struct worker_ends *ends)
 	struct keeper *keeper = of_worker(worker);
 
 	return proxy_work(&(struct estate){
-		.options = keeper->options, .sockets = &keeper->sockets, .shared = keeper->shared, .lock = keeper->worker_file, .ends = *ends});
+		.options = keeper->options,
+		.sockets = &keeper->sockets,
+		.shared = keeper->shared,
+		.lock = keeper->worker_file,
+		.rings = &keeper->rings,
+		.ends = *ends});
 }
 
 static void worker_prepared(struct worker *worker, int device)
@@ -282,8 +293,9 @@ static int check_carrier(const struct keeper *keeper, struct error *error)
 static int make_room(const struct keeper *keeper, struct error *error)
 {
 	const struct options *options = keeper->options;
-	rlim_t connections = options->limits.from_host + options->limits.from_guest;
-	rlim_t wanted = connections * (options->carrier.type == CARRIER_VHOST_USER ? 1 : 2) + OTHER_DESCRIPTORS;
+	rlim_t ends = options->carrier.type == CARRIER_VHOST_USER ? 1 : 2;
+	rlim_t wanted = options->limits.from_host * (ends + AGENT_LINK_DESCRIPTORS) + options->limits.from_guest * ends +
+			(rlim_t)options->max_sessions * SESSION_DESCRIPTORS + OTHER_DESCRIPTORS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -305,7 +317,9 @@ static int make_shared(struct keeper *keeper, struct error *error)
 
 	/* Those whose reset is still due are beyond the limits. */
 	keeper->shared = shared_new(limits->from_host + limits->from_guest + VSOCK_RESETS_MAX);
-	return keeper->shared ? 0 : error_errno(error, errno, "map memory for workers");
+	if (!keeper->shared)
+		return error_errno(error, errno, "map memory for workers");
+	return ring_store_open(&keeper->rings, keeper->options->max_sessions, keeper->options->ring, error);
 }
 
 static int open_carrier(struct keeper *keeper, int *passed, struct error *error)
@@ -421,6 +435,7 @@ void keeper_close(struct keeper *keeper)
 	loop_remove(&keeper->loop, &keeper->signals);
 	fd_close(&signals);
 	loop_destroy(&keeper->loop);
+	ring_store_close(&keeper->rings);
 	shared_free(keeper->shared);
 	if (keeper->pid_file < 0) /* the directory is another's */
 		return;

@@ -7,6 +7,7 @@
 #define NACRE_PROXY_KEEPER_H
 
 #include "proxy/options.h"
+#include "proxy/ring.h"
 #include "proxy/shared.h"
 #include "proxy/sockets.h"
 #include "proxy/vhost_keeper.h"
@@ -21,6 +22,7 @@ struct keeper {
 	struct worker worker;
 	struct vhost_keeper vhost; /* of the carrier vhost-user */
 	struct shared *shared;
+	struct ring_store rings; /* of sessions */
 	int pid_file; /* locked as long as this process runs */
 	int worker_file; /* locked as long as it or a worker of its runs */
 	struct loop_source signals;

@@ -9,10 +9,10 @@
 
 /* syscalls: recvfrom */
 
-int line_read(struct line *line, int fd)
+int line_take(char *text, size_t size, size_t *held, int fd)
 {
-	char *start = line->text + line->length;
-	size_t room = sizeof(line->text) - line->length;
+	char *start = text + *held;
+	size_t room = size - *held;
 	ssize_t length = recv(fd, start, room, MSG_PEEK | MSG_DONTWAIT);
 	char *newline;
 
@@ -26,11 +26,16 @@ int line_read(struct line *line, int fd)
 	/* Can't be less: these bytes are there. */
 	if (recv(fd, start, (size_t)length, MSG_DONTWAIT) != length)
 		return -EIO;
-	line->length += (size_t)length;
+	*held += (size_t)length;
 	if (!newline)
-		return line->length < sizeof(line->text) ? 0 : -EPROTO;
+		return *held < size ? 0 : -EPROTO;
 	*newline = '\0';
 	return 1;
+}
+
+int line_read(struct line *line, int fd)
+{
+	return line_take(line->text, sizeof(line->text), &line->length, fd);
 }
 
 int line_number(const struct line *line, const char *word, uint32_t *number)

@@ -14,6 +14,9 @@ struct line {
 	size_t length;
 };
 
+/* Takes what there is of a line out of the socket, into `text`, of which *held bytes are there already. As line_read(). */
+int line_take(char *text, size_t size, size_t *held, int fd);
+
 /* Takes what there is of the line out of the socket. 1 when it is complete, 0 for more to come, or -errno (ECONNRESET at the
  * end of the stream, EPROTO for a line that is too long). */
 int line_read(struct line *line, int fd);

@@ -34,13 +34,13 @@ static void accept_one(struct loop_source *source, uint32_t events)
 	if (fd < 0) {
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return;
-		log_warning("accept at %s: %m", listener->name);
+		log_limited(LOG_WARNING, "accept at %s: %m", listener->name);
 		loop_change(listener->loop, source, 0);
 		loop_timer_set(listener->loop, &listener->pause, PAUSE, pause_over);
 		return;
 	}
 	if (!listener->any_peer && !unix_peer_allowed(fd)) {
-		log_warning("%s: a process of another user was turned away", listener->name);
+		log_limited(LOG_WARNING, "%s: a process of another user was turned away", listener->name);
 		fd_close(&fd);
 		return;
 	}

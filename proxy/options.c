@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,11 +21,15 @@ const char options_help[] =
 	"  --dir DIR            the VM's run directory, in which these sockets are made:\n"
 	"                         agent.sock    each connection goes to the agent, guest port 1024\n"
 	"                         vsock.sock    'CONNECT PORT' goes to any guest port, answered by 'OK HOSTPORT'\n"
-	"                         proxy.sock    the proxy's own service (ttrpc, proto/proxy.proto): ready, connections\n"
+	"                         proxy.sock    the proxy's own service (ttrpc, proto/proxy.proto): ready, connections,\n"
+	"                                       sessions of processes; or 'ATTACH CONTAINER EXEC STREAM' to one\n"
 	"                         vsock.sock_P  is looked for when the guest connects to host port P\n"
 	"  --carrier CARRIER    how packets reach the guest:\n"
 	"                         vhost-user:PATH,cid=N    as the vsock device of a VMM which connects to the socket\n"
 	"                                                  PATH; N is the guest's CID, from 3 up\n"
+	"                         vhost-user:PATH,cid=N,reconnect\n"
+	"                                                  the same, for a VMM which may end the connection and\n"
+	"                                                  come back\n"
 	"                         hybrid:PATH              through the VMM's own device (Firecracker, Cloud\n"
 	"                                                  Hypervisor): its socket PATH, and PATH_P for the guest\n"
 	"                         hybrid:PATH,half-close   the same, where one direction can end before the other\n"
@@ -34,6 +39,7 @@ const char options_help[] =
 	"  --forward FORWARD    another way in or out, as often as it is given:\n"
 	"                         PATH:PORT                clients of the socket PATH, which is made, go to that\n"
 	"                                                  port of the guest\n"
+	"                         PATH:PORT/seqpacket      the same with messages (vhost-user only)\n"
 	"                         PORT:PATH                the guest's connections to that port of the host go\n"
 	"                                                  to the socket PATH, in the place of vsock.sock_PORT\n"
 	"  --user USER[:GROUP]  run as that user, and the VMM too; the directories have to be that user's\n"
@@ -43,6 +49,10 @@ const char options_help[] =
 	"                         landlock   that alone; where it can't be had, nothing starts\n"
 	"                         namespace  the same with a mount namespace\n"
 	"                         off        nothing does\n"
+	"  --guest-log SINK     the lines of the guest's log port (agent.log_vport) go to:\n"
+	"                         file:PATH                a file, appended to; 1 MiB, and PATH.1 with what was before\n"
+	"                         journal                  systemd's journal, with NACRE_VM\n"
+	"                         unix:PATH                a socket that takes datagrams, one for each line\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -50,9 +60,13 @@ const char options_help[] =
 	"  --max-connections N           of the host's clients at a time: 512\n"
 	"  --max-guest-connections N     of the guest's to the host at a time: 256\n"
 	"  --buffer KIB                  kept of a connection for who doesn't read it yet: 256\n"
+	"  --max-sessions N              of processes in the guest, kept for clients that come and go: 64\n"
+	"  --ring KIB                    kept of each of a session's streams: 64\n"
 	"  --handshake-timeout SECONDS   for a client's CONNECT line, and for the guest's answer: 10\n"
 	"  --restart-delay MILLISECONDS  at most, before a worker that died is followed by the next: 1000\n"
 	"  --drain-timeout SECONDS       for clients to read what a VM has said that has ended: 5\n"
+	"  --guest-log-port PORT         the guest's log port: 1025\n"
+	"  --guest-log-rate LINES        of the guest's log in a second, the rest is counted; 0 for any: 1000\n"
 	"\n"
 	"A VMM COMMAND is started when the sockets are there, and killed with the proxy; when it ends, so does the\n"
 	"proxy, with its exit status. Without one the proxy ends when the VMM closes its connection (vhost-user, serial),\n"
@@ -77,17 +91,34 @@ static int parse_cid(const char *text, uint64_t *cid)
 	return parse_number(text, FIRST_GUEST_CID, LAST_GUEST_CID, cid);
 }
 
+/* Whether the first *length bytes end with the flag, which is taken off then. */
+static bool take_flag(const char *value, size_t *length, const char *flag)
+{
+	size_t size = strlen(flag);
+
+	if (*length < size || memcmp(value + *length - size, flag, size) != 0)
+		return false;
+	*length -= size;
+	return true;
+}
+
 static int parse_vhost_user(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
 {
 	static const char key[] = ",cid=";
 	const char *comma = NULL;
+	size_t length;
+	char cid[16];
 
 	/* The last one: the path may contain anything. */
 	for (const char *next = strstr(value, key); next; next = strstr(next + 1, key))
 		comma = next;
 	if (!comma || comma == value)
 		return error_set(error, EINVAL, "--carrier %s: must be vhost-user:PATH,cid=N", text);
-	if (parse_cid(comma + sizeof(key) - 1, &carrier->guest_cid) < 0)
+	length = strlen(comma);
+	carrier->reconnect = take_flag(comma, &length, ",reconnect");
+	length -= sizeof(key) - 1;
+	snprintf(cid, sizeof(cid), "%.*s", (int)length, comma + sizeof(key) - 1);
+	if (length >= sizeof(cid) || parse_cid(cid, &carrier->guest_cid) < 0)
 		return error_set(error, EINVAL, "--carrier %s: the cid must be a number from %u to %u", text,
 				 FIRST_GUEST_CID, LAST_GUEST_CID);
 	carrier->path = strndup(value, (size_t)(comma - value));
@@ -96,13 +127,9 @@ static int parse_vhost_user(struct carrier_options *carrier, const char *value, 
 
 static int parse_hybrid(struct carrier_options *carrier, const char *value, const char *text, struct error *error)
 {
-	static const char flag[] = ",half-close";
 	size_t length = strlen(value);
 
-	if (length >= sizeof(flag) - 1 && strcmp(value + length - (sizeof(flag) - 1), flag) == 0) {
-		carrier->half_close = true;
-		length -= sizeof(flag) - 1;
-	}
+	carrier->half_close = take_flag(value, &length, ",half-close");
 	if (length == 0)
 		return error_set(error, EINVAL, "--carrier %s: must be hybrid:PATH or hybrid:PATH,half-close", text);
 	carrier->guest_cid = CARRIER_ANY_CID;
@@ -159,8 +186,9 @@ static const struct limit {
 	uint32_t least, most;
 } limits[] = {
 	{'C', "max-connections", 1, 65536},   {'G', "max-guest-connections", 0, 65536}, {'B', "buffer", 4, 65536},
+	{'S', "max-sessions", 0, 4096},	      {'K', "ring", 4, 65536},
 	{'H', "handshake-timeout", 1, 3600}, {'D', "drain-timeout", 0, 3600},
-	{'R', "restart-delay", 0, 60000},
+	{'R', "restart-delay", 0, 60000},	      {'P', "guest-log-port", 0, 0xfffffffeu}, {'L', "guest-log-rate", 0, 1000000},
 };
 
 static int parse_limit(struct options *options, int letter, const char *text, struct error *error)
@@ -179,10 +207,18 @@ static int parse_limit(struct options *options, int letter, const char *text, st
 		options->limits.from_guest = number;
 	else if (letter == 'B')
 		options->buffer = (uint32_t)number << 10;
+	else if (letter == 'S')
+		options->max_sessions = (uint32_t)number;
+	else if (letter == 'K')
+		options->ring = (uint32_t)number << 10;
 	else if (letter == 'H')
 		options->limits.handshake_time = number * LOOP_SECOND;
 	else if (letter == 'R')
 		options->restart_delay = number * LOOP_MILLISECOND;
+	else if (letter == 'P')
+		options->guest_log.port = (uint32_t)number;
+	else if (letter == 'L')
+		options->guest_log.rate = (uint32_t)number;
 	else
 		options->drain_time = number * LOOP_SECOND;
 	return 0;
@@ -206,6 +242,19 @@ static int parse_confine(struct options *options, const char *text, struct error
 	return error_set(error, EINVAL, "--confine %s: must be auto, landlock, namespace or off", text);
 }
 
+/* Others carry bytes, not packets of the guest's. */
+static int check_forwards(const struct options *options, struct error *error)
+{
+	for (size_t i = 0; i < options->forwards.count; i++) {
+		const struct forward_rule *rule = &options->forwards.list[i];
+
+		if (rule->messages && options->carrier.type != CARRIER_VHOST_USER)
+			return error_set(error, EINVAL, "--forward %s:%u/seqpacket: needs --carrier vhost-user:PATH,cid=N",
+					 rule->path, rule->port);
+	}
+	return 0;
+}
+
 static int check(struct options *options, int argc, char *argv[], struct error *error)
 {
 	if (options->help || options->version)
@@ -214,6 +263,8 @@ static int check(struct options *options, int argc, char *argv[], struct error *
 		return error_set(error, EINVAL, "--dir is missing (see --help)");
 	if (options->carrier.type == CARRIER_NONE)
 		return error_set(error, EINVAL, "--carrier is missing (see --help)");
+	if (check_forwards(options, error) < 0)
+		return -EINVAL;
 	if (optind == argc)
 		return 0;
 	if (strcmp(argv[optind - 1], "--") != 0)
@@ -231,11 +282,16 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		{"max-connections", required_argument, NULL, 'C'},
 		{"max-guest-connections", required_argument, NULL, 'G'},
 		{"buffer", required_argument, NULL, 'B'},
+		{"max-sessions", required_argument, NULL, 'S'},
+		{"ring", required_argument, NULL, 'K'},
 		{"handshake-timeout", required_argument, NULL, 'H'},
 		{"drain-timeout", required_argument, NULL, 'D'},
 		{"restart-delay", required_argument, NULL, 'R'},
 		{"user", required_argument, NULL, 'u'},
 		{"confine", required_argument, NULL, 'F'},
+		{"guest-log", required_argument, NULL, 'l'},
+		{"guest-log-port", required_argument, NULL, 'P'},
+		{"guest-log-rate", required_argument, NULL, 'L'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -259,9 +315,13 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 		case 'C':
 		case 'G':
 		case 'B':
+		case 'S':
+		case 'K':
 		case 'H':
 		case 'D':
 		case 'R':
+		case 'P':
+		case 'L':
 			status = parse_limit(options, letter, optarg, error);
 			break;
 		case 'u':
@@ -269,6 +329,9 @@ int options_parse(struct options *options, int argc, char *argv[], struct error 
 			break;
 		case 'F':
 			status = parse_confine(options, optarg, error);
+			break;
+		case 'l':
+			status = log_sink_parse(&options->guest_log.sink, optarg, error);
 			break;
 		case 'v':
 			options->verbose = true;

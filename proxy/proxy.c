@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/attach_line.h"
 #include "proxy/confine.h"
 #include "proxy/unix_socket.h"
 
@@ -31,16 +33,44 @@ static void stop(struct proxy *proxy)
 	loop_stop(&proxy->loop);
 }
 
-static void emptied(struct streams *streams)
+/* Once nobody is left who has something to read. */
+static void stop_if_empty(struct proxy *proxy)
 {
-	stop(container_of(streams, struct proxy, streams));
+	if (list_empty(&proxy->streams.all) && proxy->agent_links.count == 0 && sessions_quiet(&proxy->sessions))
+		stop(proxy);
+}
+
+static void streams_emptied(struct streams *streams)
+{
+	stop_if_empty(container_of(streams, struct proxy, streams));
+}
+
+static void links_emptied(struct agent_links *links)
+{
+	stop_if_empty(container_of(links, struct proxy, agent_links));
+}
+
+static void sessions_over(struct sessions *sessions)
+{
+	stop_if_empty(container_of(sessions, struct proxy, sessions));
+}
+
+/* Those of agent.sock stand behind streams of ours. */
+static size_t clients_left(const struct proxy *proxy)
+{
+	const struct list *all = &proxy->streams.all;
+	size_t count = proxy->agent_links.count;
+
+	for (const struct list *link = all->next; link != all; link = link->next)
+		count += container_of(link, struct stream, link)->origin != STREAM_AGENT;
+	return count;
 }
 
 static void last_words_over(struct loop_timer *timer)
 {
 	struct proxy *proxy = container_of(timer, struct proxy, last_words);
 
-	log_warning("%zu clients haven't read everything", proxy->streams.from_host + proxy->streams.from_guest);
+	log_warning("%zu clients haven't read everything", clients_left(proxy));
 	stop(proxy);
 }
 
@@ -61,9 +91,11 @@ static void finish(struct proxy *proxy)
 	proxy->finishing = true;
 	close_listeners(proxy);
 	carrier_close(proxy->carrier);
+	sessions_finish(&proxy->sessions, sessions_over);
 	service_close(&proxy->service);
 	loop_timer_set(&proxy->loop, &proxy->last_words, proxy->options->drain_time, last_words_over);
-	streams_finish(&proxy->streams, emptied);
+	agent_links_finish(&proxy->agent_links, links_emptied);
+	streams_finish(&proxy->streams, streams_emptied);
 }
 
 static void guest_left(struct carrier *carrier)
@@ -96,7 +128,7 @@ static void agent_accepted(struct listener *listener, int fd)
 {
 	struct proxy *proxy = container_of(listener, struct proxy, agent_listener);
 
-	streams_serve(&proxy->streams, fd, STREAM_AGENT, STREAM_AGENT_PORT);
+	agent_links_serve(&proxy->agent_links, fd);
 }
 
 static void port_accepted(struct listener *listener, int fd)
@@ -110,7 +142,7 @@ static void service_accepted(struct listener *listener, int fd)
 {
 	struct proxy *proxy = container_of(listener, struct proxy, service_listener);
 
-	service_serve(&proxy->service, fd);
+	attach_line_serve(&proxy->service, fd);
 }
 
 static void agent_opened(struct streams *streams)
@@ -118,23 +150,35 @@ static void agent_opened(struct streams *streams)
 	service_set_ready(&container_of(streams, struct proxy, streams)->service);
 }
 
-/* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it, unless it is forwarded elsewhere. */
-static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+/* The guest connects to a host port: whoever listens at vsock.sock_PORT gets it, with a socket of the same type, unless it is
+ * forwarded elsewhere. */
+static struct vsock_connection *guest_connects_as(int type, struct proxy *proxy, uint32_t host_port)
 {
-	struct proxy *proxy = container_of(engine, struct proxy, engine);
 	const char *forwarded = forward_path(&proxy->options->forwards, host_port);
 	cleanup_free char *path = NULL;
 	char name[32];
 	int fd;
 
-	(void)guest_port;
 	snprintf(name, sizeof(name), GUEST_PORTS_PREFIX "%u", host_port);
 	if (!forwarded && make_path(&path, proxy, name, NULL) < 0)
 		return NULL;
-	fd = unix_connect_now(forwarded ? forwarded : path, NULL);
+	fd = unix_connect_now_as(type, forwarded ? forwarded : path, NULL);
 	if (fd >= 0 && !unix_peer_allowed(fd))
 		fd_close(&fd);
 	return fd < 0 ? NULL : streams_accept(&proxy->streams, fd);
+}
+
+static struct vsock_connection *guest_connects(struct vsock_engine *engine, uint32_t host_port, uint32_t guest_port)
+{
+	(void)guest_port;
+	return guest_connects_as(SOCK_STREAM, container_of(engine, struct proxy, engine), host_port);
+}
+
+static struct vsock_connection *guest_connects_for_messages(struct vsock_engine *engine, uint32_t host_port,
+							     uint32_t guest_port)
+{
+	(void)guest_port;
+	return guest_connects_as(SOCK_SEQPACKET, container_of(engine, struct proxy, engine), host_port);
 }
 
 static void guest_started(struct vsock_engine *engine)
@@ -142,7 +186,11 @@ static void guest_started(struct vsock_engine *engine)
 	streams_started(&container_of(engine, struct proxy, engine)->streams);
 }
 
-static const struct vsock_engine_ops engine_ops = {.accept = guest_connects, .started = guest_started};
+static const struct vsock_engine_ops engine_ops = {
+	.accept = guest_connects,
+	.accept_messages = guest_connects_for_messages,
+	.started = guest_started,
+};
 
 /* ---- The beginning ------------------------------------------------------------------------------------------- */
 
@@ -184,6 +232,9 @@ static int open_sockets(struct proxy *proxy, struct error *error)
 	if (status == 0)
 		status = guest_ports_open(&proxy->guest_ports, proxy->carrier, options->directory, &options->forwards,
 					  error);
+	if (status == 0)
+		status = guest_log_open(&proxy->guest_log, &options->guest_log, &proxy->loop, &proxy->streams,
+					options->directory, error);
 	return status;
 }
 
@@ -213,7 +264,9 @@ static int proxy_open(struct proxy *proxy, const struct estate *estate, struct e
 	proxy->engine.buffer = options->buffer;
 	streams_init(&proxy->streams, &proxy->loop, &proxy->engine, agent_opened);
 	proxy->streams.limits = options->limits;
-	service_init(&proxy->service, &proxy->loop, &proxy->streams);
+	agent_links_init(&proxy->agent_links, &proxy->loop, &proxy->streams);
+	sessions_init(&proxy->sessions, &proxy->loop, &proxy->streams, estate->rings);
+	service_init(&proxy->service, &proxy->loop, &proxy->streams, &proxy->sessions);
 	if (status == 0)
 		status = loop_add(&proxy->loop, &proxy->control, estate->ends.control, EPOLLIN, told);
 	if (status < 0)
@@ -236,6 +289,9 @@ static void proxy_close(struct proxy *proxy)
 	close_listeners(proxy);
 	carrier_free(proxy->carrier);
 	service_close(&proxy->service);
+	guest_log_close(&proxy->guest_log);
+	sessions_destroy(&proxy->sessions);
+	agent_links_destroy(&proxy->agent_links);
 	streams_destroy(&proxy->streams);
 	loop_remove(&proxy->loop, &proxy->control);
 	loop_destroy(&proxy->loop);

@@ -4,12 +4,16 @@
 #ifndef NACRE_PROXY_PROXY_H
 #define NACRE_PROXY_PROXY_H
 
+#include "proxy/agent_link.h"
 #include "proxy/carrier.h"
 #include "proxy/forward.h"
+#include "proxy/guest_log.h"
 #include "proxy/guest_ports.h"
 #include "proxy/listener.h"
 #include "proxy/options.h"
+#include "proxy/ring.h"
 #include "proxy/service.h"
+#include "proxy/session.h"
 #include "proxy/shared.h"
 #include "proxy/sockets.h"
 #include "proxy/stream.h"
@@ -21,6 +25,7 @@ struct estate {
 	const struct sockets *sockets;
 	struct shared *shared;
 	int lock; /* held by being open */
+	struct ring_store *rings; /* what sessions have */
 	struct worker_ends ends;
 };
 
@@ -34,6 +39,9 @@ struct proxy {
 	struct guest_ports guest_ports;
 	struct vsock_engine engine;
 	struct streams streams;
+	struct agent_links agent_links;
+	struct guest_log guest_log;
+	struct sessions sessions;
 	struct service service;
 	struct loop_source control; /* what the keeper says */
 	struct loop_timer last_words;

@@ -45,7 +45,7 @@ static void retry_due(struct loop_timer *timer)
 		return;
 	}
 	if (own->fd < 0 && error.number != ENOENT && error.number != ECONNREFUSED && error.number != EAGAIN)
-		log_warning("%s", error.text);
+		log_limited(LOG_WARNING, "%s", error.text);
 	fd_close(&own->fd);
 	retry_later(own);
 }

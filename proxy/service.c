@@ -8,42 +8,22 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/ttrpc_passing.h"
+#include "proxy/attach_line.h"
+#include "proxy/dial.h"
+#include "proxy/session_calls.h"
 #include "proxy_service.pb-c.h"
 
-/* syscalls: socketpair */
+/* syscalls: close */
 
 /* ---- WaitReady ----------------------------------------------------------------------------------------------- */
-
-static void forget(struct ttrpc_call *call)
-{
-	struct service *service = call->server->context;
-	struct ttrpc_call **link = &service->waiting;
-
-	while (*link != call)
-		link = (struct ttrpc_call **)&(*link)->handler_data;
-	*link = call->handler_data;
-}
-
-static struct ttrpc_call *take_waiting(struct service *service)
-{
-	struct ttrpc_call *call = service->waiting;
-
-	if (call)
-		service->waiting = call->handler_data;
-	return call;
-}
 
 /* A connection as by a client of agent.sock, which is tried until the agent accepts it. Nothing is said over it. */
 static int start_probe(struct service *service)
 {
-	int pair[2];
-
-	if (service->probe >= 0)
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		return -errno;
-	service->probe = pair[0];
-	return streams_serve(service->streams, pair[1], STREAM_AGENT, STREAM_AGENT_PORT);
+	if (service->probe < 0)
+		service->probe = dial_pair(service->streams, STREAM_AGENT, STREAM_AGENT_PORT);
+	return service->probe < 0 ? service->probe : 0;
 }
 
 static void wait_ready(struct ttrpc_call *call)
@@ -52,17 +32,13 @@ static void wait_ready(struct ttrpc_call *call)
 	int status = service->ready ? 0 : start_probe(service);
 
 	if (status < 0) {
-		fd_close(&service->probe);
+		service->probe = -1;
 		ttrpc_call_fail(call, TTRPC_RESOURCE_EXHAUSTED, "ask the guest: %s", strerror(-status));
-		return;
-	}
-	if (service->ready) {
+	} else if (service->ready) {
 		ttrpc_call_reply(call, NULL);
-		return;
+	} else {
+		waiting_add(&service->waiting, call);
 	}
-	call->cancelled = forget;
-	call->handler_data = service->waiting;
-	service->waiting = call;
 }
 
 void service_set_ready(struct service *service)
@@ -71,7 +47,7 @@ void service_set_ready(struct service *service)
 
 	service->ready = true;
 	fd_close(&service->probe);
-	while ((call = take_waiting(service)))
+	while ((call = waiting_take(&service->waiting)))
 		ttrpc_call_reply(call, NULL);
 }
 
@@ -134,16 +110,34 @@ static void list_connections(struct ttrpc_call *call)
 static const struct ttrpc_method methods[] = {
 	{"WaitReady", wait_ready},
 	{"ListConnections", list_connections},
+	{"OpenSession", session_calls_open},
+	{"CloseSession", session_calls_close},
+	{"ListSessions", session_calls_list},
+	{"Attach", session_calls_attach},
+	{"Detach", session_calls_detach},
+	{"Signal", session_calls_signal},
+	{"Resize", session_calls_resize},
+	{"WaitExit", session_calls_wait_exit},
+	{"NextEvents", session_calls_next_events},
 	{NULL, NULL},
 };
 
 static const struct ttrpc_service proxy_service = {.descriptor = &nacre__proxy__descriptor, .methods = methods};
 static const struct ttrpc_service *const services[] = {&proxy_service, NULL};
 
-void service_init(struct service *service, struct loop *loop, struct streams *streams)
+static void disconnected(struct ttrpc_server *server, const struct ttrpc_connection *connection)
 {
-	*service = (struct service){.streams = streams, .probe = -1};
+	session_calls_disconnected(((struct service *)server->context)->sessions, connection);
+}
+
+void service_init(struct service *service, struct loop *loop, struct streams *streams, struct sessions *sessions)
+{
+	*service = (struct service){.streams = streams, .sessions = sessions, .probe = -1};
+	list_init(&service->waiting);
+	list_init(&service->newcomers);
 	ttrpc_server_init(&service->server, loop, services, service);
+	service->server.receiver = &ttrpc_passing;
+	service->server.disconnected = disconnected;
 }
 
 void service_serve(struct service *service, int fd)
@@ -153,10 +147,9 @@ void service_serve(struct service *service, int fd)
 
 void service_close(struct service *service)
 {
-	struct ttrpc_call *call;
-
-	while ((call = take_waiting(service)))
-		ttrpc_call_fail(call, TTRPC_UNAVAILABLE, "the VM has ended");
+	waiting_fail(&service->waiting, TTRPC_UNAVAILABLE, "the VM has ended");
 	fd_close(&service->probe);
+	attach_line_close(service);
+	service->server.disconnected = NULL;
 	ttrpc_server_destroy(&service->server);
 }

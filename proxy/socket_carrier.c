@@ -238,7 +238,7 @@ static void take_data(struct socket_connection *connection, const uint8_t *data,
 		written = write_out(connection, data, length);
 	count_forwarded(connection, written);
 	if (written < length && buffer_append(&connection->backlog, data + written, length - written) < 0) {
-		log_warning("no memory for what the guest's port %u doesn't read", connection->guest_port);
+		log_limited(LOG_WARNING, "no memory for what the guest's port %u doesn't read", connection->guest_port);
 		connection->state = SOCKET_FAILED;
 	}
 }
@@ -354,7 +354,7 @@ static void drain_alone(struct socket_connection *connection)
 	tell(connection, VSOCK_RST, 0, 0);
 	forget(connection);
 	if (buffer_length(&connection->backlog) > 0 && connection->carrier->draining > SOCKET_DRAINING_MAX)
-		log_warning("what the guest's port %u doesn't read is dropped", connection->guest_port);
+		log_limited(LOG_WARNING, "what the guest's port %u doesn't read is dropped", connection->guest_port);
 	else if (buffer_length(&connection->backlog) > 0)
 		return;
 	end(connection);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -16,9 +17,9 @@ const char *const sockets_passed_names[SOCKET_PASSED] = {
 	[SOCKET_CARRIER] = "vhost-user",
 };
 
-static int make(struct listening *listening, struct error *error)
+static int make(struct listening *listening, int type, struct error *error)
 {
-	listening->fd = unix_listen(listening->path, error);
+	listening->fd = unix_listen_as(type, listening->path, error);
 	if (listening->fd < 0)
 		return listening->fd;
 	listening->made = lstat(listening->path, &listening->file) == 0;
@@ -33,7 +34,7 @@ static int open_named(struct listening *listening, const char *directory, const 
 		return error_errno(error, ENOMEM, "%s/%s", directory, name);
 	}
 	listening->fd = take_fd(passed);
-	return listening->fd < 0 ? make(listening, error) : 0;
+	return listening->fd < 0 ? make(listening, SOCK_STREAM, error) : 0;
 }
 
 static int open_forward(struct listening *listening, const struct forward_rule *rule, struct error *error)
@@ -43,7 +44,8 @@ static int open_forward(struct listening *listening, const struct forward_rule *
 	listening->path = strdup(rule->path);
 	if (!listening->path)
 		return error_errno(error, ENOMEM, "--forward");
-	return make(listening, error) < 0 ? error_wrap(error, "--forward %s:%u", rule->path, rule->port) : 0;
+	return make(listening, rule->messages ? SOCK_SEQPACKET : SOCK_STREAM, error) < 0
+		       ? error_wrap(error, "--forward %s:%u", rule->path, rule->port) : 0;
 }
 
 int sockets_open(struct sockets *sockets, const struct options *options, int passed[SOCKET_PASSED], struct error *error)

@@ -8,11 +8,12 @@
 #include <sys/socket.h>
 
 #include "lib/fd.h"
+#include "proxy/message_socket.h"
 
 #define LOG_SUBSYSTEM "stream"
 #include "lib/log.h"
 
-/* syscalls: sendto */
+/* syscalls: sendto getsockopt setsockopt */
 
 #define RETRY_FIRST (5 * LOOP_MILLISECOND)
 #define RETRY_LAST (50 * LOOP_MILLISECOND)
@@ -48,6 +49,7 @@ static void stream_free(struct stream *stream)
 {
 	struct streams *streams = stream->streams;
 
+	message_socket_free(&stream->socket);
 	vsock_socket_close(&stream->socket);
 	loop_timer_clear(streams->loop, &stream->timer);
 	list_remove(&stream->link);
@@ -57,23 +59,38 @@ static void stream_free(struct stream *stream)
 		streams->emptied(streams);
 }
 
+/* So that all which the guest may send at once goes to the client without a copy of it being kept. The kernel doubles the
+ * number for its own needs, and cuts what is over its limit: that costs copies and nothing else. */
+static void widen(const struct streams *streams, int fd)
+{
+	int size = (int)streams->engine->buffer, now = 0;
+	socklen_t length = sizeof(now);
+
+	/* What it says is doubled, too. */
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &length) == 0 && now / 2 < size)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static const struct vsock_socket_ops socket_ops;
 
 static struct stream *stream_new(struct streams *streams, int fd, enum stream_origin origin)
 {
 	size_t *count = count_of(streams, origin);
 	size_t limit = origin == STREAM_GUEST ? streams->limits.from_guest : streams->limits.from_host;
+	int (*open)(struct vsock_socket *, struct vsock_engine *, int, bool, const struct vsock_socket_ops *) =
+		message_socket_is(fd) ? message_socket_open : vsock_socket_open;
 	struct stream *stream = *count < limit ? calloc(1, sizeof(*stream)) : NULL;
 
 	if (!stream) {
-		log_warning("no room for a connection beside %zu others", *count);
+		log_limited(LOG_WARNING, "no room for a connection beside %zu others", *count);
 		fd_close(&fd);
 		return NULL;
 	}
-	if (vsock_socket_open(&stream->socket, streams->engine, fd, origin != STREAM_GUEST, &socket_ops) < 0) {
+	if (open(&stream->socket, streams->engine, fd, origin != STREAM_GUEST, &socket_ops) < 0) {
 		free(stream);
 		return NULL;
 	}
+	widen(streams, fd);
 	stream->streams = streams;
 	stream->origin = origin;
 	list_append(&streams->all, &stream->link);

@@ -62,7 +62,9 @@ void streams_init(struct streams *streams, struct loop *loop, struct vsock_engin
 
 enum stream_state stream_state(const struct stream *stream);
 
-/* Serves a client of agent.sock, vsock.sock (whose line names the port) or a forward. `fd` belongs to the stream from here on,
+/* A connected socket of type SOCK_SEQPACKET becomes a connection of messages, any other one of bytes.
+ *
+ * Serves a client of agent.sock, vsock.sock (whose line names the port) or a forward. `fd` belongs to the stream from here on,
  * also where it fails (ENFILE at the limit, ENOMEM). */
 int streams_serve(struct streams *streams, int fd, enum stream_origin origin, uint32_t port);
 

@@ -64,7 +64,7 @@ static int remove_old(const struct sockaddr_un *address, const char *path, struc
 	return unlink(path) < 0 && errno != ENOENT ? error_errno(error, errno, "remove %s", path) : 0;
 }
 
-int unix_listen(const char *path, struct error *error)
+int unix_listen_as(int type, const char *path, struct error *error)
 {
 	struct sockaddr_un address;
 	cleanup_close int directory = -1, fd = -1;
@@ -74,7 +74,7 @@ int unix_listen(const char *path, struct error *error)
 		status = remove_old(&address, path, error);
 	if (status < 0)
 		return status;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "socket");
 	/* The mode of a socket that isn't bound yet becomes that of its name. */
@@ -85,6 +85,11 @@ int unix_listen(const char *path, struct error *error)
 	return take_fd(&fd);
 }
 
+int unix_listen(const char *path, struct error *error)
+{
+	return unix_listen_as(SOCK_STREAM, path, error);
+}
+
 void unix_unlink(const char *path, const struct stat *socket)
 {
 	struct stat status;
@@ -93,7 +98,7 @@ void unix_unlink(const char *path, const struct stat *socket)
 		unlink(path);
 }
 
-static int connect_with(const char *path, int flags, struct error *error)
+static int connect_with(int type, const char *path, struct error *error)
 {
 	struct sockaddr_un address;
 	cleanup_close int directory = -1, fd = -1;
@@ -101,7 +106,7 @@ static int connect_with(const char *path, int flags, struct error *error)
 
 	if (status < 0)
 		return status;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_errno(error, errno, "socket");
 	do {
@@ -114,12 +119,22 @@ static int connect_with(const char *path, int flags, struct error *error)
 
 int unix_connect(const char *path, struct error *error)
 {
-	return connect_with(path, 0, error);
+	return connect_with(SOCK_STREAM, path, error);
 }
 
 int unix_connect_now(const char *path, struct error *error)
 {
-	return connect_with(path, SOCK_NONBLOCK, error);
+	return unix_connect_now_as(SOCK_STREAM, path, error);
+}
+
+int unix_connect_now_as(int type, const char *path, struct error *error)
+{
+	return connect_with(type | SOCK_NONBLOCK, path, error);
+}
+
+int unix_connect_datagrams(const char *path)
+{
+	return connect_with(SOCK_DGRAM | SOCK_NONBLOCK, path, NULL);
 }
 
 bool unix_peer_allowed(int fd)

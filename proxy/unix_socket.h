@@ -1,5 +1,6 @@
-/* Unix stream sockets by path, of any length: where the kernel's address is too short for it, the directory is opened first, and
- * the kernel given a short way through /proc/self/fd. Sockets made here are close-on-exec.
+/* Unix sockets by path, stream sockets unless the name says otherwise. A path may have any length: where the kernel's address is too
+ * short for it, the directory is opened first, and the kernel given a short way through /proc/self/fd. Sockets made here are
+ * close-on-exec.
  */
 #ifndef NACRE_PROXY_UNIX_SOCKET_H
 #define NACRE_PROXY_UNIX_SOCKET_H
@@ -13,6 +14,9 @@
  * The fd, or -errno (EADDRINUSE where somebody does; EEXIST for anything else that stands there). */
 int unix_listen(const char *path, struct error *error);
 
+/* The same for sockets of another type than SOCK_STREAM. */
+int unix_listen_as(int type, const char *path, struct error *error);
+
 /* Removes `path` where it still is the file that lstat(2) has shown as `socket`, and not somebody else's by now. */
 void unix_unlink(const char *path, const struct stat *socket);
 
@@ -21,6 +25,12 @@ int unix_connect(const char *path, struct error *error);
 
 /* The same without waiting: the socket doesn't block, and where the listener's queue is full this is -EAGAIN. */
 int unix_connect_now(const char *path, struct error *error);
+
+/* The same with a socket of another type; -EPROTOTYPE where the listener's isn't. */
+int unix_connect_now_as(int type, const char *path, struct error *error);
+
+/* A socket of datagrams which doesn't block, connected to one at `path`. The fd, or -errno. */
+int unix_connect_datagrams(const char *path);
 
 /* True where the process at the other end runs as the same user as this one, or as root. */
 bool unix_peer_allowed(int fd);

@@ -90,7 +90,7 @@ static void accepted(struct listener *listener, int fd)
 	struct vhost_keeper *keeper = container_of(listener, struct vhost_keeper, listener);
 
 	if (vhost_user_connected(&keeper->vhost)) {
-		log_warning("a second VMM was turned away");
+		log_limited(LOG_WARNING, "a second VMM was turned away");
 		fd_close(&fd);
 		return;
 	}

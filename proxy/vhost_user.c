@@ -71,7 +71,7 @@ static int handle_message(struct vhost_user *vhost, struct error *error)
 	if (handler)
 		status = dispatch(vhost, handler, error);
 	else
-		log_warning("message %u isn't known", vhost->message.header.request);
+		log_limited(LOG_WARNING, "message %u isn't known", vhost->message.header.request);
 	close_fds(vhost);
 	if (status == 0)
 		vhost->device->update(vhost->device);
@@ -141,7 +141,7 @@ static void socket_ready(struct loop_source *source, uint32_t events)
 	(void)events;
 	if (status >= 0)
 		return;
-	log_write(status == -ECONNRESET ? LOG_INFO : LOG_ERROR, LOG_SUBSYSTEM, "%s", error.text);
+	log_limited(status == -ECONNRESET ? LOG_INFO : LOG_ERROR, "%s", error.text);
 	vhost_user_close(vhost);
 	vhost->ended(vhost);
 }

@@ -1,6 +1,7 @@
 /* The vsock device: moves packets between the rings and the engine. */
 #include "proxy/vhost_vsock.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 /* syscalls: write */
 
 #define BATCH 64 /* chains from the guest between two writes to streams */
+#define EVENT_TRANSPORT_RESET 0
 
 static void device_work(struct loop_timer *timer);
 
@@ -28,6 +30,10 @@ static void signal_guest(struct vhost_vsock_ring *ring)
 		log_debug("signal: %m");
 }
 
+/* Whatever came of it first: what was read there were zeros. */
+static const struct error lost_memory = {
+	.number = EFAULT, .text = "its memory is gone: the file was cut short, or has no page for it"};
+
 /* The device ends at once; the log says so the first time only, since the guest can do it as often as it likes. */
 static void breakdown(struct vhost_vsock *device, const struct error *error)
 {
@@ -36,7 +42,8 @@ static void breakdown(struct vhost_vsock *device, const struct error *error)
 	if (device->broken)
 		return;
 	log_write(device->broken_before ? LOG_DEBUG : LOG_WARNING, LOG_SUBSYSTEM,
-		  "the guest's driver broke the device, which stops: %s", error->text);
+		  "the guest broke the device, which stops: %s",
+		  device->state->memory.lost ? lost_memory.text : error->text);
 	device->broken = device->broken_before = true;
 	for (size_t i = 0; i < VHOST_VSOCK_QUEUES; i++)
 		if (device->state->rings[i].error >= 0 &&
@@ -47,12 +54,11 @@ static void breakdown(struct vhost_vsock *device, const struct error *error)
 
 /* ---- From the guest ------------------------------------------------------------------------------------------ */
 
-static int receive_packet(struct vhost_vsock *device, const struct iovec *parts, const struct virtqueue_chain *chain,
+static int receive_packet(struct vhost_vsock *device, struct iovec *parts, const struct virtqueue_chain *chain,
 			  struct error *error)
 {
 	struct vsock_wire_header wire;
 	struct vsock_header header;
-	struct iovec payload[IOVEC_MAX];
 	size_t count;
 
 	if (iovec_read(parts, chain->count, &wire, sizeof(wire)) < sizeof(wire))
@@ -61,8 +67,8 @@ static int receive_packet(struct vhost_vsock *device, const struct iovec *parts,
 	if (header.length > chain->size - sizeof(wire))
 		return error_set(error, EPROTO, "a packet with %u bytes of payload in %zu bytes", header.length,
 				 chain->size);
-	count = iovec_slice(payload, parts, chain->count, sizeof(wire), header.length);
-	vsock_engine_receive(device->engine, &header, payload, count);
+	count = iovec_slice(parts, parts, chain->count, sizeof(wire), header.length);
+	vsock_engine_receive(device->engine, &header, parts, count);
 	return 0;
 }
 
@@ -191,6 +197,8 @@ static void device_work(struct loop_timer *timer)
 		device->sending = receive_all(device);
 	if (!device->broken && vsock_engine_run(device->engine) && virtqueue_listen(&device->rx.queue))
 		schedule(device);
+	if (device->state->memory.lost)
+		breakdown(device, &lost_memory);
 	if (device->broken) {
 		vhost_vsock_stop(device);
 		return;
@@ -262,18 +270,56 @@ static int start_ring(struct vhost_vsock *device, struct vhost_vsock_ring *ring,
 	return status < 0 ? error_errno(error, -status, "watch a ring's kicks") : 0;
 }
 
+/* The guest's driver hasn't begun anew with these rings, so it has connections which the engine doesn't know. */
+static bool goes_on(const struct vhost_vsock *device)
+{
+	return device->state->rings[VHOST_VSOCK_RX].base != 0 || device->state->rings[VHOST_VSOCK_TX].base != 0;
+}
+
+/* Without a buffer of the driver's there is nobody to be told. */
+static int tell_of_reset(struct vhost_vsock *device, struct error *error)
+{
+	struct virtqueue_state *state = &device->state->rings[VHOST_VSOCK_EVENT];
+	struct vhost_vsock_ring ring = {.call = state->call};
+	struct virtqueue_chain chain;
+	const uint32_t id = htole32(EVENT_TRANSPORT_RESET);
+	int status;
+
+	if (!device->reset_due || !ready(state))
+		return 0;
+	device->reset_due = false;
+	status = virtqueue_start(&ring.queue, &device->state->memory, state, device->state->features, error);
+	if (device->record)
+		ring.queue.record = &device->record->positions[VHOST_VSOCK_EVENT];
+	if (status == 0)
+		status = virtqueue_chain(&ring.queue, 0, VIRTQUEUE_TO_GUEST, &chain, device->parts, IOVEC_MAX, error);
+	if (status <= 0)
+		return status;
+	if (chain.size < sizeof(id))
+		return error_set(error, EPROTO, "room for an event of %zu bytes", chain.size);
+	iovec_write(device->parts, chain.count, &id, sizeof(id));
+	virtqueue_use(&ring.queue, chain.head, sizeof(id));
+	state->base = ring.queue.position;
+	signal_guest(&ring);
+	return 0;
+}
+
 static int start(struct vhost_vsock *device, struct error *error)
 {
 	int status;
 
 	if (!(device->state->features & VIRTIO_VERSION_1))
 		return error_set(error, EPROTO, "the guest's driver doesn't know virtio 1");
+	if (device->state->memory.lost) {
+		*error = lost_memory;
+		return -EFAULT;
+	}
 	vhost_vsock_unwatch(device);
 	status = start_ring(device, &device->rx, VHOST_VSOCK_RX, rx_kicked, error);
 	if (status == 0)
 		status = start_ring(device, &device->tx, VHOST_VSOCK_TX, tx_kicked, error);
 	device->resumed = false;
-	return status;
+	return status < 0 ? status : tell_of_reset(device, error);
 }
 
 static void halt(struct vhost_vsock *device)
@@ -309,6 +355,8 @@ void vhost_vsock_update(struct vhost_vsock *device)
 	}
 	if (device->broken)
 		return;
+	if (!was_running)
+		device->reset_due = !device->resumed && goes_on(device);
 	/* Features and addresses of rings are the guest's choice. */
 	if (start(device, &error) < 0) {
 		breakdown(device, &error);

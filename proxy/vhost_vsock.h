@@ -1,8 +1,9 @@
 /* The vsock device of a vhost-user back-end: the engine's carrier over two virtqueues in guest memory.
  *
  * All work on the rings is done in one place, device_work() of vhost_vsock.c, at the end of the loop's turn: so what
- * came in together is handled, and signalled to the guest, together. The third queue of the device, for events, is kept
- * by the VMM.
+ * came in together is handled, and signalled to the guest, together. The third queue, for events, is kept by most VMMs; where
+ * one gives it, the guest is told when the device goes on with rings that were in use before, but not with their connections
+ * (virtio 1.2, section 5.10.6.7: TRANSPORT_RESET).
  *
  * The guest is hostile. A ring that isn't valid breaks the device: it stops, which closes every connection, and stays
  * so until the VMM starts the rings anew, as it does after the guest's driver has reset the device.
@@ -17,8 +18,11 @@
 #define VHOST_VSOCK_QUEUES 3
 #define VHOST_VSOCK_RX 0 /* to the guest */
 #define VHOST_VSOCK_TX 1 /* from the guest */
+#define VHOST_VSOCK_EVENT 2
 
-#define VHOST_VSOCK_FEATURES (VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX | VIRTIO_INDIRECT_DESC)
+#define VIRTIO_VSOCK_SEQPACKET (UINT64_C(1) << 1)
+
+#define VHOST_VSOCK_FEATURES (VIRTIO_VERSION_1 | VIRTIO_EVENT_IDX | VIRTIO_INDIRECT_DESC | VIRTIO_VSOCK_SEQPACKET)
 
 /* What the VMM has said: what a process which takes the device over has to be given. */
 struct vhost_vsock_state {
@@ -49,6 +53,7 @@ struct vhost_vsock {
 	bool broken; /* until the rings are started anew */
 	bool broken_before; /* and logged */
 	bool sending; /* there may be packets from the guest */
+	bool reset_due; /* the guest has still to be told that its connections are gone */
 	struct vhost_vsock_ring rx, tx;
 	struct loop_timer work;
 

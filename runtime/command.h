@@ -23,6 +23,10 @@ int command_kill(int argc, const char *argv[]);
 int command_stop(int argc, const char *argv[]);
 int command_rm(int argc, const char *argv[]);
 int command_inspect(int argc, const char *argv[]);
+int command_stats(int argc, const char *argv[]);
+int command_metrics(int argc, const char *argv[]);
+int command_top(int argc, const char *argv[]);
+int command_console(int argc, const char *argv[]);
 int command_build_image(int argc, const char *argv[]);
 
 #endif

@@ -10,11 +10,11 @@
 #include "runtime/exit_status.h"
 #include "runtime/moment.h"
 #include "runtime/record.h"
+#include "runtime/table.h"
 #include "runtime/timeline.h"
 
 #define CELL_SIZE 512
 #define COMMAND_SHOWN 20 /* characters, quotes aside */
-#define GAP 3
 
 enum column { NAME, ROOTFS, COMMAND, CREATED, STATUS, COLUMNS };
 static const char *const titles[COLUMNS] = {"NAME", "ROOTFS", "COMMAND", "CREATED", "STATUS"};
@@ -133,31 +133,11 @@ static int compare(const void *first, const void *second)
 	return strcmp(one->record.directory.name, other->record.directory.name);
 }
 
-static void print_line(const char *const cells[COLUMNS], const int widths[COLUMNS])
+static const char *cell(const void *data, size_t row, unsigned column)
 {
-	for (int i = 0; i < COLUMNS - 1; i++)
-		printf("%-*s", widths[i] + GAP, cells[i]);
-	puts(cells[COLUMNS - 1]);
-}
+	const struct list *list = data;
 
-static void print_table(const struct list *list)
-{
-	int widths[COLUMNS];
-
-	for (int i = 0; i < COLUMNS; i++) {
-		widths[i] = (int)strlen(titles[i]);
-		for (size_t j = 0; j < list->count; j++)
-			if ((int)strlen(list->rows[j].cells[i]) > widths[i])
-				widths[i] = (int)strlen(list->rows[j].cells[i]);
-	}
-	print_line(titles, widths);
-	for (size_t j = 0; j < list->count; j++) {
-		const char *cells[COLUMNS];
-
-		for (int i = 0; i < COLUMNS; i++)
-			cells[i] = list->rows[j].cells[i];
-		print_line(cells, widths);
-	}
+	return list->rows[row].cells[column];
 }
 
 /* An object a line, as docker's. */
@@ -182,6 +162,7 @@ static void print_json(const struct list *list)
 
 static int list_all(struct list *list, struct error *error)
 {
+	struct table table = {.titles = titles, .columns = COLUMNS, .cell = cell, .data = list};
 	int status;
 
 	if (list->format && strcmp(list->format, "json") != 0 && strcmp(list->format, "table") != 0)
@@ -190,13 +171,14 @@ static int list_all(struct list *list, struct error *error)
 	if (status < 0)
 		return status;
 	qsort(list->rows, list->count, sizeof(*list->rows), compare);
+	table.rows = list->count;
 	if (list->quiet)
 		for (size_t i = 0; i < list->count; i++)
 			puts(list->rows[i].cells[NAME]);
 	else if (list->format && strcmp(list->format, "json") == 0)
 		print_json(list);
 	else
-		print_table(list);
+		table_print(&table);
 	return 0;
 }
 

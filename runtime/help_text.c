@@ -94,5 +94,5 @@ enum help_arguments help_text_arguments(const char *text)
 	copy(usage, sizeof(usage), text, length);
 	if (strstr(usage, " NAME:"))
 		return HELP_NAMES_AND_PATHS;
-	return strstr(usage, " NAME") ? HELP_NAMES : HELP_FILES;
+	return strstr(usage, " NAME") || strstr(usage, " [NAME") ? HELP_NAMES : HELP_FILES;
 }

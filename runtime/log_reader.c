@@ -10,45 +10,8 @@
 #include "lib/fd.h"
 #include "runtime/output_log.h"
 
-#define LINE_MOST (OUTPUT_LOG_TEXT_MOST + 256)
+#define LINE_MOST (LOG_TEXT_MOST + 256)
 #define BUFFER_LIMIT (8 * LINE_MOST)
-
-/* The part of the line up to the next space, which the cursor is set behind; NULL where there is none. */
-static const char *take_word(const char **cursor, const char *end, size_t *length)
-{
-	const char *start = *cursor, *space = memchr(start, ' ', (size_t)(end - start));
-
-	if (!space)
-		return NULL;
-	*length = (size_t)(space - start);
-	*cursor = space + 1;
-	return start;
-}
-
-static bool is_word(const char *word, size_t length, const char *expected)
-{
-	return word && length == strlen(expected) && memcmp(word, expected, length) == 0;
-}
-
-int log_entry_parse(const char *line, size_t length, struct log_entry *entry)
-{
-	const char *cursor = line, *end = line + length, *stream, *tag;
-	size_t stream_length = 0, tag_length = 0;
-
-	*entry = (struct log_entry){0};
-	entry->time = take_word(&cursor, end, &entry->time_length);
-	stream = entry->time ? take_word(&cursor, end, &stream_length) : NULL;
-	tag = stream ? take_word(&cursor, end, &tag_length) : NULL;
-	entry->stream = is_word(stream, stream_length, "stderr");
-	entry->whole = is_word(tag, tag_length, "F");
-	if (!entry->stream && !is_word(stream, stream_length, "stdout"))
-		return -EPROTO;
-	if (!entry->whole && !is_word(tag, tag_length, "P"))
-		return -EPROTO;
-	entry->text = cursor;
-	entry->length = (size_t)(end - cursor);
-	return 0;
-}
 
 static bool same_file(int first, int second)
 {

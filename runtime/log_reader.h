@@ -7,17 +7,7 @@
 
 #include "lib/buffer.h"
 #include "lib/error.h"
-
-/* One entry. The texts are in what it was read from, and not terminated. */
-struct log_entry {
-	const char *time, *text;
-	size_t time_length, length;
-	unsigned stream; /* 0: stdout, 1: stderr */
-	bool whole;	 /* a newline was behind it */
-};
-
-/* Takes a line, without its newline, apart. 0, or -EPROTO where it isn't an entry. */
-int log_entry_parse(const char *line, size_t length, struct log_entry *entry);
+#include "runtime/log_format.h"
 
 struct log_reader {
 	int directory; /* the caller's */

@@ -5,15 +5,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "runtime/log_format.h"
 #include "runtime/moment.h"
 
-#define PREFIX_SIZE 64
 #define PENDING_LIMIT (16u << 20)
 
 int output_log_open(struct output_log *log, int directory, struct error *error)
@@ -24,25 +23,18 @@ int output_log_open(struct output_log *log, int directory, struct error *error)
 }
 
 /* One entry for each line of the bytes, and for what is behind the last newline. 0 or -errno. */
-static int format(struct buffer *text, const char *time, const char *stream, const char *bytes, size_t length)
+static int format(struct buffer *text, unsigned stream, const char *bytes, size_t length)
 {
+	char time[MOMENT_SIZE];
+	struct log_entry entry = {.time = time, .stream = stream};
 	int status = 0;
 
+	moment_format(moment_now(), time);
+	entry.time_length = strlen(time);
 	while (length > 0 && status == 0) {
-		const char *newline = memchr(bytes, '\n', length < OUTPUT_LOG_TEXT_MOST ? length : OUTPUT_LOG_TEXT_MOST);
-		size_t count = newline ? (size_t)(newline - bytes) : length;
-		char prefix[PREFIX_SIZE];
-		int size;
+		size_t count = log_entry_cut(&entry, bytes, length);
 
-		if (count > OUTPUT_LOG_TEXT_MOST)
-			count = OUTPUT_LOG_TEXT_MOST;
-		size = snprintf(prefix, sizeof(prefix), "%s %s %c ", time, stream, newline ? 'F' : 'P');
-		status = buffer_append(text, prefix, (size_t)size);
-		if (status == 0)
-			status = buffer_append(text, bytes, count);
-		if (status == 0)
-			status = buffer_append(text, "\n", 1);
-		count += newline ? 1 : 0;
+		status = log_format_cri(text, &entry);
 		bytes += count;
 		length -= count;
 	}
@@ -66,13 +58,11 @@ static void rotate(struct output_log *log)
 
 void output_log_write(struct output_log *log, unsigned stream, const void *bytes, size_t length)
 {
-	char time[MOMENT_SIZE];
 	struct buffer text;
 
 	rotate(log);
 	buffer_init(&text, PENDING_LIMIT);
-	moment_format(moment_now(), time);
-	if (format(&text, time, stream == 0 ? "stdout" : "stderr", bytes, length) < 0 ||
+	if (format(&text, stream, bytes, length) < 0 ||
 	    fd_write_all(log->fd, buffer_bytes(&text), buffer_length(&text)) < 0) {
 		/* No half entry stays. */
 		log->lost += length;

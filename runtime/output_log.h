@@ -1,8 +1,4 @@
-/* output.log: what a container has written, in the format of the Container Runtime Interface's logs.
- *
- * One line an entry: TIME STREAM TAG TEXT, where TIME is UTC with nanoseconds (RFC 3339), STREAM stdout or stderr, and TAG
- * F for a text that was followed by a newline, P for one that wasn't (yet). So the bytes of a stream are its texts, each
- * with a newline behind it where the tag is F.
+/* output.log: what a container has written, in the format of the Container Runtime Interface's logs (log_format.h).
  *
  * The file is cut over to a new one when it has grown to OUTPUT_LOG_MOST, and the one before is kept as output.log.1:
  * run directories are in memory, and a container may write for ever.
@@ -18,7 +14,6 @@
 #define OUTPUT_LOG "output.log"
 #define OUTPUT_LOG_OLD "output.log.1"
 #define OUTPUT_LOG_MOST (16u << 20)
-#define OUTPUT_LOG_TEXT_MOST 8192u /* of one entry; what is longer becomes several */
 
 struct output_log {
 	int directory; /* the caller's */

@@ -2,6 +2,7 @@
 #include "runtime/quantity.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -52,4 +53,15 @@ int quantity_parse_count(const char *option, const char *text, unsigned least, u
 		return error_set(error, EINVAL, "%s: '%s' is no whole number from %u to %u", option, text, least, most);
 	*count = (unsigned)number;
 	return 0;
+}
+
+void quantity_format_bytes(uint64_t bytes, char text[QUANTITY_SIZE])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double amount = (double)bytes;
+	unsigned unit = 0;
+
+	for (; amount >= 1024 && unit + 1 < sizeof(units) / sizeof(*units); unit++)
+		amount /= 1024;
+	snprintf(text, QUANTITY_SIZE, "%.4g%s", amount, units[unit]);
 }

@@ -21,6 +21,7 @@ static int start_machine(struct run *run, struct error *error)
 		.accel = run->accel,
 		.memory = run->options->memory,
 		.cpus = run->options->cpus,
+		.debug_console = run->options->debug_console,
 		.verbose = run->options->verbose,
 	};
 	int status = composition_devices(&run->composition, &options, error);

@@ -11,7 +11,7 @@
 
 /* What popt fills; checked and turned into numbers afterwards. */
 struct raw_options {
-	int interactive, terminal, read_only, remove, detached, verbose, help;
+	int interactive, terminal, read_only, remove, detached, debug_console, verbose, help;
 	char *keys, *name, *directory, *user, *kernel, *image, *memory, *cpus, *timeout, *accel, *io, *machine, *unpacked;
 	char *entrypoint, *share, *network;
 	const char **environment, **environment_files, **volumes, **published;
@@ -86,6 +86,7 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 		{"accel", 0, POPT_ARG_STRING, &raw->accel, 0, "how the VM runs (default: auto)", "kvm|tcg|auto"},
 		{"io", 0, POPT_ARG_STRING, &raw->io, 0, "how streams travel (default: streams)", "calls|streams"},
 		{"timeout", 0, POPT_ARG_STRING, &raw->timeout, 0, "until the VM must answer (default: 60)", "SECONDS"},
+		{"debug-console", 0, POPT_ARG_NONE, &raw->debug_console, 0, "let nacre console into the VM", NULL},
 		{"verbose", 0, POPT_ARG_NONE, &raw->verbose, 0, "say what is done, and when", NULL},
 		{"help", 'h', POPT_ARG_NONE, &raw->help, 0, "show this", NULL},
 		POPT_TABLEEND,
@@ -229,6 +230,7 @@ static void take_raw(struct run_options *options, struct raw_options *raw)
 		.detached = raw->detached,
 		.remove = raw->remove,
 		.keys = raw->keys,
+		.debug_console = raw->debug_console,
 		.verbose = raw->verbose,
 		.help = raw->help,
 		.name = raw->name,

@@ -32,6 +32,7 @@ struct run_options {
 	bool interactive, terminal, read_only, verbose;
 	bool detached;	  /* nobody stays attached */
 	bool remove;	  /* nothing is kept after the exit */
+	bool debug_console; /* shells in the VM for who connects */
 	const char *keys; /* to detach; NULL: the default */
 	const char *name;      /* NULL: made up */
 	const char *directory; /* cwd; NULL: ROOTFS's own, or "/" */

@@ -9,6 +9,16 @@
 
 #define LINE_SIZE 2048
 
+/* A guest's words may be among ours (an agent's refusal), and must not steer the terminal: no control character stays. Names
+ * of files are in any language, so the second byte of those that UTF-8 writes as two (U+0080 to U+009F) is looked for. */
+static void tame(char *text)
+{
+	for (char *byte = text; *byte; byte++)
+		if ((unsigned char)*byte < ' ' || *byte == 0x7f ||
+		    (byte > text && (unsigned char)byte[-1] == 0xc2 && (unsigned char)*byte < 0xa0))
+			*byte = '?';
+}
+
 /* In one write, so that lines of several writers don't mix. A raw terminal doesn't return the carriage itself. */
 static void print(const struct timeline *timeline, const char *prefix, const char *format, va_list arguments)
 {
@@ -16,6 +26,7 @@ static void print(const struct timeline *timeline, const char *prefix, const cha
 	int length = snprintf(line, sizeof(line), "%s", prefix);
 
 	vsnprintf(line + length, sizeof(line) - (size_t)length, format, arguments);
+	tame(line);
 	if (timeline && timeline->print)
 		timeline->print(timeline->data, line);
 	else

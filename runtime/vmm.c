@@ -113,8 +113,9 @@ static void add_kernel(struct arguments *arguments, const struct vmm_options *op
 	 * for every byte which is then stored to the page: after some thousand processes at random addresses, clearing a
 	 * page can take a minute. Fixed addresses keep it constant. An emulated guest is for trying things out. */
 	add(arguments,
-	    "console=hvc0 %s agent.passfd_listener_port=" STREAM_PORT " %s%s%s", options->type->append,
+	    "console=hvc0 %s agent.passfd_listener_port=" STREAM_PORT " %s%s%s%s", options->type->append,
 	    options->verbose ? "loglevel=6 agent.log=info" : "quiet agent.log=warn",
+	    options->debug_console ? " agent.debug_console agent.debug_console_vport=" VMM_DEBUG_CONSOLE_PORT : "",
 	    options->accel == ACCEL_KVM ? "" : " norandmaps", root_words(arguments, options->image));
 }
 

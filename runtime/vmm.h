@@ -14,6 +14,7 @@
 
 #define VMM_DISKS_MOST 12
 #define VMM_VHOST_SOCKET "vhost.sock"
+#define VMM_DEBUG_CONSOLE_PORT "1026" /* as Kata has it */
 #define VMM_GUEST_CID 3 /* seen by the guest alone: each VM has its own vsock device */
 
 struct vmm_options {
@@ -32,6 +33,7 @@ struct vmm_options {
 	enum accel accel; /* KVM or TCG */
 	uint64_t memory;  /* bytes */
 	unsigned cpus;
+	bool debug_console; /* of the agent, at VMM_DEBUG_CONSOLE_PORT */
 	bool verbose;
 };
 

@@ -3,6 +3,7 @@
  *	vsock dial CID PORT...        "CID PORT connected", or why not
  *	vsock bind PORT...            "PORT bound", or why not
  *	vsock keep STOPFILE PORT...   tries to bind each, again and again; "tried N bound N" once STOPFILE is there
+ *	vsock messages PORT           a connection of messages to the host, each of which is sent back
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -57,12 +58,37 @@ static int keep(const char *stop_file, int count, char **ports)
 	return 0;
 }
 
+static int send_back(const char *port)
+{
+	static char message[256 << 10];
+	const struct sockaddr_vm address = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = VMADDR_CID_HOST,
+		.svm_port = (unsigned)strtoul(port, NULL, 10),
+	};
+	int fd = socket(AF_VSOCK, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	ssize_t length;
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		printf("%s\n", strerror(errno));
+		return 0;
+	}
+	while ((length = recv(fd, message, sizeof(message), 0)) > 0)
+		if (send(fd, message, (size_t)length, 0) != length)
+			break;
+	printf("%s\n", length == 0 ? "the end" : strerror(errno));
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
 		return 2;
 	if (strcmp(argv[1], "keep") == 0)
 		return keep(argv[2], argc - 3, argv + 3);
+	if (strcmp(argv[1], "messages") == 0)
+		return send_back(argv[2]);
 	bool binds = strcmp(argv[1], "bind") == 0;
 
 	for (int i = binds ? 2 : 3; i < argc; i++) {

@@ -39,8 +39,9 @@ agent_start()
 
 # A virtual machine by hand, as any runtime would do it: not by `nacre run`. VM_MACHINE is microvm or q35, VM_MEMORY in MiB,
 # VM_ROOM what else fits (slots=2,maxmem=1G), VM_CPUS the processors (1,maxcpus=4: for what that does, see runtime/vmm.c),
-# VM_APPEND more for the kernel's command line, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
-# (VM_ROOT_TYPE: erofs), VM_CARRIER what nacre-proxy goes by (somebody else listens for the device at vhost.sock then; serial: there is none, but a serial port), VM_NVDIMM one of Kata's images to start from, mapped (of a q35), VM_SERIAL what QEMU has behind the console (a log file), and the arguments more for QEMU.
+# VM_APPEND more for the kernel's command line, VM_STREAMS what it says of the port for streams, VM_IMAGE another initramfs, VM_ROOT an image to start from in the place of one
+# (VM_ROOT_TYPE: erofs), VM_CARRIER what nacre-proxy goes by (somebody else listens for the device at vhost.sock then; serial: there is none, but a serial port), VM_NVDIMM one of Kata's images to start from, mapped (of a q35), VM_SERIAL what QEMU has behind the console (a log file), the array VM_PROXY more options of nacre-proxy, and the arguments
+# more for QEMU.
 vm_start()
 {
 	local memory=${VM_MEMORY:-256} machine=microvm,acpi=off,pit=on,pic=on,rtc=on kernel=microvm bus=device
@@ -72,12 +73,12 @@ vm_start()
 	fi
 	[[ -e $AGENT_DIR/root.erofs ]] || mkfs.erofs "$AGENT_DIR/root.erofs" "$build/rootfs-busybox" >/dev/null 2>&1
 	: >"$AGENT_DIR/console.log"
-	guarded nacre-proxy --dir "$AGENT_DIR" --carrier "$carrier" -- \
+	guarded nacre-proxy --dir "$AGENT_DIR" --carrier "$carrier" "${VM_PROXY[@]}" -- \
 		qemu-system-x86_64 -M "$machine,memory-backend=ram" -accel tcg -cpu max \
 		-smp "${VM_CPUS:-1,maxcpus=2}" -m "$memory${VM_ROOM:+,$VM_ROOM}" -object "memory-backend-memfd,id=ram,size=${memory}M,share=on" \
 		-global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$build/vmlinuz-$kernel" "${start[@]}" \
-		-append "console=ttyS0 quiet reboot=t panic=-1 $append agent.passfd_listener_port=1027 norandmaps ${VM_APPEND:-}" \
+		-append "console=ttyS0 quiet reboot=t panic=-1 $append ${VM_STREAMS-agent.passfd_listener_port=1027} norandmaps ${VM_APPEND:-}" \
 		-serial "${VM_SERIAL:-file:$AGENT_DIR/console.log}" -qmp "unix:$AGENT_DIR/qmp.sock,server=on,wait=off" \
 		"${way[@]}" \
 		-drive "id=root,file=$AGENT_DIR/root.erofs,format=raw,if=none,readonly=on" \

@@ -118,3 +118,36 @@ listener.accept()[0].sendall(b"x")' "$1" 3>&-
 	second_start
 	is "still here" through container -- echo still here
 }
+
+@test "a container's messages: each arrives whole, in both directions" {
+	timeout 60 python3 -c '
+import socket, sys
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen()
+print("up", flush=True)
+guest = listener.accept()[0]
+guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+messages = [bytes([size % 251]) * size for size in (1, 44, 5000, 70000, 200000, 2)]
+for message in messages[:3]:
+    guest.send(message)
+for number, message in enumerate(messages):
+    print(len(message), guest.recv(1 << 20) == message, flush=True)
+    if number + 3 < len(messages):
+        guest.send(messages[number + 3])
+guest.shutdown(socket.SHUT_WR)
+print("end", guest.recv(1))' "$AGENT_DIR/vsock.sock_710" >"$BATS_TEST_TMPDIR/host" 2>&1 3>&- &
+	local host=$!
+	timeout 60 grep -qm 1 up <(tail -n +1 -f "$BATS_TEST_TMPDIR/host")
+	is "the end" container -- vsock messages 710
+	wait "$host"
+	is $'up\n1 True\n44 True\n5000 True\n70000 True\n200000 True\n2 True\nend b\'\'' cat "$BATS_TEST_TMPDIR/host"
+	# A socket of the other type isn't for it.
+	timeout 60 python3 -c '
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()' "$AGENT_DIR/vsock.sock_711"
+	is "Connection reset by peer" container -- vsock messages 711
+	rm "$AGENT_DIR"/vsock.sock_71[01]
+}

@@ -135,7 +135,7 @@ func (client *client) send(name string, request proto.Message) (*dynamicpb.Messa
 	if err != nil {
 		return nil, err
 	}
-	ctx := context.Background()
+	ctx := ttrpc.WithMetadata(context.Background(), client.metadata)
 	if client.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, client.timeout)
 		defer cancel()

@@ -6,14 +6,18 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/containerd/ttrpc"
 )
 
-const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
+const usage = `usage: agentctl [--address A] [--timeout D] [--metadata KEY=VALUE] COMMAND
 
   Method [JSON]      calls grpc.AgentService/Method ("Health.Check" for another service), prints the answer
   script             reads calls from stdin, makes them over one connection (script.go)
@@ -21,13 +25,14 @@ const usage = `usage: agentctl [--address A] [--timeout D] COMMAND
   latency COUNT      makes that many Health.Check calls over one connection, prints how long they took (latency.go)
   run OPTIONS        creates, starts, waits for and removes a container (process.go)
   exec OPTIONS       runs a process in a container
+  attach OPTIONS     carries one stream of a process by nacre.Guest/AttachStream (attach.go)
   conform OPTIONS    runs cases of the behaviour that is wanted against the agent (conform.go, cases/)
   record OPTIONS     passes on what another client and the agent say to each other, prints the calls (record.go)
   table FILE...      what several runs of conform have shown together
   wait-ready         returns once Health.Check says SERVING
 
 A is unix://PATH, or the run directory of a VM (its agent.sock and vsock.sock); $AGENT_ADDRESS where it isn't given.
-D is how long each call may take, a minute where it isn't given, 0 for ever.
+D is how long each call may take, a minute where it isn't given, 0 for ever. KEY=VALUE goes with each call.
 A failed call is "CODE: message" on stderr and exit status 1 (125 in run and exec, whose status is the process's).
 `
 
@@ -36,6 +41,8 @@ type settings struct {
 	address address
 	timeout time.Duration // of each call; 0 for none
 	protos  *protos
+
+	metadata ttrpc.MD
 }
 
 type command func(settings *settings, arguments []string) (status int, err error)
@@ -44,6 +51,7 @@ var commands = map[string]command{
 	"script":     script,
 	"raw":        raw,
 	"latency":    latency,
+	"attach":     attachStream,
 	"run":        runContainer,
 	"exec":       runExec,
 	"conform":    conform,
@@ -70,6 +78,14 @@ func main() {
 	addressText := flags.String("address", os.Getenv("AGENT_ADDRESS"), "")
 	descriptors := flags.String("descriptors", descriptorPath(), "")
 	flags.DurationVar(&chosen.timeout, "timeout", time.Minute, "")
+	flags.Func("metadata", "", func(text string) error {
+		key, value, found := strings.Cut(text, "=")
+		if !found {
+			return errors.New("KEY=VALUE is wanted")
+		}
+		chosen.metadata = ttrpc.MD{key: {value}}
+		return nil
+	})
 	flags.Parse(os.Args[1:])
 	if flags.NArg() == 0 {
 		flags.Usage()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/containerd/ttrpc"
@@ -27,6 +28,7 @@ import (
 //	bytes BODY                         bytes
 //	request STREAM SERVICE METHOD [PAYLOAD [TIMEOUT]]   a request; PAYLOAD as BODY or "-", TIMEOUT in nanoseconds
 //	call STREAM TIMEOUT METHOD [JSON]  the same with a message in JSON, for a service of the agent
+//	pass FD...                         what is sent next goes with these descriptors of ours
 //	read                               waits for a frame, prints it
 //	shut                               ends our sending direction
 //
@@ -40,6 +42,7 @@ type rawConn struct {
 	conn   *net.UnixConn
 	output io.Writer
 	protos *protos
+	passed []int // with the next bytes
 }
 
 func parseBody(text string) ([]byte, error) {
@@ -75,8 +78,24 @@ func (raw *rawConn) write(bytes []byte) error {
 	if err := raw.conn.SetWriteDeadline(time.Now().Add(frameLimit)); err != nil {
 		return err
 	}
-	_, err := raw.conn.Write(bytes)
+	if len(raw.passed) == 0 {
+		_, err := raw.conn.Write(bytes)
+		return err
+	}
+	_, _, err := raw.conn.WriteMsgUnix(bytes, syscall.UnixRights(raw.passed...), nil)
+	raw.passed = nil
 	return err
+}
+
+func (raw *rawConn) pass(words []string) error {
+	for _, word := range words {
+		fd, err := strconv.Atoi(word)
+		if err != nil {
+			return err
+		}
+		raw.passed = append(raw.passed, fd)
+	}
+	return nil
 }
 
 func (raw *rawConn) frame(words []string) error {
@@ -211,10 +230,10 @@ func (settings *settings) frames(input io.Reader, output io.Writer) error {
 		return err
 	}
 	defer conn.Close()
-	raw := &rawConn{conn.(*net.UnixConn), output, settings.protos}
+	raw := &rawConn{conn: conn.(*net.UnixConn), output: output, protos: settings.protos}
 	verbs := map[string]func(words []string) error{
 		"frame": raw.frame, "header": raw.header, "bytes": raw.bytes, "request": raw.request, "call": raw.call,
-		"read": raw.read, "shut": raw.shut,
+		"pass": raw.pass, "read": raw.read, "shut": raw.shut,
 	}
 	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 16<<20)

@@ -1,4 +1,4 @@
-// uses: agent/stream.c agent/call_queue.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c lib/ttrpc.c
+// uses: agent/stream.c agent/attached_stream.c agent/call_queue.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c lib/arena.c lib/ttrpc.c
 // uses: lib/ttrpc_server.c lib/message_text.c lib/utf8.c
 /* Answers that a connection takes with it: what the next reader of a stream gets, byte by byte. */
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "agent_service.pb-c.h"
-#include "agent/stream.h"
+#include "agent/attached_stream.h"
 #include "lib/fd.h"
 #include "ttrpc.pb-c.h"
 
@@ -60,7 +60,7 @@ static void step(void)
 
 static void read_stdout(struct ttrpc_call *call)
 {
-	output_read(&output, call, ((const Grpc__ReadStreamRequest *)call->request)->len);
+	output_read(&output, call, ((const Grpc__ReadStreamRequest *)call->request)->len, OUTPUT_NEXT);
 }
 
 static const struct ttrpc_method methods[] = {{"ReadStdout", read_stdout}, {0}};
@@ -230,12 +230,94 @@ static void a_stream_that_is_closed_forgets(void **state)
 	assert_null(server.connections);
 }
 
+/* The records of a connection, and nothing behind them but what is cut; the bytes in them. */
+static size_t take_records(int connection, size_t position)
+{
+	static uint8_t bytes[1 << 18];
+	ssize_t length = recv(connection, bytes, sizeof(bytes), MSG_DONTWAIT);
+	size_t at = 0, begin = position;
+
+	while (length > 0 && at + 4 < (size_t)length) {
+		size_t count = (size_t)bytes[at] | (size_t)bytes[at + 1] << 8 | (size_t)bytes[at + 2] << 16;
+
+		at += 4;
+		for (; count > 0 && at < (size_t)length; count--, at++, position++)
+			assert_int_equal(bytes[at], byte_at(position));
+	}
+	return position - begin;
+}
+
+static int attach(uint64_t offset)
+{
+	int sockets[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets), 0);
+	assert_int_equal(output_attach(&output, sockets[1], offset), 0);
+	step();
+	step();
+	return sockets[0];
+}
+
+/* A connection gets the stream while answers are on their way, and these get lost: it goes on. */
+static void what_is_lost_under_a_connection_does_not_hold_it_up(void **state)
+{
+	static uint8_t bytes[40100];
+	int client = connect_client(), connection;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = byte_at(i);
+	written = TOTAL + 1; /* step() writes nothing */
+	assert_int_equal(write(writer, bytes, 40000), 40000);
+	for (uint32_t i = 0; i < READS; i++)
+		send_read(client, 2 * i + 1);
+	for (int i = 0; i < 4; i++)
+		step();
+	assert_int_equal(output.position, READS * READ_LENGTH);
+	connection = attach(0);
+	assert_int_equal(take_records(connection, READS * READ_LENGTH), 40000 - READS * READ_LENGTH);
+	close(client);
+	step();
+	step();
+	assert_null(server.connections);
+	assert_true(output.position < READS * READ_LENGTH);
+	assert_int_equal(write(writer, bytes + 40000, 100), 100);
+	step();
+	step();
+	assert_int_equal(take_records(connection, 40000), 100);
+	close(connection);
+	output_close(&output);
+}
+
+/* The same, and the next one asks for them. */
+static void what_is_lost_under_a_connection_is_there_for_the_next(void **state)
+{
+	int client = connect_client(), connection;
+
+	(void)state;
+	for (uint32_t i = 0; i < READS; i++)
+		send_read(client, 2 * i + 1);
+	for (int i = 0; i < 4; i++)
+		step();
+	take_answers(client, 0);
+	close(attach(0));
+	close(client);
+	step();
+	step();
+	connection = attach(output.position);
+	assert_true(take_records(connection, output.position) > 0);
+	close(connection);
+	output_close(&output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(clients_that_go_lose_no_byte, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lost_bytes_come_before_the_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stream_that_is_closed_forgets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_lost_under_a_connection_does_not_hold_it_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_lost_under_a_connection_is_there_for_the_next, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-// uses: agent/stream.c agent/call_queue.c agent/stream_ports.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c
+// uses: agent/stream.c agent/attached_stream.c agent/call_queue.c agent/stream_ports.c lib/loop.c lib/buffer.c lib/fd.c lib/error.c
 // uses: lib/arena.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c
 /* Streams over connections: whole, in order, with an end, however slowly they are read; and the waiting room for them. */
 #include <fcntl.h>

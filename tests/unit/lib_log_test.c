@@ -122,6 +122,39 @@ static void a_long_line_is_one_line(void **state)
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+static void who_causes_many_fills_no_log(void **state)
+{
+	struct log_limit limit = {0};
+	unsigned long left_out = 0;
+	const char *text;
+	size_t lines = 0;
+
+	(void)state;
+	log_open(ends[1], LOG_TEXT, LOG_WARNING, "prog");
+	for (int i = 0; i < 100; i++)
+		log_limited(LOG_WARNING, "flood %d", i);
+	log_limited(LOG_WARNING, "elsewhere");
+	text = written();
+	assert_non_null(strstr(text, "flood 4\n"));
+	assert_null(strstr(text, "flood 5"));
+	assert_non_null(strstr(text, "elsewhere\n"));
+	for (; *text; text++)
+		lines += *text == '\n';
+	assert_int_equal(lines, LOG_LIMIT_LINES + 1);
+	/* Time passes, and the next one says what is missing. */
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(log_limit_take(&limit, 1000, &left_out), i < LOG_LIMIT_LINES);
+	assert_false(log_limit_take(&limit, 999 + LOG_LIMIT_TIME, &left_out));
+	assert_int_equal(left_out, 0);
+	assert_true(log_limit_take(&limit, 1000 + LOG_LIMIT_TIME, &left_out));
+	assert_int_equal(left_out, 8);
+	assert_true(log_limit_take(&limit, 1000 + LOG_LIMIT_TIME, &left_out));
+	assert_int_equal(left_out, 0);
+	limit.left_out = 7;
+	log_write_limited(&limit, LOG_WARNING, "test", "again");
+	assert_string_equal(written(), "prog: warning: again (and 7 more like it)\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +164,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_too_detailed_is_not_written, open_pipe, close_pipe),
 		cmocka_unit_test_setup_teardown(a_full_pipe_loses_lines_and_says_how_many, open_pipe, close_pipe),
 		cmocka_unit_test_setup_teardown(a_long_line_is_one_line, open_pipe, close_pipe),
+		cmocka_unit_test_setup_teardown(who_causes_many_fills_no_log, open_pipe, close_pipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "lib/fd.h"
+#include "lib/poison.h"
 #include "proxy/stream.h"
 #include "proxy/vhost_user.h"
 
@@ -31,6 +32,9 @@
 #define RING_SIZE 64u
 #define SLOT_SIZE 8192u /* a packet: 44 bytes and what follows */
 #define STEPS 20000
+#define FENCE 4096u /* of each file, before the region: the proxy maps it, and has no business there */
+#define FENCE_BYTE 0xa5
+#define EVENT_BUFFERS 8u
 
 struct test_descriptor {
 	uint64_t address;
@@ -56,7 +60,15 @@ struct test_packet {
 /* How the driver lays out a packet. */
 enum test_layout { LAYOUT_SPLIT, LAYOUT_SINGLE, LAYOUT_INDIRECT, LAYOUT_PIECES };
 
+struct fake_guest;
+
+/* Whoever is to see each turn of the proxy: before it begins, and when it is over. */
+struct turn_observer {
+	void (*turn)(struct turn_observer *observer, struct fake_guest *guest, bool over);
+};
+
 struct fake_guest {
+	struct turn_observer *observer; /* or NULL */
 	bool remote; /* the proxy is another process, and what follows of it isn't used */
 
 	/* The proxy. */
@@ -76,11 +88,14 @@ struct fake_guest {
 	int socket;
 	int files[2];
 	uint64_t features;
+	struct {
+		void *below, *above; /* of the proxy's mappings; NULL without guest_fence() */
+	} fences[2];
 
 	/* The guest. */
 	uint8_t *memory; /* both regions, next to each other */
 	enum test_layout layout;
-	struct test_ring rx, tx;
+	struct test_ring rx, tx, event; /* that one only by guest_give_events() */
 	uint32_t forwarded; /* fwd_cnt and buf_alloc in what it sends */
 	uint32_t buffer;
 };
@@ -94,7 +109,11 @@ static inline void nothing(struct loop_timer *timer)
 static inline void step_within(struct fake_guest *guest, uint64_t time)
 {
 	loop_timer_set(&guest->loop, &guest->tick, time, nothing);
+	if (guest->observer)
+		guest->observer->turn(guest->observer, guest, false);
 	assert_int_equal(loop_step(&guest->loop), 0);
+	if (guest->observer)
+		guest->observer->turn(guest->observer, guest, true);
 }
 
 static inline void step(struct fake_guest *guest)
@@ -157,21 +176,57 @@ static inline void vmm_set(struct fake_guest *guest, uint32_t request, uint64_t 
 	vmm_send_flags(guest, request, 0, &value, sizeof(value), &fd, fd >= 0);
 }
 
-static inline void vmm_set_memory(struct fake_guest *guest)
+static inline void guest_unfence(struct fake_guest *guest)
+{
+	for (unsigned int i = 0; i < 2 && guest->fences[i].below; i++) {
+		unpoison(guest->fences[i].below, FENCE);
+		if (guest->fences[i].above != MAP_FAILED)
+			munmap(guest->fences[i].above, FENCE);
+		guest->fences[i].below = NULL;
+	}
+}
+
+/* From now on the sanitizer ends the test where the proxy reads or writes beside a region: below it is what is mapped of its file,
+ * above it a page that can't be touched, or what is below another. Until the memory is set again. */
+static inline void guest_fence(struct fake_guest *guest)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct guest_region *region = &guest->state.memory.regions[i];
+
+		poison(region->mapping, FENCE);
+		guest->fences[i].below = region->mapping;
+		guest->fences[i].above = mmap((uint8_t *)region->mapping + FENCE + REGION_SIZE, FENCE, PROT_NONE,
+					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	}
+}
+
+/* The table has these of the guest's regions, each with the file at its place; `fds` and `regions` are as long as `count`. */
+static inline void vmm_set_regions(struct fake_guest *guest, const int *fds, const uint32_t *regions, uint32_t count)
 {
 	struct {
 		uint32_t count, padding;
 		struct {
 			uint64_t guest_address, size, user_address, offset;
 		} regions[2];
-	} table = {.count = 2};
+	} table = {.count = count};
 
-	for (unsigned int i = 0; i < 2; i++) {
-		table.regions[i].guest_address = GUEST_BASE + i * REGION_SIZE;
+	for (uint32_t i = 0; i < count; i++) {
+		table.regions[i].guest_address = GUEST_BASE + regions[i] * REGION_SIZE;
 		table.regions[i].size = REGION_SIZE;
-		table.regions[i].user_address = USER_BASE + i * REGION_SIZE;
+		table.regions[i].user_address = USER_BASE + regions[i] * REGION_SIZE;
+		table.regions[i].offset = FENCE;
 	}
-	vmm_send_flags(guest, 5, 0, &table, sizeof(table), guest->files, 2);
+	guest_unfence(guest);
+	vmm_send_flags(guest, 5, 0, &table, (uint32_t)(8 + count * sizeof(table.regions[0])), fds, count);
+}
+
+static inline void vmm_set_memory(struct fake_guest *guest)
+{
+	bool fenced = guest->fences[0].below;
+
+	vmm_set_regions(guest, guest->files, (uint32_t[]){0, 1}, 2);
+	if (fenced)
+		guest_fence(guest);
 }
 
 static inline void vmm_set_ring(struct fake_guest *guest, uint32_t index, struct test_ring *ring)
@@ -449,7 +504,8 @@ static inline struct vsock_connection *test_accept(struct vsock_engine *engine, 
 	return fd < 0 ? NULL : streams_accept(&guest->streams, fd);
 }
 
-static const struct vsock_engine_ops test_engine_ops = {.accept = test_accept, .started = test_started};
+static const struct vsock_engine_ops test_engine_ops = {
+	.accept = test_accept, .accept_messages = test_accept, .started = test_started};
 
 static inline void guest_lay_out(struct fake_guest *guest, struct test_ring *ring, uint64_t offset)
 {
@@ -461,6 +517,16 @@ static inline void guest_lay_out(struct fake_guest *guest, struct test_ring *rin
 		.kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	};
+}
+
+/* A file's size, and what is before the region. */
+static inline void guest_file(struct fake_guest *guest, unsigned int index)
+{
+	uint8_t fence[FENCE];
+
+	memset(fence, FENCE_BYTE, sizeof(fence));
+	assert_int_equal(pwrite(guest->files[index], fence, sizeof(fence), 0), sizeof(fence));
+	assert_int_equal(ftruncate(guest->files[index], FENCE + REGION_SIZE), 0);
 }
 
 /* A VMM whose guest's driver isn't there yet, connected by `socket`. */
@@ -479,13 +545,14 @@ static inline struct fake_guest *guest_new_remote(uint64_t features, enum test_l
 	guest->memory = mmap(NULL, 2 * REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		guest->files[i] = memfd_create("guest", MFD_CLOEXEC);
-		assert_int_equal(ftruncate(guest->files[i], REGION_SIZE), 0);
+		guest_file(guest, i);
 		assert_ptr_not_equal(mmap(guest->memory + i * REGION_SIZE, REGION_SIZE, PROT_READ | PROT_WRITE,
-					  MAP_SHARED | MAP_FIXED, guest->files[i], 0),
+					  MAP_SHARED | MAP_FIXED, guest->files[i], FENCE),
 				     MAP_FAILED);
 	}
 	guest_lay_out(guest, &guest->rx, 0);
 	guest_lay_out(guest, &guest->tx, 0x10000);
+	guest->event.kick = guest->event.call = -1;
 	/* The buffers lie around the border of the two regions, so that some are in both. */
 	guest->rx.slots = GUEST_BASE + REGION_SIZE - GUEST_SLOTS * SLOT_SIZE / 2 - 100;
 	guest->tx.slots = GUEST_BASE + REGION_SIZE + 0x80000;
@@ -493,25 +560,34 @@ static inline struct fake_guest *guest_new_remote(uint64_t features, enum test_l
 	return guest;
 }
 
-/* The same, with the proxy in this process. */
-static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
+/* Another connection of the VMM's, in the place of the one that ended. */
+static inline void vmm_connect_again(struct fake_guest *guest)
 {
-	struct fake_guest *guest;
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	guest = guest_new_remote(features, layout, pair[0]);
+	guest->socket = pair[0];
+	guest->ended = false;
+	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
+}
+
+/* The same, with the proxy in this process. */
+static inline struct fake_guest *guest_new(uint64_t features, enum test_layout layout)
+{
+	struct fake_guest *guest = guest_new_remote(features, layout, -1);
+
 	guest->remote = false;
 	vsock_engine_init(&guest->engine, &guest->loop, VSOCK_HOST_CID, GUEST_CID, &test_engine_ops);
 	streams_init(&guest->streams, &guest->loop, &guest->engine, test_agent_opened);
 	vhost_vsock_init(&guest->device, &guest->loop, &guest->engine, &guest->state);
 	guest->direct = direct_device;
 	vhost_user_init(&guest->vhost, &guest->loop, &guest->direct, &guest->state, GUEST_CID, test_ended);
-	assert_int_equal(vhost_user_serve(&guest->vhost, pair[1]), 0);
+	vmm_connect_again(guest);
 	return guest;
 }
 
-static inline void guest_start(struct fake_guest *guest)
+/* What a VMM says first, up to the memory. */
+static inline void vmm_negotiate(struct fake_guest *guest)
 {
 	uint64_t offered = vmm_get(guest, 1);
 
@@ -520,6 +596,11 @@ static inline void guest_start(struct fake_guest *guest)
 	vmm_set(guest, 16, vmm_get(guest, 15), -1);
 	vmm_set(guest, 2, guest->features | (offered & (1u << 30)), -1);
 	vmm_set_memory(guest);
+}
+
+static inline void guest_start(struct fake_guest *guest)
+{
+	vmm_negotiate(guest);
 	for (uint16_t slot = 0; slot < GUEST_SLOTS; slot++)
 		guest_offer(guest, slot);
 	vmm_set_ring(guest, 0, &guest->rx);
@@ -528,8 +609,81 @@ static inline void guest_start(struct fake_guest *guest)
 	assert_true(guest->remote || guest->device.running);
 }
 
+/* A driver that begins anew, whatever became of the rings and the memory. */
+static inline void guest_restart(struct fake_guest *guest)
+{
+	vmm_stop_ring(guest, 0);
+	vmm_stop_ring(guest, 1);
+	for (unsigned int i = 0; i < 2; i++)
+		guest_file(guest, i);
+	vmm_set_memory(guest);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct test_ring *ring = i == 0 ? &guest->rx : &guest->tx;
+
+		memset(ring->descriptors, 0, RING_SIZE * 16);
+		memset(ring->available, 0, 4 + RING_SIZE * 2 + 2);
+		memset(ring->used, 0, 4 + RING_SIZE * 8 + 2);
+		ring->position = ring->seen = 0;
+	}
+	for (uint16_t slot = 0; slot < GUEST_SLOTS; slot++)
+		guest_offer(guest, slot);
+	vmm_set_ring(guest, 0, &guest->rx);
+	vmm_set_ring(guest, 1, &guest->tx);
+}
+
+/* A VMM which keeps no ring for itself: the driver has buffers for events there. */
+static inline void guest_give_events(struct fake_guest *guest)
+{
+	struct test_ring *ring = &guest->event;
+
+	if (ring->kick < 0) {
+		guest_lay_out(guest, ring, 0x20000);
+		ring->slots = GUEST_BASE + 0x30000;
+	}
+	while ((uint16_t)(ring->available[1] - ring->seen) < EVENT_BUFFERS) {
+		uint16_t index = ring->available[1] % EVENT_BUFFERS;
+
+		ring->descriptors[index] =
+			(struct test_descriptor){.address = ring->slots + index * 4, .length = 4, .flags = 2};
+		publish(guest, ring, index);
+	}
+	vmm_set_ring(guest, 2, ring);
+}
+
+/* The next event's id, or -1. */
+static inline int guest_event(struct fake_guest *guest)
+{
+	struct test_ring *ring = &guest->event;
+	uint32_t element[2], id;
+
+	steps(guest, 3);
+	if (used_index(ring) == ring->seen)
+		return -1;
+	memcpy(element, &ring->used[2 + (ring->seen++ % RING_SIZE) * 4], sizeof(element));
+	assert_int_equal(element[1], 4);
+	memcpy(&id, guest_at(guest, ring->slots + element[0] * 4), sizeof(id));
+	return (int)id;
+}
+
+static inline void vmm_disconnect(struct fake_guest *guest)
+{
+	guest_unfence(guest);
+	close(guest->socket);
+	guest->socket = -1;
+	steps(guest, 3);
+	assert_true(guest->ended);
+}
+
 static inline void guest_free(struct fake_guest *guest)
 {
+	uint8_t fence[FENCE];
+
+	guest_unfence(guest);
+	/* Nothing was written there either, not even by the kernel. */
+	for (unsigned int i = 0; i < 2; i++)
+		if (pread(guest->files[i], fence, sizeof(fence), 0) == (ssize_t)sizeof(fence))
+			for (unsigned int j = 0; j < FENCE; j++)
+				assert_int_equal(fence[j], FENCE_BYTE);
 	if (!guest->remote) {
 		streams_destroy(&guest->streams);
 		vhost_user_close(&guest->vhost);
@@ -543,6 +697,10 @@ static inline void guest_free(struct fake_guest *guest)
 	close(guest->rx.call);
 	close(guest->tx.kick);
 	close(guest->tx.call);
+	if (guest->event.kick >= 0) {
+		close(guest->event.kick);
+		close(guest->event.call);
+	}
 	free(guest);
 }
 

@@ -1,6 +1,9 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c proxy/service.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/service.c
+// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/session.c proxy/session_way_guest.c
+// uses: proxy/session_way_calls.c proxy/session_way_ports.c proxy/ring.c proxy/dial.c proxy/agent_caller.c proxy/events.c
+// uses: proxy/waiting.c
 // uses: lib/arena.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/ttrpc_client.c
 /* proxy.sock: when the agent is ready, and what the connections' counters say. */
 #include "tests/unit/proxy_fake_guest.h"
@@ -8,8 +11,11 @@
 #include "lib/ttrpc_client.h"
 #include "proxy_service.pb-c.h"
 #include "proxy/service.h"
+#include "proxy/session.h"
 
 static struct service service;
+static struct sessions sessions;
+static struct ring_store store;
 static struct ttrpc_client *client;
 
 struct answer {
@@ -37,7 +43,8 @@ static struct fake_guest *start(void)
 	int pair[2];
 
 	guest->streams.agent_opened = ready;
-	service_init(&service, &guest->loop, &guest->streams);
+	sessions_init(&sessions, &guest->loop, &guest->streams, &store);
+	service_init(&service, &guest->loop, &guest->streams, &sessions);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	service_serve(&service, pair[1]);
 	client = ttrpc_client_new(&guest->loop, pair[0]);
@@ -49,6 +56,7 @@ static void end(struct fake_guest *guest)
 {
 	ttrpc_client_free(client);
 	service_close(&service);
+	sessions_destroy(&sessions);
 	guest_free(guest);
 }
 
@@ -116,17 +124,18 @@ static void a_client_may_go_while_it_waits(void **state)
 	(void)state;
 	wait_ready(&answer);
 	steps(guest, 5);
-	assert_non_null(service.waiting);
+	assert_false(list_empty(&service.waiting));
 	ttrpc_client_free(client);
 	client = NULL;
 	steps(guest, 5);
-	assert_null(service.waiting);
+	assert_true(list_empty(&service.waiting));
 	guest_start(guest);
 	packet = guest_expect(guest, VSOCK_REQUEST);
 	guest_send(guest, VSOCK_RESPONSE, 1024, packet.header.source_port, "", 0);
 	guest_expect(guest, VSOCK_SHUTDOWN);
 	assert_true(service.ready);
 	service_close(&service);
+	sessions_destroy(&sessions);
 	guest_free(guest);
 }
 

@@ -1,6 +1,6 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
 // uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c lib/vsock_socket.c proxy/line.c
+// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c
 /* The proxy's vsock device with a guest that keeps to the rules: opening, data, credit, closing. */
 #include "tests/unit/proxy_fake_guest.h"
 
@@ -533,6 +533,68 @@ static void driver_starts_again(void **state)
 	guest_free(guest);
 }
 
+/* The VM was stopped, or had another proxy before: the driver goes on with its rings, and is told where the VMM gives the third. */
+static void driver_is_told_of_lost_connections(void **state)
+{
+	struct fake_guest *guest = guest_new(VIRTIO_EVENT_IDX, LAYOUT_SPLIT);
+	uint32_t port;
+	int fd;
+
+	(void)state;
+	guest_start(guest);
+	guest_give_events(guest);
+	assert_int_equal(guest_event(guest), -1); /* a driver that has just begun has nothing to lose */
+	fd = client_connected(guest, &port);
+	guest->rx.position = (uint16_t)vmm_stop_ring(guest, 0);
+	guest->tx.position = (uint16_t)vmm_stop_ring(guest, 1);
+	guest->event.position = (uint16_t)vmm_stop_ring(guest, 2);
+	assert_int_equal(guest->event.position, 0);
+	close(fd);
+	vmm_set_ring(guest, 0, &guest->rx);
+	vmm_set_ring(guest, 1, &guest->tx);
+	guest_give_events(guest);
+	assert_int_equal(guest_event(guest), 0);
+	assert_int_equal(guest_event(guest), -1);
+	assert_true(eventfd_read(guest->event.call, &(eventfd_t){0}) == 0);
+	assert_int_equal(vmm_stop_ring(guest, 2), 1);
+	guest_free(guest);
+}
+
+/* The same over another connection of the VMM's, with all of the protocol said again. */
+static void vmm_comes_back(void **state)
+{
+	struct fake_guest *guest = guest_new(VIRTIO_EVENT_IDX | VIRTIO_INDIRECT_DESC, LAYOUT_INDIRECT);
+	uint32_t port;
+	int fd;
+
+	(void)state;
+	guest_start(guest);
+	fd = client_connected(guest, &port);
+	guest_send(guest, VSOCK_RW, 1024, port, "first", 5);
+	client_expect(guest, fd, "first");
+	vmm_disconnect(guest);
+	assert_int_equal(client_read(guest, fd, &(char){0}, 1), 0);
+	close(fd);
+	assert_false(guest->device.running);
+	assert_int_equal(guest->state.memory.count, 0);
+	fd = client_new(guest, STREAM_AGENT);
+	vmm_connect_again(guest);
+	vmm_negotiate(guest);
+	/* Where a ring stands is in the guest's memory. */
+	guest->rx.position = used_index(&guest->rx);
+	guest->tx.position = used_index(&guest->tx);
+	vmm_set_ring(guest, 0, &guest->rx);
+	vmm_set_ring(guest, 1, &guest->tx);
+	guest_give_events(guest);
+	assert_int_equal(guest_event(guest), 0);
+	port = guest_expect(guest, VSOCK_REQUEST).header.source_port;
+	guest_send(guest, VSOCK_RESPONSE, 1024, port, "", 0);
+	guest_send(guest, VSOCK_RW, 1024, port, "again", 5);
+	client_expect(guest, fd, "again");
+	close(fd);
+	guest_free(guest);
+}
+
 /* ---- Room and notifications ---------------------------------------------------------------------------------- */
 
 static void room_is_shared(void **state)
@@ -619,6 +681,8 @@ int main(void)
 		cmocka_unit_test(guest_closes_before_all_is_read),
 		cmocka_unit_test(last_words_arrive),
 		cmocka_unit_test(driver_starts_again),
+		cmocka_unit_test(driver_is_told_of_lost_connections),
+		cmocka_unit_test(vmm_comes_back),
 		cmocka_unit_test(room_is_shared),
 		cmocka_unit_test(few_notifications),
 	};

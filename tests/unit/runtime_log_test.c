@@ -1,20 +1,25 @@
-// uses: runtime/output_log.c runtime/log_reader.c runtime/moment.c lib/buffer.c lib/error.c lib/fd.c lib/path.c
+// uses: runtime/output_log.c runtime/log_reader.c runtime/log_format.c runtime/log_writer.c lib/utf8.c runtime/moment.c lib/buffer.c lib/error.c lib/fd.c lib/path.c
 /* output.log: what is written comes back byte for byte, also while it is being written and when files change. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/cleanup.h"
+#include "lib/fd.h"
 #include "lib/path.h"
 #include "runtime/log_reader.h"
+#include "runtime/log_writer.h"
 #include "runtime/moment.h"
 #include "runtime/output_log.h"
 
@@ -94,7 +99,7 @@ static void bytes_come_back(void **state)
 /* A line that is longer than an entry. */
 static void long_line(void **state)
 {
-	size_t length = 5 * OUTPUT_LOG_TEXT_MOST + 1;
+	size_t length = 5 * LOG_TEXT_MOST + 1;
 	char *text = malloc(length);
 	struct buffer texts[2];
 	struct output_log log;
@@ -181,6 +186,163 @@ static void bounded(void **state)
 	output_log_close(&log);
 }
 
+/* What a writer makes of a text on stream 0, with the time "T". */
+static void write_entry(struct log_writer *writer, const char *text, bool whole)
+{
+	const struct log_entry entry = {.time = "T", .time_length = 1, .text = text, .length = strlen(text), .whole = whole};
+	struct error error;
+
+	assert_int_equal(log_writer_add(writer, &entry, &error), 0);
+}
+
+static void holds(const char *name, const char *expected)
+{
+	char text[1024];
+	ssize_t length = fd_read_file(directory, name, text, sizeof(text), NULL);
+
+	assert_true(length >= 0);
+	assert_string_equal(text, expected);
+}
+
+static void formats(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t length;
+		bool whole;
+		const char *cri, *json;
+	} cases[] = {
+		{"a", 1, true, "T stderr F a\n", "{\"log\":\"a\\n\",\"stream\":\"stderr\",\"time\":\"T\"}\n"},
+		{"", 0, true, "T stderr F \n", "{\"log\":\"\\n\",\"stream\":\"stderr\",\"time\":\"T\"}\n"},
+		{"\"\\\t\033", 4, false, "T stderr P \"\\\t\033\n",
+		 "{\"log\":\"\\\"\\\\\\u0009\\u001b\",\"stream\":\"stderr\",\"time\":\"T\"}\n"},
+		{"\303\244\377", 3, true, "T stderr F \303\244\377\n",
+		 "{\"log\":\"\303\244\357\277\275\\n\",\"stream\":\"stderr\",\"time\":\"T\"}\n"},
+	};
+	struct buffer text;
+
+	(void)state;
+	buffer_init(&text, 4096);
+	for (size_t i = 0; i < array_size(cases); i++) {
+		const struct log_entry entry = {.time = "T", .time_length = 1, .text = cases[i].text,
+						.length = cases[i].length, .stream = 1, .whole = cases[i].whole};
+
+		assert_int_equal(log_format_cri(&text, &entry), 0);
+		assert_int_equal(buffer_length(&text), strlen(cases[i].cri));
+		assert_memory_equal(buffer_bytes(&text), cases[i].cri, strlen(cases[i].cri));
+		buffer_consume(&text, buffer_length(&text));
+		assert_int_equal(log_format_json(&text, &entry), 0);
+		assert_int_equal(buffer_length(&text), strlen(cases[i].json));
+		assert_memory_equal(buffer_bytes(&text), cases[i].json, strlen(cases[i].json));
+		buffer_consume(&text, buffer_length(&text));
+	}
+	buffer_free(&text);
+}
+
+/* "T stdout F one" is 15 bytes with its newline. */
+static void rotation(void **state)
+{
+	char path[64];
+	struct log_writer writer = {.path = path, .format = log_format_cri, .size_most = 31, .files = 3, .fd = -1};
+	struct error error;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/w", folder);
+	assert_int_equal(log_writer_open(&writer, &error), 0);
+	for (char digit = '1'; digit <= '9'; digit++) {
+		char text[] = {'l', 'i', digit, '\0'};
+
+		write_entry(&writer, text, true);
+	}
+	assert_int_equal(log_writer_flush(&writer, &error), 0);
+	holds("w", "T stdout F li9");
+	holds("w.1", "T stdout F li7\nT stdout F li8");
+	holds("w.2", "T stdout F li5\nT stdout F li6");
+	assert_true(faccessat(directory, "w.3", F_OK, 0) < 0);
+	/* Larger than any file: in one of its own. */
+	write_entry(&writer, "something that is long", true);
+	write_entry(&writer, "x", true);
+	log_writer_flush(&writer, &error);
+	holds("w.1", "T stdout F something that is long");
+	holds("w", "T stdout F x");
+	log_writer_close(&writer);
+
+	/* Opened once more it goes on; by a single file the old one goes. */
+	writer.files = 1;
+	assert_int_equal(log_writer_open(&writer, &error), 0);
+	write_entry(&writer, "y", true);
+	write_entry(&writer, "zzzzz", true);
+	log_writer_flush(&writer, &error);
+	holds("w", "T stdout F zzzzz");
+	holds("w.1", "T stdout F something that is long");
+	log_writer_close(&writer);
+}
+
+static void reopening(void **state)
+{
+	char path[64], moved[64];
+	struct log_writer writer = {.path = path, .format = log_format_cri, .files = 5, .fd = -1};
+	struct error error;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/r", folder);
+	snprintf(moved, sizeof(moved), "%s/moved", folder);
+	assert_int_equal(log_writer_open(&writer, &error), 0);
+	write_entry(&writer, "one", true);
+	log_writer_flush(&writer, &error);
+	assert_int_equal(rename(path, moved), 0);
+	write_entry(&writer, "two", true);
+	log_writer_flush(&writer, &error);
+	holds("moved", "T stdout F one\nT stdout F two");
+	assert_int_equal(log_writer_reopen(&writer, &error), 0);
+	write_entry(&writer, "three", false);
+	log_writer_flush(&writer, &error);
+	holds("r", "T stdout P three");
+	/* Where it can't be opened, the old one stays. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_true(log_writer_reopen(&writer, &error) < 0);
+	write_entry(&writer, "four", true);
+	assert_int_equal(log_writer_flush(&writer, &error), 0);
+	log_writer_close(&writer);
+	assert_true(log_writer_open(&writer, &error) < 0);
+	log_writer_close(&writer);
+	rmdir(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_true(log_writer_open(&writer, &error) < 0);
+	log_writer_close(&writer);
+}
+
+/* A limit of the file's size stands for a full disk: no half entry stays, it is told once, and goes on. */
+static void no_room(void **state)
+{
+	char path[64];
+	struct log_writer writer = {.path = path, .format = log_format_cri, .files = 5, .fd = -1};
+	struct rlimit limit, small;
+	struct error error;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/full", folder);
+	assert_int_equal(log_writer_open(&writer, &error), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	small = (struct rlimit){.rlim_cur = 20, .rlim_max = limit.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &small);
+	write_entry(&writer, "one", true);
+	assert_int_equal(log_writer_flush(&writer, &error), 0);
+	write_entry(&writer, "two", true);
+	assert_int_equal(log_writer_flush(&writer, &error), 1);
+	assert_int_equal(error.number, EFBIG);
+	write_entry(&writer, "three", true);
+	assert_int_equal(log_writer_flush(&writer, &error), 0);
+	assert_int_equal(writer.lost, 15 + 17);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	write_entry(&writer, "four", true);
+	assert_int_equal(log_writer_flush(&writer, &error), 0);
+	holds("full", "T stdout F one\nT stdout F four");
+	log_writer_close(&writer);
+}
+
 static void moments(void **state)
 {
 	static const struct {
@@ -228,7 +390,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries),   cmocka_unit_test(bytes_come_back), cmocka_unit_test(long_line),
-		cmocka_unit_test(damage),    cmocka_unit_test(bounded),		cmocka_unit_test(moments),
+		cmocka_unit_test(damage),    cmocka_unit_test(bounded),		cmocka_unit_test(formats),
+		cmocka_unit_test(rotation), cmocka_unit_test(reopening), cmocka_unit_test(no_room), cmocka_unit_test(moments),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,5 +1,5 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c lib/vsock_engine.c lib/vsock_send.c lib/vsock_serial.c
-// uses: lib/vsock_socket.c proxy/stream.c agent/serial.c agent/device/wait.c proxy/serial_carrier.c
+// uses: lib/vsock_socket.c proxy/stream.c proxy/message_socket.c agent/serial.c agent/device/wait.c proxy/serial_carrier.c
 // uses: proxy/unix_socket.c proxy/line.c
 /* The serial carrier with both its halves back to back, the proxy's streams and the agent's listeners, over a pair of
  * sockets that stands for the port; and either half with a peer that breaks the rules.
