@@ -23,7 +23,7 @@
 #define LOG_SUBSYSTEM "proxy"
 #include "lib/log.h"
 
-/* keeper's syscalls: open openat write writev unlink unlinkat read poll ppoll */
+/* keeper's syscalls: open openat ftruncate pwrite64 unlink unlinkat read poll ppoll */
 
 /* Listeners, clients of proxy.sock, the VMM's memory, rings: what isn't a connection to the guest. A session has an end of one for
  * each stream, and whoever is attached. */
@@ -33,6 +33,10 @@
 /* What a worker may take to end, beyond the time for its clients. */
 #define PATIENCE (2 * LOOP_SECOND)
 
+/* What the worker of a killed proxy may take to be gone. */
+#define LOCK_TRIES 1000
+#define LOCK_PAUSE 10000 /* microseconds */
+
 static int make_path(char **path, const struct keeper *keeper, const char *name, struct error *error)
 {
 	if (asprintf(path, "%s/%s", keeper->options->directory, name) >= 0)
@@ -41,17 +45,14 @@ static int make_path(char **path, const struct keeper *keeper, const char *name,
 	return error_errno(error, ENOMEM, "%s/%s", keeper->options->directory, name);
 }
 
-static int write_pid(const struct keeper *keeper, const char *name, pid_t pid, struct error *error)
+/* The number alone, whatever was there. */
+static int write_pid(int fd, const char *name, pid_t pid, struct error *error)
 {
-	cleanup_free char *path = NULL;
-	cleanup_close int fd = -1;
-	int status = make_path(&path, keeper, name, error);
+	char line[32];
+	int length = snprintf(line, sizeof(line), "%d\n", (int)pid);
 
-	if (status < 0)
-		return status;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || dprintf(fd, "%d\n", (int)pid) < 0)
-		return error_errno(error, errno, "write %s", path);
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, line, (size_t)length, 0) != length)
+		return error_errno(error, errno, "write %s", name);
 	return 0;
 }
 
@@ -138,6 +139,7 @@ static int be_worker(struct worker *worker, const struct worker_ends *ends)
 		.options = keeper->options,
 		.sockets = &keeper->sockets,
 		.shared = keeper->shared,
+		.lock = keeper->worker_file,
 		.rings = &keeper->rings,
 		.ends = *ends});
 }
@@ -162,7 +164,7 @@ static void worker_started(struct worker *worker)
 	struct keeper *keeper = of_worker(worker);
 	struct error error;
 
-	if (write_pid(keeper, "worker.pid", worker->pid, &error) < 0)
+	if (write_pid(keeper->worker_file, "worker.pid", worker->pid, &error) < 0)
 		log_warning("%s", error.text);
 }
 
@@ -212,26 +214,43 @@ static void worker_lost(struct vhost_keeper *vhost)
 
 /* ---- The beginning ------------------------------------------------------------------------------------------- */
 
-/* The file's lock says whether another proxy serves this directory; its name may be left over from one that was
- * killed. */
-static int lock_directory(struct keeper *keeper, struct error *error)
+static int open_pid_file(const struct keeper *keeper, const char *name, struct error *error)
 {
 	cleanup_free char *path = NULL;
-	cleanup_close int fd = -1;
-	int status = make_path(&path, keeper, "proxy.pid", error);
+	int fd, status = make_path(&path, keeper, name, error);
 
 	if (status < 0)
 		return status;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return error_errno(error, errno, "open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? error_errno(error, errno, "open %s", path) : fd;
+}
+
+/* The files' locks say whether another proxy serves this directory; their names may be left over from one that was killed. The
+ * worker of such a one is being killed as well, and has its sockets until then. */
+static int lock_directory(struct keeper *keeper, struct error *error)
+{
+	cleanup_close int own = open_pid_file(keeper, "proxy.pid", error), worker = -1;
+	int status;
+
+	if (own < 0)
+		return own;
+	if (flock(own, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? error_set(error, EBUSY, "another nacre-proxy serves %s",
 							keeper->options->directory)
-					    : error_errno(error, errno, "lock %s", path);
-	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
-		return error_errno(error, errno, "write %s", path);
-	keeper->pid_file = take_fd(&fd);
+					    : error_errno(error, errno, "lock %s/proxy.pid", keeper->options->directory);
+	worker = open_pid_file(keeper, "worker.pid", error);
+	if (worker < 0)
+		return worker;
+	for (int i = 0; flock(worker, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return error_errno(error, errno, "lock %s/worker.pid", keeper->options->directory);
+		usleep(LOCK_PAUSE);
+	}
+	status = write_pid(own, "proxy.pid", getpid(), error);
+	if (status < 0)
+		return status;
+	keeper->pid_file = take_fd(&own);
+	keeper->worker_file = take_fd(&worker);
 	return 0;
 }
 
@@ -322,12 +341,16 @@ static int prepare_vmm(struct keeper *keeper, struct error *error)
 
 static int start_vmm(struct keeper *keeper, struct error *error)
 {
+	cleanup_close int file = -1;
 	int status;
 
 	if (!keeper->options->vmm)
 		return 0;
 	status = vmm_start(&keeper->vmm, keeper->options->vmm[0], error);
-	return status < 0 ? status : write_pid(keeper, "vmm.pid", keeper->vmm.pid, error);
+	if (status < 0)
+		return status;
+	file = open_pid_file(keeper, "vmm.pid", error);
+	return file < 0 ? file : write_pid(file, "vmm.pid", keeper->vmm.pid, error);
 }
 
 static int set_up(struct keeper *keeper, int passed[SOCKET_PASSED], struct error *error)
@@ -363,6 +386,7 @@ int keeper_open(struct keeper *keeper, const struct options *options, struct err
 
 	*keeper = (struct keeper){.options = options,
 				  .pid_file = -1,
+				  .worker_file = -1,
 				  .signals.fd = -1,
 				  .vhost = {.vmm_left = vmm_left, .lost = worker_lost, .link = -1}};
 	status = loop_init(&keeper->loop);
@@ -418,5 +442,6 @@ void keeper_close(struct keeper *keeper)
 	remove_file(keeper, "vmm.pid");
 	remove_file(keeper, "worker.pid");
 	remove_file(keeper, "proxy.pid");
+	fd_close(&keeper->worker_file);
 	fd_close(&keeper->pid_file);
 }

@@ -24,6 +24,7 @@ struct keeper {
 	struct shared *shared;
 	struct ring_store rings; /* of sessions */
 	int pid_file; /* locked as long as this process runs */
+	int worker_file; /* locked as long as it or a worker of its runs */
 	struct loop_source signals;
 	struct loop_timer patience; /* for a worker that has been told to end */
 	bool vmm_due; /* all else is there: where keeper_open() fails now, it is the VMM that can't be run */

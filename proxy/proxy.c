@@ -241,11 +241,12 @@ static int open_sockets(struct proxy *proxy, struct error *error)
 /* Of the keeper's descriptors only what is meant for it. */
 static int close_others(const struct estate *estate, struct error *error)
 {
-	int kept[SOCKETS_MAX + 2], status;
+	int kept[SOCKETS_MAX + 3], status;
 
 	sockets_list(estate->sockets, kept);
 	kept[SOCKETS_MAX] = estate->ends.control;
 	kept[SOCKETS_MAX + 1] = estate->ends.device;
+	kept[SOCKETS_MAX + 2] = estate->lock;
 	status = fd_close_others(STDERR_FILENO + 1, kept, array_size(kept));
 	return status < 0 ? error_errno(error, -status, "close_range") : 0;
 }

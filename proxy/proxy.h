@@ -24,6 +24,7 @@ struct estate {
 	const struct options *options;
 	const struct sockets *sockets;
 	struct shared *shared;
+	int lock; /* held by being open */
 	struct ring_store *rings; /* what sessions have */
 	struct worker_ends ends;
 };

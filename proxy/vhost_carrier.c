@@ -42,8 +42,11 @@ static void run(struct vhost_carrier *own, const struct device_order *order)
 		take_memory(own, &order->state.memory);
 	own->state.features = order->state.features;
 	for (size_t i = 0; i < VHOST_VSOCK_QUEUES; i++) {
+		uint16_t base = own->device.running ? own->state.rings[i].base : order->state.rings[i].base;
+
 		close_ring(&own->state.rings[i]);
 		own->state.rings[i] = order->state.rings[i];
+		own->state.rings[i].base = base; /* of a running device's, only this process knows it */
 	}
 	own->device.resumed = order->resumed;
 	vhost_vsock_update(&own->device);

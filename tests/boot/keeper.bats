@@ -129,7 +129,7 @@ proxy() { agentctl --address "unix://$AGENT_ADDRESS/proxy.sock" "nacre.Proxy/$1"
 		print(total)
 	END
 	)
-	echo "$sum KiB"
+	echo "# $sum KiB" >&3
 	[[ $sum -lt 600 ]]
 }
 

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -752,6 +753,36 @@ static void vmm_dies_with_the_proxy(void **state)
 		assert_int_not_equal(access(in_directory(path, left[i]), F_OK), 0);
 }
 
+/* A worker whose keeper was killed takes its time: nothing is made until its lock is free. */
+static void a_dying_worker_is_waited_for(void **state)
+{
+	char path[PATH_SIZE];
+	int pair[2], worker;
+	pid_t proxy, holder;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	holder = fork();
+	assert_true(holder >= 0);
+	if (holder == 0) {
+		worker = open(in_directory(path, "worker.pid"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (flock(worker, LOCK_EX | LOCK_NB) < 0 || write(pair[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	assert_int_equal(read(pair[0], &byte, 1), 1);
+	proxy = start_proxy((char *[]){"true", NULL});
+	wait_for("proxy.pid");
+	assert_int_equal(waitpid(proxy, NULL, WNOHANG), 0);
+	assert_false(exists("agent.sock"));
+	kill(holder, SIGKILL);
+	assert_int_equal(status_of(holder), -SIGKILL);
+	assert_int_equal(status_of(proxy), 0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void ends_with_the_connection(void **state)
 {
 	pid_t proxy = start_proxy(NULL);
@@ -828,6 +859,7 @@ int main(void)
 		cmocka_unit_test(descriptors_are_there),
 		cmocka_unit_test(one_proxy_a_directory),
 		cmocka_unit_test(vmm_dies_with_the_proxy),
+		cmocka_unit_test(a_dying_worker_is_waited_for),
 		cmocka_unit_test(ends_with_the_connection),
 		cmocka_unit_test(waits_for_the_next_connection),
 	};
