@@ -8,7 +8,7 @@
 #define LOG_SUBSYSTEM "serial"
 #include "lib/log.h"
 
-/* syscalls: read write */
+/* syscalls: read write getrandom */
 
 #define OVERHEAD (VSOCK_HEADER_SIZE + VSOCK_SERIAL_SEAL)
 #define PAYLOAD_LEAST 512 /* room for less payload is none */
