@@ -14,7 +14,7 @@
 #define LOG_SUBSYSTEM "guest-log"
 #include "lib/log.h"
 
-/* syscalls: recvfrom socketpair close */
+/* syscalls: recvfrom socketpair close readlink readlinkat getcwd */
 
 #define RETRY_FIRST (20 * LOOP_MILLISECOND)
 #define RETRY_LAST LOOP_SECOND
