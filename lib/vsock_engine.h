@@ -162,13 +162,15 @@ struct vsock_engine {
 	struct list control;
 	struct list ready;
 
-	struct vsock_address resets[VSOCK_RESETS_MAX]; /* a ring */
 	size_t reset_first, reset_count;
 
-	/* Payload gathered for one write. */
+	/* Payload gathered for one write: so many `parts`. */
 	struct vsock_connection *writing;
-	struct iovec parts[IOVEC_MAX];
 	size_t part_count, size;
+
+	/* From here on nothing has to be cleared at the start, and what isn't used takes no memory. */
+	struct vsock_address resets[VSOCK_RESETS_MAX]; /* a ring */
+	struct iovec parts[IOVEC_MAX];
 
 	/* The carrier's room for what is sent next. Not on the stack, which would be cleared for each packet. */
 	struct iovec room[IOVEC_MAX];

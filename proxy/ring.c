@@ -14,42 +14,52 @@ static size_t whole_pages(size_t size)
 	return (size + PAGE - 1) / PAGE * PAGE;
 }
 
+static size_t memory_size(const struct ring_store *store)
+{
+	return whole_pages(store->count) + store->count * store->slot_size;
+}
+
 int ring_store_open(struct ring_store *store, size_t count, size_t size, struct error *error)
 {
 	*store = (struct ring_store){.count = count, .ring_size = size};
 	store->slot_size = whole_pages(sizeof(struct ring_record)) + RING_STREAMS * whole_pages(size + RING_CHUNK);
 	if (count == 0)
 		return 0;
-	store->memory = mmap(NULL, count * store->slot_size, PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (store->memory == MAP_FAILED) {
-		store->memory = NULL;
+	store->used = mmap(NULL, memory_size(store), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (store->used == MAP_FAILED) {
+		store->used = NULL;
 		return error_errno(error, errno, "memory for the rings of %zu sessions", count);
 	}
+	store->memory = (uint8_t *)store->used + whole_pages(count);
 	return 0;
 }
 
 void ring_store_close(struct ring_store *store)
 {
-	if (store->memory)
-		munmap(store->memory, store->count * store->slot_size);
+	if (store->used)
+		munmap(store->used, memory_size(store));
 	*store = (struct ring_store){0};
+}
+
+static struct ring_record *record_at(const struct ring_store *store, size_t number)
+{
+	return (struct ring_record *)(void *)(store->memory + number * store->slot_size);
 }
 
 struct ring_record *ring_store_at(const struct ring_store *store, size_t number)
 {
-	return (struct ring_record *)(void *)(store->memory + number * store->slot_size);
+	return store->used[number] ? record_at(store, number) : NULL;
 }
 
 struct ring_record *ring_store_take(struct ring_store *store)
 {
 	for (size_t i = 0; i < store->count; i++) {
-		struct ring_record *record = ring_store_at(store, i);
+		struct ring_record *record = record_at(store, i);
 
-		if (record->used)
+		if (store->used[i])
 			continue;
 		memset(record, 0, sizeof(*record));
-		record->used = true;
+		store->used[i] = true;
 		return record;
 	}
 	return NULL;
@@ -57,7 +67,7 @@ struct ring_record *ring_store_take(struct ring_store *store)
 
 void ring_store_give(struct ring_store *store, struct ring_record *record)
 {
-	record->used = false;
+	store->used[(size_t)((uint8_t *)record - store->memory) / store->slot_size] = false;
 	/* Gives the memory back, too; where that can't be, it is as good for the next one. */
 	madvise(record, store->slot_size, MADV_REMOVE);
 }

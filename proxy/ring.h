@@ -37,7 +37,6 @@ struct ring {
 
 /* Of one session. Strings are terminated. */
 struct ring_record {
-	bool used;
 	bool terminal, opened, begun, exited, exit_told, output_cut;
 	uint8_t way;
 	int32_t status;
@@ -47,6 +46,7 @@ struct ring_record {
 };
 
 struct ring_store {
+	bool *used; /* of each record: apart from them, so that nobody has to look at one that isn't */
 	uint8_t *memory;
 	size_t count, ring_size, slot_size;
 };
@@ -59,7 +59,7 @@ void ring_store_close(struct ring_store *store);
 struct ring_record *ring_store_take(struct ring_store *store);
 void ring_store_give(struct ring_store *store, struct ring_record *record);
 
-/* The record of that number, below `count`, used or not. */
+/* The record of that number, below `count`; NULL where it isn't used. */
 struct ring_record *ring_store_at(const struct ring_store *store, size_t number);
 
 struct ring ring_store_ring(const struct ring_store *store, struct ring_record *record, unsigned int stream);

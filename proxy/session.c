@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent_service.pb-c.h"
+#include "agent.pb-c.h"
 #include "lib/cleanup.h"
+#include "proxy/agent_methods.h"
 #include "proxy/attachment.h"
 
 #define LOG_SUBSYSTEM "session"
@@ -182,7 +183,7 @@ void session_ask_exit(struct session *session)
 		return;
 	request.container_id = session->record->container_id;
 	request.exec_id = session->record->exec_id;
-	session->asked_exit = session_call_agent(session, &grpc__agent_service__descriptor, "WaitProcess", &request.base, 0,
+	session->asked_exit = session_call_agent(session, &agent_methods, "WaitProcess", &request.base, 0,
 					   exit_answered) == 0;
 }
 
@@ -384,7 +385,7 @@ static int send_signal(struct session *session, struct ttrpc_call *call, session
 	if (!asked->all)
 		request.exec_id = asked->exec_id;
 	request.signal = asked->signal;
-	return call_for(session, &grpc__agent_service__descriptor, "SignalProcess", &request.base, 0, answered, call);
+	return call_for(session, &agent_methods, "SignalProcess", &request.base, 0, answered, call);
 }
 
 static void signal_timer_expired(struct loop_timer *timer)
@@ -464,7 +465,7 @@ static void advance_resizes(struct session *session)
 		request.exec_id = asked->exec_id;
 		request.row = asked->rows;
 		request.column = asked->columns;
-		session->resizing = call_for(session, &grpc__agent_service__descriptor, "TtyWinResize", &request.base, 0,
+		session->resizing = call_for(session, &agent_methods, "TtyWinResize", &request.base, 0,
 					     resized, call) == 0;
 	}
 }
@@ -686,11 +687,14 @@ void sessions_init(struct sessions *sessions, struct loop *loop, struct streams 
 	list_init(&sessions->all);
 	events_init(&sessions->events);
 	agent_caller_init(&sessions->caller, loop, streams, caller_changed);
-	for (size_t i = 0; i < store->count; i++)
-		if (ring_store_at(store, i)->opened)
-			restore(sessions, ring_store_at(store, i));
-		else
-			ring_store_at(store, i)->used = false;
+	for (size_t i = 0; i < store->count; i++) {
+		struct ring_record *record = ring_store_at(store, i);
+
+		if (record && record->opened)
+			restore(sessions, record);
+		else if (record)
+			ring_store_give(store, record);
+	}
 }
 
 static bool session_quiet(const struct session *session)
