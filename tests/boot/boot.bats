@@ -74,7 +74,7 @@ execs()
 	figure "nacre-agent, stripped: $agent bytes (aim: under $((400 << 10)))"
 	figure "kernel: $kernel bytes (aim: under $((4 << 20)))"
 	# The aim is missed (docs/design.md, "Size"): this is so that it isn't by more, unnoticed.
-	((agent < 452 << 10 && kernel < 4 << 20))
+	((agent < 448 << 10 && kernel < 4 << 20))
 }
 
 @test "supervisor and agent have little memory of their own" {
