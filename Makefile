@@ -167,8 +167,9 @@ $(GEN)/proxy_syscalls.h: scripts/gather-syscalls $(wildcard proxy/*.c lib/*.c)
 	$(Q)scripts/gather-syscalls $(filter %.c,$^) >$@.new
 	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-# The proxy moves the data, and what it shares with the agent of that: for speed; everything else for size.
-$(B)/obj/proxy/%.o $(B)/obj/lib/vsock_%.o: CFLAGS += -O2
+# What moves the data is made for speed, everything else for size.
+FAST := attachment guest_memory ring socket_carrier stream vhost_vsock virtqueue
+$(FAST:%=$(B)/obj/proxy/%.o) $(B)/obj/lib/vsock_%.o: CFLAGS += -O2
 
 define compile
 @echo "  CC       $<"

@@ -11,14 +11,13 @@
 void vsock_engine_init(struct vsock_engine *engine, struct loop *loop, uint64_t local_cid, uint64_t peer_cid,
 		       const struct vsock_engine_ops *ops)
 {
-	*engine = (struct vsock_engine){
-		.ops = ops,
-		.loop = loop,
-		.local_cid = local_cid,
-		.peer_cid = peer_cid,
-		.buffer = VSOCK_BUFFER,
-		.next_port = FIRST_PORT,
-	};
+	memset(engine, 0, offsetof(struct vsock_engine, parts));
+	engine->ops = ops;
+	engine->loop = loop;
+	engine->local_cid = local_cid;
+	engine->peer_cid = peer_cid;
+	engine->buffer = VSOCK_BUFFER;
+	engine->next_port = FIRST_PORT;
 	list_init(&engine->connections);
 	list_init(&engine->control);
 	list_init(&engine->ready);

@@ -167,8 +167,8 @@ struct vsock_engine {
 
 	/* Payload gathered for one write. */
 	struct vsock_connection *writing;
-	struct iovec parts[IOVEC_MAX];
 	size_t part_count, size;
+	struct iovec parts[IOVEC_MAX]; /* from here on nothing is cleared at first, so that what isn't used takes no memory */
 
 	/* The carrier's room for what is sent next. Not on the stack, which would be cleared for each packet. */
 	struct iovec room[IOVEC_MAX];

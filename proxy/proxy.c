@@ -256,7 +256,10 @@ static int proxy_open(struct proxy *proxy, const struct estate *estate, struct e
 	const struct options *options = estate->options;
 	int status = close_others(estate, error);
 
-	*proxy = (struct proxy){.estate = estate, .options = options, .control.fd = -1};
+	/* The rest is zeros, in pages that aren't there before they are used. */
+	proxy->estate = estate;
+	proxy->options = options;
+	proxy->control.fd = -1;
 	if (status < 0)
 		return status;
 	status = loop_init(&proxy->loop);

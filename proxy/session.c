@@ -9,6 +9,7 @@
 
 #include "agent_service.pb-c.h"
 #include "lib/cleanup.h"
+#include "proxy/agent_service.h"
 #include "proxy/attachment.h"
 
 #define LOG_SUBSYSTEM "session"
@@ -182,7 +183,7 @@ void session_ask_exit(struct session *session)
 		return;
 	request.container_id = session->record->container_id;
 	request.exec_id = session->record->exec_id;
-	session->asked_exit = session_call_agent(session, &grpc__agent_service__descriptor, "WaitProcess", &request.base, 0,
+	session->asked_exit = session_call_agent(session, &agent_service, "WaitProcess", &request.base, 0,
 					   exit_answered) == 0;
 }
 
@@ -384,7 +385,7 @@ static int send_signal(struct session *session, struct ttrpc_call *call, session
 	if (!asked->all)
 		request.exec_id = asked->exec_id;
 	request.signal = asked->signal;
-	return call_for(session, &grpc__agent_service__descriptor, "SignalProcess", &request.base, 0, answered, call);
+	return call_for(session, &agent_service, "SignalProcess", &request.base, 0, answered, call);
 }
 
 static void signal_timer_expired(struct loop_timer *timer)
@@ -464,7 +465,7 @@ static void advance_resizes(struct session *session)
 		request.exec_id = asked->exec_id;
 		request.row = asked->rows;
 		request.column = asked->columns;
-		session->resizing = call_for(session, &grpc__agent_service__descriptor, "TtyWinResize", &request.base, 0,
+		session->resizing = call_for(session, &agent_service, "TtyWinResize", &request.base, 0,
 					     resized, call) == 0;
 	}
 }

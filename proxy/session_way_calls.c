@@ -6,6 +6,7 @@
 #include "agent_service.pb-c.h"
 #include "health_service.pb-c.h"
 #include "lib/cleanup.h"
+#include "proxy/agent_service.h"
 #include "proxy/session.h"
 
 #define CALL_SIZE 32768u
@@ -82,7 +83,7 @@ static void read_output(struct session_stream *stream)
 	request.exec_id = session->record->exec_id;
 	request.len = way->asked[stream->number] = room < CALL_SIZE ? (uint32_t)room : CALL_SIZE;
 	way->busy[stream->number] =
-		session_call_agent(session, &grpc__agent_service__descriptor,
+		session_call_agent(session, &agent_service,
 			     stream->number == SESSION_STDOUT ? "ReadStdout" : "ReadStderr", &request.base, stream->number,
 			     read_answered) == 0;
 }
@@ -121,7 +122,7 @@ static void close_input(struct session_stream *stream)
 	request.container_id = record->container_id;
 	request.exec_id = record->exec_id;
 	way->close_sent = way->busy[SESSION_STDIN] =
-		session_call_agent(stream->session, &grpc__agent_service__descriptor, "CloseStdin", &request.base, SESSION_STDIN,
+		session_call_agent(stream->session, &agent_service, "CloseStdin", &request.base, SESSION_STDIN,
 			     write_answered) == 0;
 }
 
@@ -143,7 +144,7 @@ static void write_input(struct session_stream *stream)
 	request.data.data = parts[0].iov_base;
 	request.data.len = parts[0].iov_len < CALL_SIZE ? parts[0].iov_len : CALL_SIZE;
 	way->asked[SESSION_STDIN] = (uint32_t)request.data.len;
-	way->busy[SESSION_STDIN] = session_call_agent(session, &grpc__agent_service__descriptor, "WriteStdin", &request.base,
+	way->busy[SESSION_STDIN] = session_call_agent(session, &agent_service, "WriteStdin", &request.base,
 						SESSION_STDIN, write_answered) == 0;
 }
 

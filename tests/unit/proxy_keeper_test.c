@@ -5,7 +5,7 @@
 // uses: proxy/agent_link.c proxy/agent_calls.c proxy/agent_probe.c proxy/envelope.c proxy/read_offsets.c lib/ttrpc_client.c proxy/guest_log.c proxy/log_sink.c
 // uses: proxy/confine.c proxy/confine_files.c proxy/confine_calls.c proxy/user.c
 // uses: proxy/keeper.c proxy/worker.c proxy/shared.c proxy/sockets.c proxy/device_link.c proxy/vhost_keeper.c
-// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/session.c proxy/session_way_guest.c
+// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/agent_service.c proxy/session.c proxy/session_way_guest.c
 // uses: proxy/session_way_calls.c proxy/session_way_ports.c proxy/ring.c proxy/dial.c proxy/agent_caller.c proxy/events.c
 // uses: proxy/waiting.c lib/ttrpc_client.c
 // uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c

@@ -3,7 +3,7 @@
 // uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
 // uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
 // uses: proxy/agent_link.c proxy/agent_calls.c proxy/agent_probe.c proxy/envelope.c proxy/read_offsets.c lib/ttrpc_client.c
-// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/session.c proxy/session_way_guest.c
+// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/agent_service.c proxy/session.c proxy/session_way_guest.c
 // uses: proxy/session_way_calls.c proxy/session_way_ports.c proxy/ring.c proxy/dial.c proxy/agent_caller.c proxy/events.c
 // uses: proxy/waiting.c
 // uses: proxy/confine.c proxy/confine_files.c proxy/confine_calls.c proxy/user.c

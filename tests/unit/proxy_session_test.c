@@ -1,7 +1,7 @@
 // uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c lib/vsock_engine.c lib/vsock_send.c lib/vsock_socket.c
 // uses: lib/arena.c lib/ttrpc.c lib/ttrpc_server.c lib/ttrpc_client.c lib/message_text.c lib/utf8.c
 // uses: proxy/stream.c proxy/message_socket.c proxy/line.c proxy/unix_socket.c proxy/listener.c proxy/socket_carrier.c proxy/hybrid.c proxy/forward.c
-// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/session.c proxy/session_way_guest.c
+// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/agent_service.c proxy/session.c proxy/session_way_guest.c
 // uses: proxy/session_way_calls.c proxy/session_way_ports.c proxy/ring.c proxy/dial.c proxy/agent_caller.c proxy/events.c
 // uses: proxy/waiting.c proxy/service.c
 /* Sessions of proxy.sock, by a plain hybrid carrier whose VMM is the test itself, and so is the guest's agent: it takes
