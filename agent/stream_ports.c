@@ -105,13 +105,19 @@ void stream_ports_look(struct stream_ports *ports)
 			line_ready(&ports->slots[i].source, EPOLLIN);
 }
 
-/* The slot of that port, or NULL. */
+/* The slot of that port, or NULL. Of two it is the newer one: another process on the host has begun to count again, and the older
+ * one's end has gone. */
 static const struct stream_connection *find(const struct stream_ports *ports, uint32_t port)
 {
-	for (unsigned i = 0; i < STREAM_PORTS_MAX; i++)
-		if (ports->slots[i].used && ports->slots[i].port == port && port != 0)
-			return &ports->slots[i];
-	return NULL;
+	const struct stream_connection *found = NULL;
+
+	for (unsigned i = 0; i < STREAM_PORTS_MAX; i++) {
+		const struct stream_connection *slot = &ports->slots[i];
+
+		if (slot->used && slot->port == port && port != 0 && (!found || slot->arrival > found->arrival))
+			found = slot;
+	}
+	return found;
 }
 
 bool stream_ports_has(const struct stream_ports *ports, uint32_t port)

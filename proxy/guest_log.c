@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/utf8.h"
 
@@ -190,14 +189,16 @@ static void retry_due(struct loop_timer *timer)
 	retry_later(log);
 }
 
-/* The last part of the path, or the beginning of all of it where that says nothing. */
+/* The last part of the path as it was given: the worker reads no links. */
 static void set_name(struct guest_log *log, const char *directory)
 {
-	cleanup_free char *path = realpath(directory, NULL);
-	const char *slash = path ? strrchr(path, '/') : NULL;
-	const char *name = slash ? slash + 1 : directory;
+	size_t end = strlen(directory), start, most = LOG_SINK_NAME / 3;
 
-	utf8_copy(log->name, name, strnlen(name, LOG_SINK_NAME / 3));
+	while (end > 1 && directory[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && directory[start - 1] != '/'; start--)
+		;
+	utf8_copy(log->name, directory + start, end - start < most ? end - start : most);
 	neutralise(log->name);
 }
 

@@ -187,20 +187,22 @@ static void way_ready(struct session *session)
 		session_call_agent(session, &grpc__health__descriptor, "Check", &request.base, 0, asked_behind);
 }
 
+static void end_all(struct session *session)
+{
+	for (unsigned int i = 0; session->record->opened && session->record->begun && i < RING_STREAMS; i++)
+		session_stream_end(&session->streams[i]);
+}
+
 static int way_open(struct session *session)
 {
 	session->way_data = calloc(1, sizeof(struct calls_way));
 	if (!session->way_data)
 		return -ENOMEM;
+	/* What a process before this one was being answered is lost. */
+	end_all(session);
 	if (session->sessions->caller.ready)
 		way_ready(session);
 	return 0;
-}
-
-static void way_lost(struct session *session)
-{
-	for (unsigned int i = 0; session->record->opened && session->record->begun && i < RING_STREAMS; i++)
-		session_stream_end(&session->streams[i]);
 }
 
 static void way_close(struct session *session)
@@ -215,6 +217,6 @@ const struct session_way session_way_calls = {
 	.begin = advance_all,
 	.resume = advance,
 	.ready = way_ready,
-	.lost = way_lost,
+	.lost = end_all,
 	.close = way_close,
 };

@@ -10,7 +10,7 @@
 #include "proxy/client.h"
 #include "runtime/record.h"
 
-#define ANSWER_TIMEOUT (30 * LOOP_SECOND)
+#define ANSWER_TIMEOUT (10 * LOOP_SECOND)
 
 /* What was before says nothing about what comes after a failure: another container may have the name by then. */
 static void forget(struct sample *sample)

@@ -35,7 +35,7 @@ int sampler_add(struct sampler *sampler, const char *name, struct error *error);
 /* Adds all of ours that run, and forgets those that don't any more. 0 or -errno. */
 int sampler_follow(struct sampler *sampler, struct error *error);
 
-/* Asks each that has no question open. The answers arrive by the loop, within half a minute. */
+/* Asks each that has no question open. The answers arrive by the loop, within ten seconds. */
 void sampler_ask(struct sampler *sampler);
 
 void sampler_close(struct sampler *sampler);

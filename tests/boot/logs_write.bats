@@ -47,6 +47,17 @@ has()
 	done
 }
 
+# comes FILE: waits until there is one.
+comes()
+{
+	local until=$((SECONDS + 60))
+
+	until [[ -e $1 ]]; do
+		((SECONDS < until)) || return 1
+		sleep 0.1
+	done
+}
+
 TIME='20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9:]{8}\.[0-9]{9}Z'
 
 @test "the format of the Container Runtime Interface, as it is written" {
@@ -72,13 +83,13 @@ TIME='20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9:]{8}\.[0-9]{9}Z'
 	say second
 	has old second
 	kill -USR1 "$writer"
-	until [[ -e log ]]; do sleep 0.1; done
+	comes log
 	say third
 	has log third
 	run ! grep third old
 	mv log older
 	kill -HUP "$writer"
-	until [[ -e log ]]; do sleep 0.1; done
+	comes log
 	say fourth
 	has log fourth
 	run ! grep fourth older

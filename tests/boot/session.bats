@@ -44,7 +44,12 @@ session() { timeout 120 "$BATS_TEST_DIRNAME/session.py" "$AGENT_ADDRESS" "$1" "$
 through() { AGENT_ADDRESS=$SECOND "$@"; }
 
 # exits STATUS: this is how it has ended.
-exits() { is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)" | jq -c "del(.time)"'; }
+exits()
+{
+	is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)" | jq -c "del(.time)"' && return 0
+	proxy ListSessions | jq -c --arg id "$exec_id" '.sessions[] | select(.exec_id == $id)'
+	return 1
+}
 
 # listed FILTER: something about this test's session.
 listed() { proxy ListSessions | jq -e --arg id "$exec_id" ".sessions[] | select(.exec_id == \$id) | $1" >/dev/null; }

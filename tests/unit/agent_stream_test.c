@@ -279,6 +279,27 @@ static void too_many_connections_push_the_oldest_out(void **state)
 		close(others[i]);
 }
 
+/* A proxy that is started again counts its ports again, and what the one before it has left unclaimed is dead. */
+static void of_two_with_the_same_port_the_newer_one_counts(void **state)
+{
+	static struct stream_ports ports;
+	int old[2], new[2], claimed;
+
+	(void)state;
+	stream_ports_init(&ports, &loop, count_arrival);
+	make_socket(old);
+	make_socket(new);
+	stream_ports_add(&ports, old[0], 4711);
+	stream_ports_add(&ports, new[0], 4711);
+	claimed = stream_ports_claim(&ports, 4711);
+	assert_int_equal(claimed, new[0]);
+	close(claimed);
+	assert_int_equal(stream_ports_claim(&ports, 4711), old[0]);
+	close(old[0]);
+	close(old[1]);
+	close(new[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +309,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(input_waits_for_a_slow_process, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_port_is_claimed_once_and_loses_no_byte, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_bad_line_is_cut_off, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_two_with_the_same_port_the_newer_one_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_many_connections_push_the_oldest_out, set_up, tear_down),
 	};
 

@@ -697,8 +697,7 @@ static void output_reaches_who_is_attached(void **state)
 	steps(10);
 	/* The status isn't told before the last byte. */
 	assert_int_equal(exit.count, 0);
-	guest_says(SESSION_STDOUT, "!");
-	guest_ends(SESSION_STDOUT);
+	write_all(guest_fd(SESSION_STDOUT), "\1\0\0\0!\0\0\0\0", 9);
 	guest_acknowledged(SESSION_STDOUT, 12);
 	guest_ends(SESSION_STDERR);
 	await(exit.count > 0);
@@ -968,6 +967,7 @@ static void input_by_a_socket_comes_whole(void **state)
 {
 	enum { SIZE = 150000 };
 	Nacre__AttachRequest request = attach_request(SESSION_STDIN);
+	Nacre__ListSessionsResponse *list;
 	uint8_t *data = malloc(SIZE);
 	size_t got = 0;
 	int pair[2];
@@ -991,6 +991,9 @@ static void input_by_a_socket_comes_whole(void **state)
 		guest_acknowledges(got + length);
 	}
 	assert_int_equal(got, SIZE);
+	list = list_sessions();
+	assert_int_equal(list->sessions[0]->streams[0]->dropped, 0);
+	list_free(list);
 	for (size_t i = 0; i < SIZE; i++)
 		assert_int_equal(data[i], (uint8_t)(i % 251));
 	free(data);
@@ -1654,6 +1657,17 @@ static void attaching_by_a_line(void **state)
 
 /* ---- Another process takes over ------------------------------------------------------------------------------ */
 
+static void another_worker(void)
+{
+	ttrpc_client_free(scene.client);
+	service_close(&scene.service);
+	sessions_destroy(&scene.sessions);
+	steps(10);
+	sessions_init(&scene.sessions, &scene.loop, &scene.streams, &scene.store);
+	service_init(&scene.service, &scene.loop, &scene.streams, &scene.sessions);
+	client_new();
+}
+
 static void what_the_store_has_goes_on(void **state)
 {
 	Nacre__AttachRequest request = attach_request(SESSION_STDOUT);
@@ -1665,14 +1679,7 @@ static void what_the_store_has_goes_on(void **state)
 	session_open();
 	guest_pattern(SESSION_STDOUT, 0, 100000);
 	guest_acknowledged(SESSION_STDOUT, 100000);
-	/* The worker dies. */
-	ttrpc_client_free(scene.client);
-	service_close(&scene.service);
-	sessions_destroy(&scene.sessions);
-	steps(10);
-	sessions_init(&scene.sessions, &scene.loop, &scene.streams, &scene.store);
-	service_init(&scene.service, &scene.loop, &scene.streams, &scene.sessions);
-	client_new();
+	another_worker();
 	await(scene.streams_of[SESSION_STDOUT].attaches == 2);
 	assert_int_equal(scene.streams_of[SESSION_STDOUT].asked, 100000);
 	request.from = NACRE__ATTACH_REQUEST__FROM__OFFSET;
@@ -1692,6 +1699,30 @@ static void what_the_store_has_goes_on(void **state)
 	end();
 }
 
+/* Bytes that nobody can have again aren't passed over in silence. */
+static void calls_end_with_the_worker(void **state)
+{
+	struct answer answer, exit;
+	int out;
+
+	(void)state;
+	start();
+	scene.attach_code = TTRPC_UNIMPLEMENTED;
+	open_with(true, false, &answer);
+	answer_read(SESSION_STDOUT, "kept");
+	await(!list_empty(&scene.reads[SESSION_STDOUT]));
+	another_worker();
+	await(!list_empty(&scene.waits));
+	process_exits(2);
+	by_name("WaitExit", &exit);
+	await(exit.count > 0);
+	assert_int_equal(exit.status, 2);
+	out = attach(SESSION_STDOUT);
+	expect(out, "kept");
+	expect_end(out);
+	end();
+}
+
 /* What has been told isn't told again. */
 static void an_exit_is_told_once(void **state)
 {
@@ -1706,12 +1737,7 @@ static void an_exit_is_told_once(void **state)
 	process_exits(6);
 	await(exit.count > 0);
 	assert_string_equal(events(), "RSE");
-	ttrpc_client_free(scene.client);
-	service_close(&scene.service);
-	sessions_destroy(&scene.sessions);
-	sessions_init(&scene.sessions, &scene.loop, &scene.streams, &scene.store);
-	service_init(&scene.service, &scene.loop, &scene.streams, &scene.sessions);
-	client_new();
+	another_worker();
 	by_name("WaitExit", &exit);
 	await(exit.count > 0);
 	assert_int_equal(exit.status, 6);
@@ -1787,6 +1813,7 @@ int main(void)
 		cmocka_unit_test(a_terminal_blocks_again_afterwards),
 		cmocka_unit_test(attaching_by_a_line),
 		cmocka_unit_test(what_the_store_has_goes_on),
+		cmocka_unit_test(calls_end_with_the_worker),
 		cmocka_unit_test(an_exit_is_told_once),
 		cmocka_unit_test(the_vm_ends),
 	};

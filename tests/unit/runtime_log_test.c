@@ -278,6 +278,37 @@ static void rotation(void **state)
 	log_writer_close(&writer);
 }
 
+/* A full file has been moved, and there is no room for another: nothing else is moved until there is. */
+static void failed_rotation(void **state)
+{
+	static const struct log_entry third = {.time = "T", .time_length = 1, .text = "li3", .length = 3, .whole = true};
+	char path[64];
+	struct log_writer writer = {.path = path, .format = log_format_cri, .size_most = 31, .files = 3, .fd = -1};
+	struct rlimit limit, none;
+	struct error error;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/f", folder);
+	assert_int_equal(log_writer_open(&writer, &error), 0);
+	write_entry(&writer, "li1", true);
+	write_entry(&writer, "li2", true);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &none);
+	assert_int_equal(log_writer_add(&writer, &third, &error), 1);
+	assert_int_equal(error.number, EMFILE);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	write_entry(&writer, "li4", true);
+	assert_int_equal(log_writer_flush(&writer, &error), 0);
+	write_entry(&writer, "li5", true);
+	assert_int_equal(log_writer_flush(&writer, &error), 0);
+	assert_int_equal(writer.lost, 0);
+	holds("f.1", "T stdout F li1\nT stdout F li2\nT stdout F li3\nT stdout F li4");
+	holds("f", "T stdout F li5");
+	assert_true(faccessat(directory, "f.2", F_OK, 0) < 0);
+	log_writer_close(&writer);
+}
+
 static void reopening(void **state)
 {
 	char path[64], moved[64];
@@ -391,7 +422,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries),   cmocka_unit_test(bytes_come_back), cmocka_unit_test(long_line),
 		cmocka_unit_test(damage),    cmocka_unit_test(bounded),		cmocka_unit_test(formats),
-		cmocka_unit_test(rotation), cmocka_unit_test(reopening), cmocka_unit_test(no_room), cmocka_unit_test(moments),
+		cmocka_unit_test(rotation), cmocka_unit_test(failed_rotation), cmocka_unit_test(reopening), cmocka_unit_test(no_room), cmocka_unit_test(moments),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
