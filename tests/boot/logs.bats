@@ -85,6 +85,6 @@ teardown_file() { remove_all; }
 @test "usage" {
 	fails 1 "no container 'nosuch'" nacre logs nosuch
 	fails 125 "missing" nacre logs
-	fails 125 "argument" nacre logs short lives
+	fails 125 "EXEC goes with --dir alone" nacre logs short lives
 	grep -q -- --timestamps <(nacre logs --help)
 }
