@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# The same container behind every carrier, its streams in every way, with our agent and with another: PEER_AGENT=FILE is put into
-# our image as PID 1. A table of all of it is printed at the end.
+# The same container behind every carrier, its streams in every way (calls and connections as a runtime has them, and a session of
+# the proxy's), with our agent and with another: PEER_AGENT=FILE is put into our image as PID 1. A table of all of it is printed at
+# the end.
 
 export NACRE_TEST_PLACE=vm
 load ../bats/helpers
@@ -38,14 +39,27 @@ machine()
 	agentctl CreateSandbox '{"sandbox_id": "sandbox", "hostname": "boxed"}'
 }
 
+# by_WAY COMMAND...: a container with our streams; its status.
+by_calls() { agentctl --timeout 60s run --wait-last --id calls --rootfs /container --io calls --stdin -- "$@"; }
+
+by_connections() { agentctl --timeout 60s run --id connections --rootfs /container --io connections --stdin -- "$@"; }
+
+by_session()
+{
+	local status=0
+
+	agentctl --timeout 60s run --id session --rootfs /container --stdin --keep --detach -- "$@"
+	timeout 60 nacre attach --dir "$AGENT_ADDRESS" session || status=$?
+	agentctl RemoveContainer '{"container_id": "session"}' >/dev/null
+	return $status
+}
+
 # contained AGENT CARRIER WAY: what goes in comes back, with more behind the end of input, on both outputs, and the status.
 contained()
 {
 	local result=failed status=0 typed=$BASE/typed out=$BATS_TEST_TMPDIR/out errors=$BATS_TEST_TMPDIR/errors
 
-	# shellcheck disable=SC2016
-	agentctl --timeout 60s run --wait-last --id "c-$3" --rootfs /container --io "$3" --stdin -- \
-		sh -c 'cat; seq 20000; echo said >&2; exit 7' <"$typed" >"$out" 2>"$errors" || status=$?
+	"by_$3" sh -c 'cat; seq 20000; echo said >&2; exit 7' <"$typed" >"$out" 2>"$errors" || status=$?
 	if [[ $status -eq 7 && $(cat "$errors") == said ]] && cmp "$out" <(cat "$typed" && seq 20000); then
 		result=passed
 	else
@@ -55,11 +69,11 @@ contained()
 	[[ $result == passed ]]
 }
 
-both_ways()
+every_way()
 {
 	local way failed=
 
-	for way in calls connections; do
+	for way in calls connections session; do
 		contained "$1" "$2" "$way" || failed=yes
 	done
 	[[ ! $failed ]]
@@ -73,7 +87,7 @@ hybrid()
 	mkdir "$second"
 	guarded nacre-proxy --dir "$second" --carrier "hybrid:$AGENT_DIR/vsock.sock,half-close" >"$second/log" 2>&1 3>&- &
 	AGENT_ADDRESS=$second agentctl --timeout 60s wait-ready
-	AGENT_ADDRESS=$second both_ways "$1" hybrid || status=$?
+	AGENT_ADDRESS=$second every_way "$1" hybrid || status=$?
 	kill "$(cat "$second/proxy.pid")"
 	return $status
 }
@@ -82,31 +96,31 @@ peer() { [[ ${PEER_AGENT:-} ]] || skip "PEER_AGENT=FILE isn't given: another age
 
 @test "nacre-agent: vhost-user on virtio-mmio, and hybrid in front of it" {
 	machine nacre mmio
-	both_ways nacre "vhost-user, mmio"
+	every_way nacre "vhost-user, mmio"
 	hybrid nacre
 }
 
 @test "nacre-agent: vhost-user on PCI" {
 	VM_MACHINE=q35 machine nacre pci
-	both_ways nacre "vhost-user, PCI"
+	every_way nacre "vhost-user, PCI"
 }
 
 @test "nacre-agent: serial" {
 	VM_CARRIER=serial machine nacre serial
-	both_ways nacre serial
+	every_way nacre serial
 }
 
 @test "another agent: vhost-user on virtio-mmio, and hybrid in front of it" {
 	peer
 	machine peer mmio
-	both_ways peer "vhost-user, mmio"
+	every_way peer "vhost-user, mmio"
 	hybrid peer
 }
 
 @test "another agent: vhost-user on PCI" {
 	peer
 	VM_MACHINE=q35 machine peer pci
-	both_ways peer "vhost-user, PCI"
+	every_way peer "vhost-user, PCI"
 }
 
 @test "another agent: serial" {
