@@ -351,8 +351,8 @@ $(B)/rootfs-busybox/.complete: rootfs/make-container-root $(B)/busybox-container
 
 # ---- Tests -------------------------------------------------------------------------------------------------------
 
-# A unit test names the objects that it is linked with: `// uses: lib/loop.c agent/container/plan.c`. glibc, as the
-# sanitizers need it.
+# A unit test names the objects that it is linked with: `// uses: lib/loop.c agent/container/plan.c`, or a folder's (`proxy/*.c`),
+# but for what only a program has. glibc, as the sanitizers need it.
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TEST_CFLAGS := -std=gnu11 -g -O1 $(SANITIZE) -Wall -Wextra -Werror
 TEST_LIBS := -lcmocka -lprotobuf-c -lseccomp -lcap-ng -ljansson -lpopt -larchive -lmd
@@ -374,7 +374,7 @@ build/san/gen/%.o: $(GEN)/%.c | $(GEN_HEADERS)
 build/san/libgen.a: $(TEST_GEN_OBJECTS)
 	$(Q)rm -f $@ && ar rcsD $@ $^
 
-uses = $(shell sed -n 's|^// uses:||p' $1)
+uses = $(filter-out %/main.c lib/start.c,$(wildcard $(shell sed -n 's|^// uses:||p' $1)))
 define unit_test
 build/tests/$1: build/san/tests/unit/$1.o $$(patsubst %.c,build/san/%.o,$$(call uses,tests/unit/$1.c)) build/san/libgen.a
 	@echo "  LINK     $$@"

@@ -1,15 +1,4 @@
-// uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
-// uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/unix_socket.c proxy/client.c proxy/listener.c proxy/options.c
-// uses: proxy/carrier.c proxy/listen_fds.c proxy/forward.c proxy/guest_ports.c proxy/vhost_carrier.c proxy/socket_carrier.c proxy/hybrid.c proxy/host_vsock.c
-// uses: proxy/agent_link.c proxy/agent_calls.c proxy/agent_probe.c proxy/envelope.c proxy/read_offsets.c lib/ttrpc_client.c proxy/guest_log.c proxy/log_sink.c
-// uses: proxy/confine.c proxy/confine_files.c proxy/confine_calls.c proxy/user.c
-// uses: proxy/keeper.c proxy/worker.c proxy/shared.c proxy/sockets.c proxy/device_link.c proxy/vhost_keeper.c
-// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/session.c proxy/session_way_guest.c
-// uses: proxy/session_way_calls.c proxy/session_way_ports.c proxy/ring.c proxy/dial.c proxy/agent_caller.c proxy/agent_methods.c proxy/events.c
-// uses: proxy/waiting.c lib/ttrpc_client.c
-// uses: proxy/vmm.c proxy/proxy.c proxy/service.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/arena.c
-// uses: proxy/serial_carrier.c lib/vsock_serial.c
+// uses: proxy/*.c lib/*.c
 /* Keeper and worker: a worker that dies at any moment is followed by another one, and neither the guest nor the VMM sees more
  * of it than connections that are reset.
  */

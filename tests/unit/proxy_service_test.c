@@ -1,10 +1,4 @@
-// uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c proxy/guest_memory.c proxy/virtqueue.c
-// uses: proxy/vhost_user.c proxy/vhost_user_requests.c proxy/vhost_vsock.c lib/vsock_engine.c lib/vsock_send.c
-// uses: proxy/stream.c proxy/message_socket.c lib/vsock_socket.c proxy/line.c proxy/service.c
-// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/session.c proxy/session_way_guest.c
-// uses: proxy/session_way_calls.c proxy/session_way_ports.c proxy/ring.c proxy/dial.c proxy/agent_caller.c proxy/agent_methods.c proxy/events.c
-// uses: proxy/waiting.c
-// uses: lib/arena.c lib/ttrpc.c lib/ttrpc_server.c lib/message_text.c lib/utf8.c lib/ttrpc_client.c
+// uses: proxy/*.c lib/*.c
 /* proxy.sock: when the agent is ready, and what the connections' counters say. */
 #include "tests/unit/proxy_fake_guest.h"
 

@@ -1,9 +1,4 @@
-// uses: lib/loop.c lib/buffer.c lib/error.c lib/fd.c lib/log.c lib/vsock_engine.c lib/vsock_send.c lib/vsock_socket.c
-// uses: lib/arena.c lib/ttrpc.c lib/ttrpc_server.c lib/ttrpc_client.c lib/message_text.c lib/utf8.c
-// uses: proxy/stream.c proxy/message_socket.c proxy/line.c proxy/unix_socket.c proxy/listener.c proxy/socket_carrier.c proxy/hybrid.c proxy/forward.c
-// uses: lib/ttrpc_passing.c proxy/attach_line.c proxy/attachment.c proxy/session_calls.c proxy/session.c proxy/session_way_guest.c
-// uses: proxy/session_way_calls.c proxy/session_way_ports.c proxy/ring.c proxy/dial.c proxy/agent_caller.c proxy/agent_methods.c proxy/events.c
-// uses: proxy/waiting.c proxy/service.c
+// uses: proxy/*.c lib/*.c
 /* Sessions of proxy.sock, by a plain hybrid carrier whose VMM is the test itself, and so is the guest's agent: it takes
  * connections at ports 1024 and 1027, answers calls as each test wants it, and says right and wrong things as the streams of one
  * process. Everything is in one thread, which steps the loop while it waits.
@@ -526,7 +521,7 @@ static void list_free(Nacre__ListSessionsResponse *list)
 /* The types of all events so far, a letter each. */
 static const char *events(void)
 {
-	static const char letters[] = "RLSECOD";
+	static const char letters[] = "RLSECD";
 	static char text[300];
 	Nacre__NextEventsRequest request = NACRE__NEXT_EVENTS_REQUEST__INIT;
 	ProtobufCMessage *response = NULL;
