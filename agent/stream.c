@@ -203,12 +203,11 @@ static bool serve_readers(struct output *output)
 		ssize_t count;
 
 		if (named && !output_acknowledge(output, entry->offset)) {
-			uint64_t offset = entry->offset;
+			unsigned long long offset = entry->offset, begin = output->position;
 
 			ttrpc_call_fail(call_queue_take(&output->readers), TTRPC_FAILED_PRECONDITION,
-					"no byte is kept at offset %llu: they are there from %llu to %llu",
-					(unsigned long long)offset, (unsigned long long)output->position,
-					(unsigned long long)(output->position + buffer_length(&output->left)));
+					"no byte is kept at offset %llu: they are there from %llu to %llu", offset, begin,
+					begin + buffer_length(&output->left));
 			continue;
 		}
 		count = named ? kept_bytes(output, entry->length) : next_bytes(output, entry->length);

@@ -220,7 +220,7 @@ static int open_pid_file(const struct keeper *keeper, const char *name, struct e
 	cleanup_free char *path = NULL;
 	int fd, status = make_path(&path, keeper, name, error);
 
-	if (status < 0)
+	if (!path)
 		return status;
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? error_errno(error, errno, "open %s", path) : fd;
