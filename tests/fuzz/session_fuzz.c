@@ -7,11 +7,11 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -128,8 +128,7 @@ static struct scene {
 	int agents[AGENTS_MAX]; /* what else we have of the connections that `agent` serves */
 	struct ttrpc_server agent;
 	struct list asked; /* calls to the agent */
-	bool helpful, refuses, unknown;
-	unsigned int quiet;
+	bool helpful, refuses, unknown, quiet;
 } scene;
 
 /* Not the machine's while an input is run. */
@@ -165,11 +164,20 @@ static const char *exec_id_of(const struct model *model)
 
 /* ---- The guest's side of the proxy --------------------------------------------------------------------------- */
 
+/* The proxy has closed it. */
+static bool is_cut(int fd)
+{
+	struct pollfd poller = {.fd = fd};
+
+	return poll(&poller, 1, 0) > 0 && (poller.revents & POLLHUP);
+}
+
 static int keep_agent(int fd)
 {
 	for (size_t i = 0; i < AGENTS_MAX; i++) {
-		if (scene.agents[i] >= 0)
+		if (scene.agents[i] >= 0 && !is_cut(scene.agents[i]))
 			continue;
+		fd_close(&scene.agents[i]);
 		scene.agents[i] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		return ttrpc_server_serve(&scene.agent, fd);
 	}
@@ -177,11 +185,19 @@ static int keep_agent(int fd)
 	return -ENFILE;
 }
 
+static void connection_close(struct connection *connection)
+{
+	fd_close(&connection->fd);
+	free(connection->early);
+	*connection = (struct connection){.fd = -1};
+}
+
 static int keep_connection(int fd)
 {
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
-		if (scene.connections[i].fd >= 0)
+		if (scene.connections[i].fd >= 0 && !is_cut(scene.connections[i].fd))
 			continue;
+		connection_close(&scene.connections[i]);
 		scene.connections[i] = (struct connection){.fd = fd};
 		return 0;
 	}
@@ -203,13 +219,6 @@ enum stream_state stream_state(const struct stream *stream)
 {
 	(void)stream;
 	return STREAM_OPEN;
-}
-
-static void connection_close(struct connection *connection)
-{
-	fd_close(&connection->fd);
-	free(connection->early);
-	*connection = (struct connection){.fd = -1};
 }
 
 /* What a client of vsock.sock is told. */
@@ -236,13 +245,6 @@ static struct connection *find_connection(uint32_t port)
 		if (scene.connections[i].fd >= 0 && scene.connections[i].open && scene.connections[i].port == port)
 			return &scene.connections[i];
 	return NULL;
-}
-
-static bool is_cut(const struct connection *connection)
-{
-	char byte;
-
-	return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 /* What has been said goes through the frames that the proxy sees. */
@@ -303,6 +305,13 @@ static void bind_stream(struct connection *connection, struct model *model, unsi
 		say_counted(connection, connection->early, connection->early_length);
 }
 
+static void acknowledge(struct connection *connection, int8_t more)
+{
+	uint64_t offset = htole64(connection->position + (uint64_t)(int64_t)more);
+
+	say(connection, (const uint8_t *)&offset, sizeof(offset));
+}
+
 /* ---- What the guest hears ------------------------------------------------------------------------------------ */
 
 static void check_input(const struct model *model, uint64_t position, const uint8_t *bytes, size_t length)
@@ -312,6 +321,15 @@ static void check_input(const struct model *model, uint64_t position, const uint
 	promise(position >= model->first && position + length <= model->first + model->written);
 	for (size_t i = 0; i < length; i++)
 		promise(bytes[i] == byte_at(position + i - model->first));
+}
+
+/* Its writer has closed it, and all that was written has come before. */
+static void check_input_end(const struct model *model, uint64_t position)
+{
+	if (scene.unknown)
+		return;
+	promise(model->may_end);
+	promise(model->unknown_input || model->writers != 1 || position == model->first + model->written);
 }
 
 static void hear_input(struct connection *connection, const uint8_t *bytes, size_t length)
@@ -337,7 +355,8 @@ static void hear_input(struct connection *connection, const uint8_t *bytes, size
 		connection->heard_left = le32toh(number);
 		promise(connection->heard_left <= RECORD_MAX);
 		connection->heard_end = connection->heard_left == 0;
-		promise(!connection->heard_end || scene.unknown || connection->model->may_end);
+		if (connection->heard_end)
+			check_input_end(connection->model, connection->position);
 	}
 }
 
@@ -391,7 +410,7 @@ static void answer_attach(struct ttrpc_call *call, uint8_t choice)
 	response.ended = (choice & 0x30) == 0x30;
 	if (response.offset > request->offset && said->count >= SAID_PARTS - 1)
 		response.offset = request->offset;
-	if (connection && !is_cut(connection)) {
+	if (connection && !is_cut(connection->fd)) {
 		if (request->stream != SESSION_STDIN) {
 			promise(scene.unknown || request->offset <= said_end(said));
 			said_go_on(said, request->offset, response.offset);
@@ -463,14 +482,22 @@ static void answer_wait(struct ttrpc_call *call)
 	ttrpc_call_reply(call, &response.base);
 }
 
-/* A stream of which the agent says that it can't be attached may end with less than was said. */
+/* What the proxy has had until then is all. */
+static void refuse_attach(const Nacre__AttachStreamRequest *request)
+{
+	const struct connection *connection = find_connection(request->port);
+	struct said *said = &model_of(request->exec_id)->said[request->stream];
+
+	if (request->stream == SESSION_STDIN || !connection || is_cut(connection->fd))
+		return;
+	said_go_on(said, request->offset, request->offset);
+	said->over = said->clean = true;
+}
+
 static void refuse(struct ttrpc_call *call)
 {
-	if (strcmp(call->method, "AttachStream") == 0) {
-		const Nacre__AttachStreamRequest *request = (const void *)call->request;
-
-		model_of(request->exec_id)->said[request->stream % RING_STREAMS].clean = false;
-	}
+	if (strcmp(call->method, "AttachStream") == 0)
+		refuse_attach((const void *)call->request);
 	ttrpc_call_fail(call, (enum ttrpc_code)(1 + fuzz_byte(&scene.input) % 16), "no");
 }
 
@@ -918,14 +945,29 @@ static void proxy_stop(void)
 	sessions_destroy(&scene.sessions);
 }
 
+/* What hadn't come is lost to it. */
+static void go_on(struct model *model)
+{
+	const struct session *session = sessions_find(&scene.sessions, "c", exec_id_of(model));
+
+	model->over = !session;
+	for (unsigned int i = SESSION_STDOUT; session && i < RING_STREAMS; i++) {
+		uint64_t end = ring_end(&session->streams[i].ring);
+
+		promise(scene.unknown || end <= said_end(&model->said[i]));
+		said_go_on(&model->said[i], end, end);
+		model->said[i].over = true;
+	}
+}
+
 /* What a process that takes over finds is what was open. */
 static void restart(void)
 {
 	proxy_stop();
 	proxy_start();
 	for (size_t i = 0; i < MODELS_MAX; i++)
-		if (scene.models[i].used && !sessions_find(&scene.sessions, "c", exec_id_of(&scene.models[i])))
-			scene.models[i].over = true;
+		if (scene.models[i].used)
+			go_on(&scene.models[i]);
 }
 
 static void time_passes(void)
@@ -937,7 +979,7 @@ static void time_passes(void)
 static void became_quiet(struct sessions *sessions)
 {
 	(void)sessions;
-	scene.quiet++;
+	scene.quiet = true;
 }
 
 static void read_all(void)
@@ -950,12 +992,77 @@ static void read_all(void)
 	turn();
 }
 
+static uint64_t total(void)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ENDS_MAX; i++)
+		sum += scene.ends[i].total;
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		sum += scene.connections[i].position;
+	return sum;
+}
+
+/* Of the only writer the guest has all, unless it takes no input any more. */
+static void check_written(const struct connection *connection)
+{
+	const struct session *session;
+
+	if (connection->fd < 0 || !connection->bound || connection->stream != SESSION_STDIN || is_cut(connection->fd))
+		return;
+	session = sessions_find(&scene.sessions, "c", exec_id_of(connection->model));
+	if (!session || session_stream_ended(&session->streams[SESSION_STDIN]) || connection->model->writers != 1 ||
+	    connection->model->unknown_input)
+		return;
+	for (size_t i = 0; i < ENDS_MAX; i++)
+		if (scene.ends[i].model == connection->model && scene.ends[i].stream == SESSION_STDIN && scene.ends[i].whole &&
+		    scene.ends[i].started)
+			promise(connection->position == connection->model->first + connection->model->written);
+}
+
+/* What goes on without anybody's doing anything wrong any more, until nothing comes. */
+static void settle(void)
+{
+	uint64_t before, now = total();
+	int idle = 0;
+
+	scene.refuses = false;
+	scene.helpful = true;
+	for (int i = 0; i < 400 && idle < 8; i++) {
+		before = now;
+		scene.now += 10 * LOOP_SECOND;
+		read_all();
+		for (size_t j = 0; j < CONNECTIONS_MAX; j++)
+			if (scene.connections[j].bound && !scene.connections[j].raw &&
+			    scene.connections[j].stream == SESSION_STDIN)
+				acknowledge(&scene.connections[j], 0);
+		now = total();
+		idle = now == before ? idle + 1 : 0;
+	}
+}
+
+/* Nothing that was said may have stuck in the proxy. */
+static void check_settled(void)
+{
+	for (size_t i = 0; i < ENDS_MAX; i++) {
+		const struct end *end = &scene.ends[i];
+
+		if (end->whole && end->started && !end->lossy && end->stream != SESSION_STDIN)
+			promise(heard_all(&end->heard, &end->model->said[end->stream]));
+	}
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		check_written(&scene.connections[i]);
+}
+
 /* As proxy/proxy.c does. Once all that the guest has had to say is read, and every reader has closed or had it, it is over. */
 static void vm_ends(void)
 {
+	bool at_once;
+
 	disturb(NULL);
 	sessions_finish(&scene.sessions, became_quiet);
 	service_close(&scene.service);
+	at_once = sessions_quiet(&scene.sessions);
 	scene.refuses = true;
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		connection_close(&scene.connections[i]);
@@ -964,7 +1071,7 @@ static void vm_ends(void)
 	for (size_t i = 0; i < ENDS_MAX; i++)
 		end_close(&scene.ends[i]);
 	turn();
-	promise(sessions_quiet(&scene.sessions));
+	promise(sessions_quiet(&scene.sessions) && (at_once || scene.quiet));
 }
 
 /* ---- Steps --------------------------------------------------------------------------------------------------- */
@@ -988,16 +1095,10 @@ static void say_bytes(struct connection *connection)
 	say(connection, bytes, length);
 }
 
-static void acknowledge(struct connection *connection)
-{
-	uint64_t offset = htole64(connection->position + (uint64_t)(int64_t)(int8_t)fuzz_byte(&scene.input));
-
-	say(connection, (const uint8_t *)&offset, sizeof(offset));
-}
-
+/* One that isn't attached yet stays, so that it is seen whether the proxy still has it. */
 static void cut(struct connection *connection, bool half)
 {
-	if (half)
+	if (half || !connection->bound)
 		shutdown(connection->fd, SHUT_WR);
 	else
 		connection_close(connection);
@@ -1012,7 +1113,7 @@ static void of_connection(enum step step, struct connection *connection)
 	else if (step == SAY_BYTES)
 		say_bytes(connection);
 	else if (step == ACKNOWLEDGE)
-		acknowledge(connection);
+		acknowledge(connection, (int8_t)fuzz_byte(&scene.input));
 	else if (step == HEAR)
 		hear(connection, fuzz_u16(&scene.input));
 	else
@@ -1146,7 +1247,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begin();
 	while (scene.input.size > 0)
 		step();
-	read_all();
+	if (!scene.unknown) {
+		settle();
+		check_settled();
+	}
 	if (options & 2)
 		vm_ends();
 	end();

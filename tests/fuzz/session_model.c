@@ -23,13 +23,12 @@ uint64_t said_end(const struct said *said)
 
 static void forget_from(struct said *said, uint64_t offset)
 {
-	while (said->count > 1 && said->parts[said->count - 1].offset > offset)
+	while (said->count > 0 && said->parts[said->count - 1].offset >= offset)
 		free(said->parts[--said->count].bytes);
-	if (said->count > 0 && said_end(said) > offset) {
-		struct said_part *last = &said->parts[said->count - 1];
-
-		last->length = offset > last->offset ? (size_t)(offset - last->offset) : 0;
-	}
+	if (said->count == 0)
+		said->parts[said->count++] = (struct said_part){.offset = offset};
+	else if (said_end(said) > offset)
+		said->parts[said->count - 1].length = (size_t)(offset - said->parts[said->count - 1].offset);
 }
 
 void said_go_on(struct said *said, uint64_t had, uint64_t offset)
@@ -37,12 +36,8 @@ void said_go_on(struct said *said, uint64_t had, uint64_t offset)
 	forget_from(said, had);
 	said->clean = false;
 	said->over = offset < had || offset > OFFSET_MAX || said->count == SAID_PARTS;
-	if (said->over || (said->count > 0 && said_end(said) == offset))
-		return;
-	/* Before the first byte it begins anew. */
-	if (had == 0)
-		said_free(said);
-	said->parts[said->count++] = (struct said_part){.offset = offset};
+	if (!said->over && said_end(said) != offset)
+		said->parts[said->count++] = (struct said_part){.offset = offset};
 }
 
 void said_add(struct said *said, const uint8_t *bytes, size_t length)
