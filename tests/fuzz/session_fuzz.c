@@ -73,6 +73,7 @@ struct model {
 	struct said said[RING_STREAMS];
 	unsigned int writers;
 	uint64_t written, first; /* bytes of the only writer, and the offset of its first one */
+	uint64_t taken;		 /* the guest has had what is before this offset */
 	bool may_end;		 /* a writer has closed it */
 };
 
@@ -340,6 +341,7 @@ static void hear_input(struct connection *connection, const uint8_t *bytes, size
 
 		check_input(connection->model, connection->position, bytes, part);
 		connection->position += part;
+		connection->model->taken = connection->position;
 		connection->heard_left -= connection->raw ? 0 : (uint32_t)part;
 		bytes += part;
 		length -= part;
@@ -402,14 +404,12 @@ static void answer_attach(struct ttrpc_call *call, uint8_t choice)
 
 	promise(request->stream < RING_STREAMS);
 	said = &model->said[request->stream];
-	response.offset = request->offset;
+	response.offset = request->stream == SESSION_STDIN ? model->taken : request->offset;
 	if ((choice & 12) == 4 && said->count < SAID_PARTS - 1)
 		response.offset += fuzz_byte(&scene.input);
-	else if ((choice & 12) == 8)
+	else if ((choice & 12) == 8 && said->count < SAID_PARTS - 1)
 		response.offset = fuzz_u64(&scene.input);
 	response.ended = (choice & 0x30) == 0x30;
-	if (response.offset > request->offset && said->count >= SAID_PARTS - 1)
-		response.offset = request->offset;
 	if (connection && !is_cut(connection->fd)) {
 		if (request->stream != SESSION_STDIN) {
 			promise(scene.unknown || request->offset <= said_end(said));
@@ -417,7 +417,7 @@ static void answer_attach(struct ttrpc_call *call, uint8_t choice)
 		} else if (request->offset == 0 && model->writers > 0) {
 			model->unknown_input |= response.offset != 0;
 		} else if (request->offset == 0) {
-			model->first = response.offset;
+			model->first = model->taken = response.offset;
 		}
 		connection->position = response.offset;
 		if (!response.ended)
@@ -693,6 +693,9 @@ static void open_session(unsigned int client, unsigned int slot)
 	request.terminal = choice & 1;
 	request.ports = choice & 2;
 	ask(client, "OpenSession", &request.base, -1, opened, model, NULL);
+	/* Three streams are attached one after the other. */
+	turn();
+	turn();
 }
 
 /* Who was attached to that, or to anything, may miss something. */
@@ -1020,6 +1023,30 @@ static void check_written(const struct connection *connection)
 			promise(connection->position == connection->model->first + connection->model->written);
 }
 
+static bool is_attached(const struct model *model, unsigned int stream)
+{
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+		const struct connection *connection = &scene.connections[i];
+
+		if (connection->fd >= 0 && connection->bound && connection->model == model && connection->stream == stream &&
+		    !is_cut(connection->fd))
+			return true;
+	}
+	return false;
+}
+
+/* What was cut has been made again. */
+static void check_attached(const struct model *model)
+{
+	const struct session *session = sessions_find(&scene.sessions, "c", exec_id_of(model));
+
+	if (!session || session->way != &session_way_guest)
+		return;
+	promise(session->record->opened);
+	for (unsigned int i = 0; i < RING_STREAMS; i++)
+		promise(session_stream_ended(&session->streams[i]) || is_attached(model, i));
+}
+
 /* What goes on without anybody's doing anything wrong any more, until nothing comes. */
 static void settle(void)
 {
@@ -1052,6 +1079,9 @@ static void check_settled(void)
 	}
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		check_written(&scene.connections[i]);
+	for (size_t i = 0; i < MODELS_MAX; i++)
+		if (scene.models[i].used)
+			check_attached(&scene.models[i]);
 }
 
 /* As proxy/proxy.c does. Once all that the guest has had to say is read, and every reader has closed or had it, it is over. */
