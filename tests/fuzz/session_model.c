@@ -23,7 +23,7 @@ uint64_t said_end(const struct said *said)
 
 static void forget_from(struct said *said, uint64_t offset)
 {
-	while (said->count > 0 && said->parts[said->count - 1].offset >= offset)
+	while (said->count > 0 && said->parts[said->count - 1].offset > offset)
 		free(said->parts[--said->count].bytes);
 	if (said->count == 0)
 		said->parts[said->count++] = (struct said_part){.offset = offset};

@@ -67,7 +67,7 @@ static struct scene {
 	struct ttrpc_server agent;
 
 	/* The process, as the agent knows it. */
-	enum ttrpc_code attach_code;
+	enum ttrpc_code check_code, attach_code;
 	struct {
 		int fd;
 		unsigned int attaches;
@@ -116,7 +116,10 @@ static void steps(unsigned int count)
 
 static void check(struct ttrpc_call *call)
 {
-	ttrpc_call_reply(call, NULL);
+	if (scene.check_code != TTRPC_OK)
+		ttrpc_call_fail(call, scene.check_code, "not so well");
+	else
+		ttrpc_call_reply(call, NULL);
 }
 
 static int take_connection(uint32_t port)
@@ -1060,6 +1063,16 @@ static void an_agent_that_starts_again_is_found(void **state)
 	end();
 }
 
+/* UNAVAILABLE is an answer as well, if it is the agent that says so. */
+static void an_agent_that_is_unwell_is_there(void **state)
+{
+	(void)state;
+	start();
+	scene.check_code = TTRPC_UNAVAILABLE;
+	session_open();
+	end();
+}
+
 /* What the guest has lost is said to be lost. */
 static void a_gap_is_counted(void **state)
 {
@@ -1789,6 +1802,7 @@ int main(void)
 		cmocka_unit_test(input_by_a_socket_comes_whole),
 		cmocka_unit_test(a_cut_connection_is_made_again),
 		cmocka_unit_test(an_agent_that_starts_again_is_found),
+		cmocka_unit_test(an_agent_that_is_unwell_is_there),
 		cmocka_unit_test(a_gap_is_counted),
 		cmocka_unit_test(lies_end_their_stream_and_nothing_else),
 		cmocka_unit_test(an_offset_out_of_the_world),
