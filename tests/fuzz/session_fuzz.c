@@ -1184,6 +1184,21 @@ static void answer_next(uint8_t number)
 		answer(waiting_remove(call->handler_data), fuzz_byte(&scene.input));
 }
 
+/* Whatever was said, they are rings. */
+static void check_rings(void)
+{
+	for (const struct list *link = scene.sessions.all.next; link != &scene.sessions.all; link = link->next) {
+		const struct session *session = container_of(link, struct session, link);
+
+		for (unsigned int i = 0; i < RING_STREAMS; i++) {
+			const struct ring_state *state = session->streams[i].ring.state;
+
+			promise(state->begin <= state->end && state->end - state->begin <= RING);
+			promise(state->had <= state->end);
+		}
+	}
+}
+
 static void step(void)
 {
 	enum step step = (enum step)(fuzz_byte(&scene.input) % STEPS);
@@ -1223,6 +1238,7 @@ static void step(void)
 		break;
 	}
 	turn();
+	check_rings();
 }
 
 static void begin(void)
