@@ -1,8 +1,8 @@
-/* Sessions, between clients of proxy.sock that come and go and a guest that says anything: its agent's answers to the proxy's calls,
- * and the bytes on the connections of streams. The input is a byte of options (1: the agent takes streams without being told to, 2:
- * the VM ends before the proxy does), then steps: see enum step. The clock is the input's, too.
- * The promises: a reader that isn't lossy gets what the guest has said, in order, and where the guest has said the end, all of it;
- * the guest gets what the only writer has written, in order and once; and of nobody's leaving anything stays.
+/* Sessions, between clients of proxy.sock that come and go and a guest that says anything: its agent's answers to the proxy's
+ * calls, and the bytes on the connections of streams. The input is a byte of options (1: the agent takes streams without being
+ * told to, 2: the VM ends before the proxy does), then steps: see enum step. The clock is the input's, too.
+ * The promises: a reader that isn't lossy gets what the guest has said, in order, and in the end all of it; the guest gets what the
+ * only writer has written, in order and once; what was cut is made again; and of nobody's leaving anything stays.
  */
 #include <endian.h>
 #include <errno.h>
