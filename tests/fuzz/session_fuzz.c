@@ -912,6 +912,15 @@ static void check_output(struct end *end, const uint8_t *bytes, size_t length)
 	promise(end->lossy || heard_more(&end->heard, said, bytes, length));
 }
 
+/* Unless the guest has said something wrong, that is all. */
+static void check_end(const struct end *end)
+{
+	const struct said *said = &end->model->said[end->stream];
+
+	if (end->whole && end->started && !end->lossy && !scene.unknown && (said->clean || !said->over))
+		promise(heard_all(&end->heard, said));
+}
+
 static void read_output(struct end *end, size_t length)
 {
 	uint8_t bytes[65536];
@@ -924,8 +933,7 @@ static void read_output(struct end *end, size_t length)
 		check_output(end, bytes, (size_t)count);
 	if (count != 0 || length == 0)
 		return;
-	if (end->whole && end->started && !end->lossy && !scene.unknown && end->model->said[end->stream].clean)
-		promise(heard_all(&end->heard, &end->model->said[end->stream]));
+	check_end(end);
 	end_close(end);
 }
 
