@@ -1370,6 +1370,38 @@ static void an_agent_without_the_service_goes_by_calls(void **state)
 	end();
 }
 
+/* A call that was under way is answered as it was asked, and loses nothing to a reader for whom the ring must keep all. */
+static void by_calls_a_reader_may_come_meanwhile(void **state)
+{
+	Nacre__AttachRequest request = attach_request(SESSION_STDOUT);
+	struct answer answer;
+	char text[8193] = "", got[8192];
+	int out[2];
+
+	(void)state;
+	start();
+	scene.attach_code = TTRPC_INVALID_ARGUMENT;
+	open_with(false, false, &answer);
+	memset(text, 'x', sizeof(text) - 1);
+	for (unsigned int i = 0; i < RING / 8192; i++)
+		answer_read(SESSION_STDOUT, text);
+	await(!list_empty(&scene.reads[SESSION_STDOUT]));
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(out[1], F_SETPIPE_SZ, 4096), 4096);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	assert_int_equal(attach_fd(&request, out[1]).code, TTRPC_OK);
+	close(out[1]);
+	answer_read(SESSION_STDOUT, "and");
+	for (unsigned int i = 0; i < RING / 8192; i++) {
+		read_all(out[0], got, sizeof(got));
+		assert_memory_equal(got, text, sizeof(got));
+	}
+	expect(out[0], "and");
+	answer_read(SESSION_STDOUT, "");
+	expect_end(out[0]);
+	end();
+}
+
 static void nobody_listens_for_streams(void **state)
 {
 	struct answer answer;
@@ -1813,6 +1845,7 @@ int main(void)
 		cmocka_unit_test(a_signal_follows_what_lies_in_the_pipe),
 		cmocka_unit_test(only_the_newest_size_counts),
 		cmocka_unit_test(an_agent_without_the_service_goes_by_calls),
+		cmocka_unit_test(by_calls_a_reader_may_come_meanwhile),
 		cmocka_unit_test(nobody_listens_for_streams),
 		cmocka_unit_test(no_such_process),
 		cmocka_unit_test(an_answer_that_is_too_long),
