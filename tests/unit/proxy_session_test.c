@@ -1393,6 +1393,7 @@ static void by_calls_a_reader_may_come_meanwhile(void **state)
 	close(out[1]);
 	/* There is room for what the pipe has taken alone. */
 	answer_read(SESSION_STDOUT, text);
+	steps(20);
 	for (unsigned int i = 0; i < RING / 8192 + 1; i++) {
 		read_all(out[0], got, sizeof(got));
 		assert_memory_equal(got, text, sizeof(got));
