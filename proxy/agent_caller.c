@@ -40,7 +40,8 @@ static void checked(void *data, const struct ttrpc_result *result)
 {
 	struct agent_caller *caller = data;
 
-	if (result->code == TTRPC_UNAVAILABLE || caller->ready)
+	(void)result;
+	if (ttrpc_client_broken(caller->client) || caller->ready)
 		return;
 	caller->ready = true;
 	caller->changed(caller);

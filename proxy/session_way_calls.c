@@ -5,6 +5,7 @@
 
 #include "agent.pb-c.h"
 #include "health_service.pb-c.h"
+#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "proxy/agent_methods.h"
 #include "proxy/session.h"
@@ -14,6 +15,9 @@
 struct calls_way {
 	bool busy[RING_STREAMS];
 	uint32_t asked[RING_STREAMS]; /* bytes */
+	/* Of an answer: what there is no room for any more, as somebody who must miss nothing has been attached meanwhile. */
+	struct buffer left[RING_STREAMS];
+	bool over[RING_STREAMS]; /* behind that nothing comes */
 	bool close_sent;
 };
 
@@ -26,13 +30,12 @@ static void advance(struct session_stream *stream);
 
 /* ---- Output -------------------------------------------------------------------------------------------------- */
 
-static size_t copy_output(struct session_stream *stream, const uint8_t *data, size_t length)
+static size_t copy_output(const struct iovec parts[2], size_t room, const uint8_t *data, size_t length)
 {
-	struct iovec parts[2];
-	size_t room = session_output_room(stream, parts), done = 0;
+	size_t done = 0;
 
 	if (length > room)
-		return 0;
+		length = room;
 	for (unsigned int i = 0; i < 2 && done < length; i++) {
 		size_t here = parts[i].iov_len < length - done ? parts[i].iov_len : length - done;
 
@@ -40,6 +43,27 @@ static size_t copy_output(struct session_stream *stream, const uint8_t *data, si
 		done += here;
 	}
 	return done;
+}
+
+/* True where nothing is left. A reader that goes by what comes here leads back to this. */
+static bool keep_left(struct session_stream *stream)
+{
+	struct calls_way *way = way_of(stream->session);
+	struct buffer *left = &way->left[stream->number];
+
+	while (buffer_length(left) > 0) {
+		struct iovec parts[2];
+		size_t room = session_output_room(stream, parts);
+		size_t count = copy_output(parts, room, buffer_bytes(left), buffer_length(left));
+
+		if (count == 0)
+			return false;
+		buffer_consume(left, count);
+		session_output_came(stream, count);
+	}
+	if (way->over[stream->number])
+		session_stream_end(stream);
+	return true;
 }
 
 static void read_answered(struct session *session, unsigned int number, const struct ttrpc_result *result)
@@ -57,14 +81,14 @@ static void read_answered(struct session *session, unsigned int number, const st
 		session_open_failed(session, result->code, result->message);
 	} else if (result->code != TTRPC_OK) {
 		session_stream_fail(stream, "%s", result->message);
-	} else if (response->data.len > way->asked[number] ||
-		   copy_output(stream, response->data.data, response->data.len) != response->data.len) {
+	} else if (response->data.len > way->asked[number]) {
 		session_stream_fail(stream, "%zu bytes have come where %u were asked for", response->data.len,
 				    way->asked[number]);
 	} else if (response->data.len == 0) {
 		session_stream_end(stream);
+	} else if (buffer_append(&way->left[number], response->data.data, response->data.len) < 0) {
+		session_stream_fail(stream, "no memory for %zu bytes", response->data.len);
 	} else {
-		session_output_came(stream, response->data.len);
 		advance(stream);
 	}
 }
@@ -150,13 +174,19 @@ static void write_input(struct session_stream *stream)
 
 /* ---- The way ------------------------------------------------------------------------------------------------- */
 
+static bool may_ask(const struct session_stream *stream)
+{
+	return stream->session->record->begun && !session_stream_ended(stream) &&
+	       !way_of(stream->session)->busy[stream->number];
+}
+
 static void advance(struct session_stream *stream)
 {
-	if (!stream->session->record->begun || session_stream_ended(stream) || way_of(stream->session)->busy[stream->number])
+	if (!may_ask(stream))
 		return;
 	if (stream->number == SESSION_STDIN)
 		write_input(stream);
-	else
+	else if (keep_left(stream) && may_ask(stream))
 		read_output(stream);
 }
 
@@ -189,8 +219,11 @@ static void way_ready(struct session *session)
 
 static void end_all(struct session *session)
 {
-	for (unsigned int i = 0; session->record->opened && session->record->begun && i < RING_STREAMS; i++)
-		session_stream_end(&session->streams[i]);
+	for (unsigned int i = 0; session->record->opened && session->record->begun && i < RING_STREAMS; i++) {
+		way_of(session)->over[i] = true;
+		if (keep_left(&session->streams[i]))
+			session_stream_end(&session->streams[i]);
+	}
 }
 
 static int way_open(struct session *session)
@@ -198,6 +231,8 @@ static int way_open(struct session *session)
 	session->way_data = calloc(1, sizeof(struct calls_way));
 	if (!session->way_data)
 		return -ENOMEM;
+	for (unsigned int i = 0; i < RING_STREAMS; i++)
+		buffer_init(&way_of(session)->left[i], CALL_SIZE);
 	/* What a process before this one was being answered is lost. */
 	end_all(session);
 	if (session->sessions->caller.ready)
@@ -207,7 +242,11 @@ static int way_open(struct session *session)
 
 static void way_close(struct session *session)
 {
-	free(session->way_data);
+	struct calls_way *way = way_of(session);
+
+	for (unsigned int i = 0; way && i < RING_STREAMS; i++)
+		buffer_free(&way->left[i]);
+	free(way);
 	session->way_data = NULL;
 }
 

@@ -67,7 +67,7 @@ static struct scene {
 	struct ttrpc_server agent;
 
 	/* The process, as the agent knows it. */
-	enum ttrpc_code attach_code;
+	enum ttrpc_code check_code, attach_code;
 	struct {
 		int fd;
 		unsigned int attaches;
@@ -116,7 +116,10 @@ static void steps(unsigned int count)
 
 static void check(struct ttrpc_call *call)
 {
-	ttrpc_call_reply(call, NULL);
+	if (scene.check_code != TTRPC_OK)
+		ttrpc_call_fail(call, scene.check_code, "not so well");
+	else
+		ttrpc_call_reply(call, NULL);
 }
 
 static int take_connection(uint32_t port)
@@ -1060,6 +1063,16 @@ static void an_agent_that_starts_again_is_found(void **state)
 	end();
 }
 
+/* UNAVAILABLE is an answer as well, if it is the agent that says so. */
+static void an_agent_that_is_unwell_is_there(void **state)
+{
+	(void)state;
+	start();
+	scene.check_code = TTRPC_UNAVAILABLE;
+	session_open();
+	end();
+}
+
 /* What the guest has lost is said to be lost. */
 static void a_gap_is_counted(void **state)
 {
@@ -1354,6 +1367,39 @@ static void an_agent_without_the_service_goes_by_calls(void **state)
 	await(exit.count > 0);
 	assert_int_equal(exit.status, 4);
 	assert_false(exit.output_cut);
+	end();
+}
+
+/* A call that was under way is answered as it was asked, and loses nothing to a reader for whom the ring must keep all. */
+static void by_calls_a_reader_may_come_meanwhile(void **state)
+{
+	Nacre__AttachRequest request = attach_request(SESSION_STDOUT);
+	struct answer answer;
+	char text[8193] = "", got[8192];
+	int out[2];
+
+	(void)state;
+	start();
+	scene.attach_code = TTRPC_INVALID_ARGUMENT;
+	open_with(false, false, &answer);
+	memset(text, 'x', sizeof(text) - 1);
+	for (unsigned int i = 0; i < RING / 8192; i++)
+		answer_read(SESSION_STDOUT, text);
+	await(!list_empty(&scene.reads[SESSION_STDOUT]));
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(out[1], F_SETPIPE_SZ, 4096), 4096);
+	fcntl(out[0], F_SETFL, O_NONBLOCK);
+	assert_int_equal(attach_fd(&request, out[1]).code, TTRPC_OK);
+	close(out[1]);
+	/* There is room for what the pipe has taken alone. */
+	answer_read(SESSION_STDOUT, text);
+	steps(20);
+	for (unsigned int i = 0; i < RING / 8192 + 1; i++) {
+		read_all(out[0], got, sizeof(got));
+		assert_memory_equal(got, text, sizeof(got));
+	}
+	answer_read(SESSION_STDOUT, "");
+	expect_end(out[0]);
 	end();
 }
 
@@ -1789,6 +1835,7 @@ int main(void)
 		cmocka_unit_test(input_by_a_socket_comes_whole),
 		cmocka_unit_test(a_cut_connection_is_made_again),
 		cmocka_unit_test(an_agent_that_starts_again_is_found),
+		cmocka_unit_test(an_agent_that_is_unwell_is_there),
 		cmocka_unit_test(a_gap_is_counted),
 		cmocka_unit_test(lies_end_their_stream_and_nothing_else),
 		cmocka_unit_test(an_offset_out_of_the_world),
@@ -1799,6 +1846,7 @@ int main(void)
 		cmocka_unit_test(a_signal_follows_what_lies_in_the_pipe),
 		cmocka_unit_test(only_the_newest_size_counts),
 		cmocka_unit_test(an_agent_without_the_service_goes_by_calls),
+		cmocka_unit_test(by_calls_a_reader_may_come_meanwhile),
 		cmocka_unit_test(nobody_listens_for_streams),
 		cmocka_unit_test(no_such_process),
 		cmocka_unit_test(an_answer_that_is_too_long),
