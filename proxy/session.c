@@ -200,11 +200,14 @@ void session_wait_exit(struct session *session, struct ttrpc_call *call)
 
 /* ---- Streams ------------------------------------------------------------------------------------------------- */
 
-/* What an attachment that must miss nothing has still to get. */
+/* What an attachment that must miss nothing has still to get, or, where all is kept, what nobody has had. */
 static uint64_t needed_from(const struct session_stream *stream)
 {
+	const struct ring_state *state = stream->ring.state;
 	uint64_t needed = UINT64_MAX;
 
+	if (stream->session->record->keep)
+		needed = state->had > state->begin ? state->had : state->begin;
 	for (const struct list *link = stream->attachments.next; link != &stream->attachments; link = link->next) {
 		const struct attachment *attachment = container_of(link, struct attachment, link);
 
@@ -300,7 +303,7 @@ size_t session_input_room(struct session_stream *stream, struct iovec parts[2])
 {
 	size_t room;
 
-	if (stream->closing || session_stream_ended(stream))
+	if (stream->ring.state->closing || session_stream_ended(stream))
 		return 0;
 	room = ring_room(&stream->ring, stream->ring.state->begin, parts);
 	wait_for_room(stream, room == 0);
@@ -315,7 +318,7 @@ void session_input_came(struct session_stream *stream, size_t size)
 
 void session_input_end(struct session_stream *stream)
 {
-	stream->closing = true;
+	stream->ring.state->closing = true;
 	pump(stream);
 	stream->session->way->resume(stream);
 }

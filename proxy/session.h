@@ -32,7 +32,6 @@ struct session_stream {
 	struct list attachments;
 	uint64_t stalls; /* how often it has waited: for a reader, or for the guest */
 	bool waiting;	 /* it does now */
-	bool closing;	 /* of stdin: its end has been read */
 };
 
 /* The way to the guest. */
