@@ -81,6 +81,7 @@ struct sessions {
 	struct agent_caller caller;
 	struct events events;
 	uint64_t last_attachment;
+	bool told_ready; /* by the last event of that kind */
 	bool finishing; /* the VM has ended */
 	void (*quiet)(struct sessions *sessions); /* set by sessions_finish() */
 };
