@@ -40,7 +40,7 @@ lines() { seq "$1" | sed 's/$/ of the lines that are counted/'; }
 	local out got=$BATS_TEST_TMPDIR/got i
 
 	exec {out}< <(
-		nacre run --rm --io sessions --name "$name" "$ROOT" -- sh -c \
+		timeout -k 5 120 nacre run --rm --io sessions --name "$name" "$ROOT" -- sh -c \
 			'seq 200000 | sed "s/$/ of the lines that are counted/"; exit 7' 3>&- ||
 			echo "status $?"
 	)
@@ -60,7 +60,7 @@ lines() { seq "$1" | sed 's/$/ of the lines that are counted/'; }
 	local in out got=$BATS_TEST_TMPDIR/got pid i
 
 	mkfifo "$BATS_TEST_TMPDIR/in"
-	nacre run --rm -i --io sessions --name "$name" "$ROOT" -- sh -c 'cat; echo "and the end"' \
+	timeout -k 5 120 nacre run --rm -i --io sessions --name "$name" "$ROOT" -- sh -c 'cat; echo "and the end"' \
 		<"$BATS_TEST_TMPDIR/in" >"$got" 3>&- &
 	pid=$!
 	exec {in}>"$BATS_TEST_TMPDIR/in"
@@ -89,7 +89,7 @@ lines() { seq "$1" | sed 's/$/ of the lines that are counted/'; }
 
 @test "the exit is known, whose worker died while it was waited for" {
 	local pid
-	nacre run --rm --io sessions --name "$name" "$ROOT" -- sh -c 'echo ready; exec >&- 2>&-; sleep 6; exit 9' \
+	timeout -k 5 120 nacre run --rm --io sessions --name "$name" "$ROOT" -- sh -c 'echo ready; exec >&- 2>&-; sleep 6; exit 9' \
 		>"$BATS_TEST_TMPDIR/out" 3>&- &
 	pid=$!
 	timeout 60 grep -qm1 ready <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")
