@@ -30,7 +30,8 @@ static void broken(void *data)
 	ttrpc_client_free(caller->client);
 	caller->client = NULL;
 	caller->ready = false;
-	connect_later(caller, RETRY_TIME);
+	if (caller->wanted)
+		connect_later(caller, RETRY_TIME);
 	if (was_ready)
 		caller->changed(caller);
 }
@@ -83,7 +84,22 @@ void agent_caller_want(struct agent_caller *caller)
 	if (caller->wanted)
 		return;
 	caller->wanted = true;
-	connect_now(caller);
+	loop_timer_clear(caller->loop, &caller->retry);
+	if (!caller->client)
+		connect_now(caller);
+}
+
+static void rest(struct loop_timer *timer)
+{
+	agent_caller_close(container_of(timer, struct agent_caller, retry));
+}
+
+void agent_caller_rest(struct agent_caller *caller)
+{
+	if (!caller->wanted)
+		return;
+	caller->wanted = false;
+	loop_timer_set(caller->loop, &caller->retry, 0, rest);
 }
 
 int agent_caller_call(struct agent_caller *caller, const ProtobufCServiceDescriptor *service, const char *method,

@@ -15,7 +15,7 @@ struct agent_caller {
 	struct streams *streams;
 	struct ttrpc_client *client; /* NULL while there is none: then nothing can be called */
 	bool wanted, ready;	     /* the agent has answered */
-	struct loop_timer retry;
+	struct loop_timer retry;      /* or, with a client, its rest */
 	void (*changed)(struct agent_caller *caller); /* `ready` has; calls that were open have been answered UNAVAILABLE before */
 };
 
@@ -24,6 +24,10 @@ void agent_caller_init(struct agent_caller *caller, struct loop *loop, struct st
 
 /* From now on there is to be a connection. */
 void agent_caller_want(struct agent_caller *caller);
+
+/* There needn't be one any more, until it is wanted again: it is closed from the loop, and `changed` says nothing. A guest that
+ * ends waits for its clients to be gone. */
+void agent_caller_rest(struct agent_caller *caller);
 
 /* As ttrpc_client_call(), without a limit of time. -ENOTCONN where there is no connection: `changed` will say when there is. */
 int agent_caller_call(struct agent_caller *caller, const ProtobufCServiceDescriptor *service, const char *method,

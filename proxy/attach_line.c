@@ -130,6 +130,13 @@ static struct session_stream *parse_line(struct sessions *sessions, char *text, 
 	return &session->streams[stream];
 }
 
+static bool ended(const struct attachment *attachment)
+{
+	const struct session_stream *stream = attachment->stream;
+
+	return session_stream_ended(stream) && attachment->offset == ring_end(&stream->ring);
+}
+
 /* The answer comes before what is attached; nothing has been written to the socket, so it fits. */
 static void attach(struct service *service, int fd, char *text)
 {
@@ -144,8 +151,8 @@ static void attach(struct service *service, int fd, char *text)
 	if (stream)
 		attachment = attachment_new(stream, fcntl(fd, F_DUPFD_CLOEXEC, 0), &options, &dropped, &error);
 	if (attachment)
-		length = snprintf(answer, sizeof(answer), "OK %llu %llu\n", (unsigned long long)attachment->offset,
-				  (unsigned long long)dropped);
+		length = snprintf(answer, sizeof(answer), "OK %llu %llu%s\n", (unsigned long long)attachment->offset,
+				  (unsigned long long)dropped, ended(attachment) ? " ended" : "");
 	else
 		length = snprintf(answer, sizeof(answer), "ERROR %s\n", error.text);
 	/* A client that has gone is found out by the attachment. */

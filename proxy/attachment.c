@@ -184,7 +184,7 @@ void attachment_pump(struct attachment *attachment)
 			write_some(attachment);
 		return;
 	}
-	if (session_stream_ended(attachment->stream) || attachment->stream->closing)
+	if (session_stream_ended(attachment->stream) || attachment->stream->ring.state->closing)
 		attachment_free(attachment);
 	else if (session_input_room(attachment->stream, parts) > 0)
 		watch_input(attachment, true);
@@ -240,7 +240,7 @@ struct attachment *attachment_new(struct session_stream *stream, int fd, const s
 
 	if (status < 0)
 		return NULL;
-	if (input && (stream->closing || session_stream_ended(stream))) {
+	if (input && (stream->ring.state->closing || session_stream_ended(stream))) {
 		error_set(error, EPIPE, "stdin takes nothing any more");
 		return NULL;
 	}

@@ -10,7 +10,6 @@
 #include "lib/cleanup.h"
 #include "proxy/unix_socket.h"
 
-#define ANSWER_SIZE 256 /* "OK 4294967295\n" has 14, "ERROR " is followed by words */
 #define REQUEST_SIZE 1024
 
 static int connect_to(const char *directory, const char *name, struct error *error)
@@ -35,9 +34,9 @@ int proxy_connect_service(const char *directory, struct error *error)
 }
 
 /* Byte by byte: what follows the line is the guest's, and stays in the socket. */
-static int read_answer(int fd, char answer[ANSWER_SIZE], struct error *error)
+static int read_answer(int fd, char answer[PROXY_ANSWER_SIZE], struct error *error)
 {
-	for (size_t length = 0; length < ANSWER_SIZE; length++) {
+	for (size_t length = 0; length < PROXY_ANSWER_SIZE; length++) {
 		ssize_t count;
 
 		do {
@@ -85,7 +84,7 @@ static int send_request(int fd, const char *request, struct error *error)
 int proxy_connect_port(const char *directory, uint32_t port, uint32_t *host_port, struct error *error)
 {
 	cleanup_close int fd = connect_to(directory, "vsock.sock", error);
-	char request[32], answer[ANSWER_SIZE];
+	char request[32], answer[PROXY_ANSWER_SIZE];
 	int status;
 
 	if (fd < 0)
@@ -113,13 +112,12 @@ static const char *take_number(const char *text, uint64_t *number)
 	return errno == 0 ? end : NULL;
 }
 
-int proxy_attach_stream(const char *directory, const struct proxy_stream *stream, uint64_t *offset, uint64_t *dropped,
-			struct error *error)
+int proxy_attach_begin(const char *directory, const struct proxy_stream *stream, struct error *error)
 {
 	cleanup_close int fd = -1;
-	char request[REQUEST_SIZE], answer[ANSWER_SIZE];
-	const char *rest, *exec = stream->exec ? stream->exec : "-";
-	int status, length = snprintf(request, sizeof(request), "ATTACH %s %s %s %s\n", stream->container, exec,
+	char request[REQUEST_SIZE];
+	const char *exec = stream->exec ? stream->exec : "-";
+	int length = snprintf(request, sizeof(request), "ATTACH %s %s %s %s\n", stream->container, exec,
 				      stream->stream, stream->options);
 
 	if (length >= REQUEST_SIZE || strpbrk(stream->container, " \r\n") || strpbrk(exec, " \r\n"))
@@ -127,15 +125,33 @@ int proxy_attach_stream(const char *directory, const struct proxy_stream *stream
 	fd = connect_to(directory, "proxy.sock", error);
 	if (fd < 0)
 		return fd;
-	status = send_request(fd, request, error);
-	if (status == 0)
-		status = read_answer(fd, answer, error);
-	if (status < 0)
+	if (send_request(fd, request, error) < 0)
 		return error_wrap(error, "attach %s", stream->stream);
-	rest = take_number(strncmp(answer, "OK", 2) == 0 ? answer + 2 : NULL, offset);
-	rest = take_number(rest, dropped);
-	if (rest && *rest == '\0')
-		return take_fd(&fd);
-	return error_set(error, EREMOTEIO, "attach %s: %s", stream->stream,
-			 strncmp(answer, "ERROR ", 6) == 0 ? answer + 6 : answer);
+	return take_fd(&fd);
+}
+
+int proxy_attach_parse(const char *line, struct proxy_attached *attached, struct error *error)
+{
+	const char *rest = take_number(strncmp(line, "OK", 2) == 0 ? line + 2 : NULL, &attached->offset);
+
+	rest = take_number(rest, &attached->dropped);
+	attached->ended = rest && strcmp(rest, " ended") == 0;
+	if (attached->ended || (rest && *rest == '\0'))
+		return 0;
+	return error_set(error, EREMOTEIO, "%s", strncmp(line, "ERROR ", 6) == 0 ? line + 6 : line);
+}
+
+int proxy_attach_stream(const char *directory, const struct proxy_stream *stream, struct proxy_attached *attached,
+			struct error *error)
+{
+	cleanup_close int fd = proxy_attach_begin(directory, stream, error);
+	char answer[PROXY_ANSWER_SIZE];
+	int status;
+
+	if (fd < 0)
+		return fd;
+	status = read_answer(fd, answer, error);
+	if (status == 0)
+		status = proxy_attach_parse(answer, attached, error);
+	return status < 0 ? error_wrap(error, "attach %s", stream->stream) : take_fd(&fd);
 }

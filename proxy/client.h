@@ -4,6 +4,7 @@
 #ifndef NACRE_PROXY_CLIENT_H
 #define NACRE_PROXY_CLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/error.h"
@@ -27,10 +28,22 @@ struct proxy_stream {
 	const char *options;	      /* words of the ATTACH line behind that, with spaces between: "ring lossy" */
 };
 
-/* Attaches to a stream of a session that is open, by an ATTACH line: from the answer on the connection is the stream. *offset
- * is that of its first byte, and *dropped says how many were asked for and are gone. Returns a blocking, close-on-exec
- * socket, which is the caller's, or -errno (EINVAL: a name that can't be one; EREMOTEIO: the proxy refuses). */
-int proxy_attach_stream(const char *directory, const struct proxy_stream *stream, uint64_t *offset, uint64_t *dropped,
+struct proxy_attached {
+	uint64_t offset;  /* of the first byte that comes; of stdin, how far its bytes have been taken */
+	uint64_t dropped; /* how many were asked for and are gone */
+	bool ended;	  /* nothing comes behind `offset` */
+};
+
+/* Attaches to a stream of a session that is open, by an ATTACH line: from the answer on the connection is the stream. Returns a
+ * blocking, close-on-exec socket, which is the caller's, or -errno (EINVAL: a name that can't be one; EREMOTEIO: the proxy
+ * refuses). */
+int proxy_attach_stream(const char *directory, const struct proxy_stream *stream, struct proxy_attached *attached,
 			struct error *error);
+
+/* The same for who doesn't wait: the connection, on which the answer is the first line, without its newline at most
+ * PROXY_ANSWER_SIZE - 1 bytes; and what that line says. 0 or -errno. */
+#define PROXY_ANSWER_SIZE 256
+int proxy_attach_begin(const char *directory, const struct proxy_stream *stream, struct error *error);
+int proxy_attach_parse(const char *line, struct proxy_attached *attached, struct error *error);
 
 #endif

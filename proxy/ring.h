@@ -26,6 +26,7 @@ struct ring_state {
 	uint64_t end;	  /* and of the one that comes next: stored last, with release */
 	uint64_t had;	  /* up to here somebody has had it */
 	uint64_t dropped; /* bytes that went before anybody had them */
+	bool closing;	  /* of stdin: its end has been read, and is to be passed on */
 	bool ended;	  /* nothing more comes, or is taken */
 };
 
@@ -38,6 +39,7 @@ struct ring {
 /* Of one session. Strings are terminated. */
 struct ring_record {
 	bool terminal, opened, begun, exited, exit_told, output_cut;
+	bool keep; /* a full ring waits for somebody who has what is in it */
 	uint8_t way;
 	int32_t status;
 	int64_t exit_time;

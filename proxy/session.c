@@ -67,6 +67,8 @@ static int call_for(struct session *session, const ProtobufCServiceDescriptor *s
 		*call = (struct agent_call){.session = session, .number = number, .answered = answered};
 		list_init(&call->link);
 		list_init(&call->client);
+		if (!session->sessions->finishing)
+			agent_caller_want(&session->sessions->caller);
 		status = agent_caller_call(&session->sessions->caller, service, method, request, call_answered, call);
 	}
 	if (status < 0) {
@@ -118,6 +120,16 @@ static void answer_exit(const struct session *session, struct ttrpc_call *call)
 	ttrpc_call_reply(call, &response.base);
 }
 
+/* Nobody has anything to ask of the agent when all processes have ended, unless somebody asks whether it is there. */
+static void let_caller_rest(struct sessions *sessions)
+{
+	for (const struct list *link = sessions->all.next; link != &sessions->all; link = link->next)
+		if (!container_of(link, struct session, link)->record->exit_told)
+			return;
+	if (list_empty(&sessions->events.waiting))
+		agent_caller_rest(&sessions->caller);
+}
+
 static void tell_exit(struct session *session)
 {
 	struct ttrpc_call *call;
@@ -128,6 +140,7 @@ static void tell_exit(struct session *session)
 	add_event(session, NACRE__EVENT__TYPE__EXIT, session->record->status);
 	while ((call = waiting_take(&session->exit_waiters)))
 		answer_exit(session, call);
+	let_caller_rest(session->sessions);
 }
 
 static void grace_expired(struct loop_timer *timer)
@@ -200,11 +213,14 @@ void session_wait_exit(struct session *session, struct ttrpc_call *call)
 
 /* ---- Streams ------------------------------------------------------------------------------------------------- */
 
-/* What an attachment that must miss nothing has still to get. */
+/* What an attachment that must miss nothing has still to get, or, where all is kept, what nobody has had. */
 static uint64_t needed_from(const struct session_stream *stream)
 {
+	const struct ring_state *state = stream->ring.state;
 	uint64_t needed = UINT64_MAX;
 
+	if (stream->session->record->keep)
+		needed = state->had > state->begin ? state->had : state->begin;
 	for (const struct list *link = stream->attachments.next; link != &stream->attachments; link = link->next) {
 		const struct attachment *attachment = container_of(link, struct attachment, link);
 
@@ -300,7 +316,7 @@ size_t session_input_room(struct session_stream *stream, struct iovec parts[2])
 {
 	size_t room;
 
-	if (stream->closing || session_stream_ended(stream))
+	if (stream->ring.state->closing || session_stream_ended(stream))
 		return 0;
 	room = ring_room(&stream->ring, stream->ring.state->begin, parts);
 	wait_for_room(stream, room == 0);
@@ -315,7 +331,7 @@ void session_input_came(struct session_stream *stream, size_t size)
 
 void session_input_end(struct session_stream *stream)
 {
-	stream->closing = true;
+	stream->ring.state->closing = true;
 	pump(stream);
 	stream->session->way->resume(stream);
 }
@@ -642,7 +658,11 @@ static void caller_changed(struct agent_caller *caller)
 	struct sessions *sessions = container_of(caller, struct sessions, caller);
 	struct list *next = sessions->all.next;
 
-	events_add(&sessions->events, caller->ready ? NACRE__EVENT__TYPE__READY : NACRE__EVENT__TYPE__LOST, NULL, NULL, 0);
+	/* It may have rested, and is ready still. */
+	if (caller->ready != sessions->told_ready)
+		events_add(&sessions->events, caller->ready ? NACRE__EVENT__TYPE__READY : NACRE__EVENT__TYPE__LOST, NULL, NULL,
+			   0);
+	sessions->told_ready = caller->ready;
 	while (next != &sessions->all) {
 		struct session *session = container_of(next, struct session, link);
 

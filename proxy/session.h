@@ -32,7 +32,6 @@ struct session_stream {
 	struct list attachments;
 	uint64_t stalls; /* how often it has waited: for a reader, or for the guest */
 	bool waiting;	 /* it does now */
-	bool closing;	 /* of stdin: its end has been read */
 };
 
 /* The way to the guest. */
@@ -82,6 +81,7 @@ struct sessions {
 	struct agent_caller caller;
 	struct events events;
 	uint64_t last_attachment;
+	bool told_ready; /* by the last event of that kind */
 	bool finishing; /* the VM has ended */
 	void (*quiet)(struct sessions *sessions); /* set by sessions_finish() */
 };

@@ -58,19 +58,21 @@ void session_calls_open(struct ttrpc_call *call)
 				RING_ID_SIZE - 1);
 		return;
 	}
-	if (session && session->record->opened) {
-		if (!request->ports)
-			session_begin(session);
-		session_answer_open(session, call);
-		return;
-	}
 	if (!session)
 		session = session_new(sessions, request->container_id, request->exec_id, request->terminal, request->ports,
 				      &error);
-	if (session)
-		waiting_add(&session->openers, call);
-	else
+	if (!session) {
 		ttrpc_call_fail(call, code_of(&error), "%s", error.text);
+		return;
+	}
+	session->record->keep |= request->keep;
+	if (!session->record->opened) {
+		waiting_add(&session->openers, call);
+		return;
+	}
+	if (!request->ports)
+		session_begin(session);
+	session_answer_open(session, call);
 }
 
 void session_calls_close(struct ttrpc_call *call)

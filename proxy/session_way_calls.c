@@ -159,7 +159,7 @@ static void write_input(struct session_stream *stream)
 	struct iovec parts[2];
 
 	if (ring_data(&stream->ring, stream->ring.state->begin, parts) == 0) {
-		if (stream->closing)
+		if (stream->ring.state->closing)
 			close_input(stream);
 		return;
 	}

@@ -244,7 +244,7 @@ static void output_ready(struct loop_source *source, uint32_t events)
 static void watch_input(struct guest_stream *guest)
 {
 	bool more = guest->out_length > 0 || guest->left > 0 || guest->sent < ring_end(&guest->stream->ring) ||
-		    (guest->stream->closing && !guest->end_sent);
+		    (guest->stream->ring.state->closing && !guest->end_sent);
 
 	loop_change(loop_of(guest), &guest->source, EPOLLIN | (more ? EPOLLOUT : 0));
 }
@@ -255,7 +255,7 @@ static bool begin_record(struct guest_stream *guest)
 	uint64_t waiting = ring_end(&guest->stream->ring) - guest->sent;
 	uint32_t length = waiting < RECORD_MAX ? (uint32_t)waiting : RECORD_MAX, number = htole32(length);
 
-	if (length == 0 && (!guest->stream->closing || guest->end_sent))
+	if (length == 0 && (!guest->stream->ring.state->closing || guest->end_sent))
 		return false;
 	guest->end_sent = length == 0;
 	guest->left = length;

@@ -87,7 +87,7 @@ static void write_input(struct port_stream *port)
 
 	if (ring_data(&stream->ring, begin, parts) == 0) {
 		watch(port, EPOLLIN);
-		if (stream->closing)
+		if (stream->ring.state->closing)
 			shutdown(port->fd, SHUT_WR);
 		return;
 	}

@@ -125,7 +125,7 @@ static int open_streams(struct exec *exec, uint32_t ports[3], int *lone, struct 
 		.exec = exec->id,
 		.interactive = options->interactive,
 		.terminal = options->terminal,
-		.by_calls = options->io == IO_CALLS,
+		.io = options->io,
 		.changed = streams_changed,
 		.data = exec,
 	};
@@ -207,27 +207,24 @@ static int start(struct exec *exec, struct arena *arena, int *status, struct err
 
 /* The end ---------------------------------------------------------------------------------------------------------- */
 
-static void exit_answered(void *data, const struct ttrpc_result *result)
+static void exit_told(void *data, int status, const char *message)
 {
 	struct exec *exec = data;
 
-	exec->exited = result->code == TTRPC_OK;
+	exec->exited = status >= 0;
 	exec->lost = !exec->exited;
 	if (exec->exited)
-		exec->exit_code = process_exit_status(result);
+		exec->exit_code = status;
 	else
-		error_set(&exec->error, EREMOTEIO, "%s", result->message);
+		error_set(&exec->error, EREMOTEIO, "%s", message);
 }
 
-/* The exit is asked for when all output has come: some agents forget the rest with the answer. */
 static void ask_for_exit(struct exec *exec)
 {
-	struct process_id process = process_of(exec);
-
 	if (exec->waited || !streams_ended(&exec->streams.streams))
 		return;
 	exec->waited = true;
-	exec->lost = process_wait(&process, exit_answered, exec) < 0;
+	stdio_streams_wait(&exec->streams, exit_told);
 }
 
 static int explain_end(struct exec *exec, int *status, struct error *error)

@@ -60,6 +60,9 @@ static int check(struct exec_options *options, const struct raw_options *raw, st
 		return error_wrap(error, "--env");
 	if (raw->io)
 		status = io_way_parse(raw->io, &options->io, error);
+	/* It is tied to our connection to the agent, and so to the worker that has it. */
+	if (status == 0 && options->io == IO_SESSIONS)
+		status = error_set(error, EINVAL, "--io: 'sessions' is for containers, not for commands in one");
 	if (status == 0)
 		status = detach_keys_parse(&options->keys, raw->keys, error);
 	if (status == 0 && options->directory && *options->directory != '/')

@@ -102,11 +102,11 @@ int proxy_session_attach(const struct proxy_session *session, unsigned stream, c
 		.stream = stream_names[stream],
 		.options = options,
 	};
-	uint64_t first, dropped;
-	int fd = proxy_attach_stream(session->target->directory, &wanted, &first, &dropped, error);
+	struct proxy_attached attached;
+	int fd = proxy_attach_stream(session->target->directory, &wanted, &attached, error);
 
 	if (fd >= 0 && offset)
-		*offset = first;
+		*offset = attached.offset;
 	return fd;
 }
 

@@ -89,7 +89,7 @@ static int open_streams(struct run *run, void (*changed)(void *data), struct err
 		.container = run->directory.name,
 		.interactive = run->options->interactive,
 		.terminal = run->options->terminal,
-		.by_calls = run->options->io == IO_CALLS,
+		.io = run->options->io,
 		.output = streams_output,
 		.wanted = streams_wanted,
 		.changed = changed,
@@ -149,19 +149,18 @@ static int status_of_refusal(const struct run *run, int result)
 	return process_refusal_status(run->session.code);
 }
 
-static void exit_answered(void *data, const struct ttrpc_result *result)
+static void exit_told(void *data, int status, const char *message)
 {
 	struct run *run = data;
 
-	run->exited = result->code == TTRPC_OK;
+	run->exited = status >= 0;
 	run->lost = !run->exited;
 	if (run->exited)
-		run->exit_code = process_exit_status(result);
+		run->exit_code = status;
 	else
-		error_set(&run->session.error, EREMOTEIO, "%s", result->message);
+		error_set(&run->session.error, EREMOTEIO, "%s", message);
 }
 
-/* The exit is asked for when all output has come: some agents forget the rest with the answer. */
 static void streams_changed(void *data)
 {
 	struct run *run = data;
@@ -169,7 +168,7 @@ static void streams_changed(void *data)
 	if (run->waited || !run->running || !streams_ended(&run->streams))
 		return;
 	run->waited = true;
-	run->lost = process_wait(&(struct process_id){&run->session, run->directory.name, ""}, exit_answered, run) < 0;
+	streams_wait(&run->streams, exit_told);
 }
 
 /* The connection and the VM end together, and the one may be noticed before the other. */
@@ -201,8 +200,10 @@ int run_container_await(struct run *run, struct error *error)
 
 int run_container_start(struct run *run, int *status, struct error *error)
 {
-	int result = prepare_guest(run, error);
+	int result;
 
+	run->session.mends = run->options->io == IO_SESSIONS;
+	result = prepare_guest(run, error);
 	if (result == 0)
 		result = open_streams(run, streams_changed, error);
 	if (result < 0)

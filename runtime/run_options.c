@@ -39,7 +39,7 @@ static int parse_name(const char *option, const char *text, const char *const *n
 
 int io_way_parse(const char *text, enum io_way *io, struct error *error)
 {
-	static const char *const names[] = {[IO_STREAMS] = "streams", [IO_CALLS] = "calls", NULL};
+	static const char *const names[] = {[IO_STREAMS] = "streams", [IO_CALLS] = "calls", [IO_SESSIONS] = "sessions", NULL};
 	int status = parse_name("--io", text, names, error);
 
 	if (status < 0)
@@ -84,7 +84,8 @@ static int read_table(struct raw_options *raw, int argc, const char *argv[], str
 		{"kernel", 0, POPT_ARG_STRING, &raw->kernel, 0, "the guest's kernel (or set NACRE_KERNEL)", "FILE"},
 		{"image", 0, POPT_ARG_STRING, &raw->image, 0, "the guest's image (or set NACRE_IMAGE)", "FILE"},
 		{"accel", 0, POPT_ARG_STRING, &raw->accel, 0, "how the VM runs (default: auto)", "kvm|tcg|auto"},
-		{"io", 0, POPT_ARG_STRING, &raw->io, 0, "how streams travel (default: streams)", "calls|streams"},
+		{"io", 0, POPT_ARG_STRING, &raw->io, 0, "how streams travel (default: sessions)",
+		 "calls|sessions|streams"},
 		{"timeout", 0, POPT_ARG_STRING, &raw->timeout, 0, "until the VM must answer (default: 60)", "SECONDS"},
 		{"debug-console", 0, POPT_ARG_NONE, &raw->debug_console, 0, "let nacre console into the VM", NULL},
 		{"verbose", 0, POPT_ARG_NONE, &raw->verbose, 0, "say what is done, and when", NULL},
@@ -239,6 +240,7 @@ static void take_raw(struct run_options *options, struct raw_options *raw)
 		.entrypoint = raw->entrypoint,
 		.kernel = raw->kernel,
 		.image = raw->image,
+		.io = IO_SESSIONS,
 		.memory = MEMORY_DEFAULT,
 		.unpacked_most = UNPACKED_DEFAULT,
 		.cpus = 1,

@@ -12,6 +12,7 @@
 #include "runtime/machine_type.h"
 #include "runtime/network.h"
 #include "runtime/quantity.h"
+#include "runtime/streams.h"
 #include "runtime/volume.h"
 
 #define MEMORY_DEFAULT (256 * MEBIBYTE)
@@ -20,12 +21,10 @@
 #define CPUS_MOST 64
 #define TIMEOUT_DEFAULT 60
 
-enum io_way { IO_STREAMS, IO_CALLS };
-
 /* How a directory gets into the VM. */
 enum share_way { SHARE_EROFS, SHARE_VIRTIOFS };
 
-/* "streams" or "calls". 0 or -EINVAL. */
+/* "streams", "calls" or "sessions". 0 or -EINVAL. */
 int io_way_parse(const char *text, enum io_way *io, struct error *error);
 
 struct run_options {

@@ -43,17 +43,46 @@ static int connect_agent(struct session *session, const char *directory, struct 
 	return fd;
 }
 
+static void connection_broke(void *data)
+{
+	((struct session *)data)->broke = true;
+}
+
+static int take_connection(struct session *session, int fd)
+{
+	struct ttrpc_client *client = ttrpc_client_new(session->loop, fd);
+
+	if (!client)
+		return -ENOMEM;
+	ttrpc_client_free(session->client);
+	session->client = client;
+	session->broke = false;
+	ttrpc_client_tell_broken(client, connection_broke, session);
+	return 0;
+}
+
+/* A call by a connection that can't be made again says that it is broken. 0 or -errno. */
+static int mend(struct session *session)
+{
+	struct error ignored;
+	int fd;
+
+	if (!session->mends || !session->broke)
+		return 0;
+	fd = proxy_connect_agent(session->directory, &ignored);
+	return fd < 0 ? 0 : take_connection(session, fd);
+}
+
 int session_open(struct session *session, struct loop *loop, const char *directory, const struct machine *machine,
 		 const bool *cancelled, struct error *error)
 {
 	int fd;
 
-	*session = (struct session){.loop = loop, .machine = machine, .cancelled = cancelled};
+	*session = (struct session){.loop = loop, .machine = machine, .cancelled = cancelled, .directory = directory};
 	fd = connect_agent(session, directory, error);
 	if (fd < 0)
 		return fd;
-	session->client = ttrpc_client_new(loop, fd);
-	return session->client ? 0 : error_errno(error, ENOMEM, "connect to the agent");
+	return take_connection(session, fd) < 0 ? error_errno(error, ENOMEM, "connect to the agent") : 0;
 }
 
 static void call_answered(void *data, const struct ttrpc_result *result)
@@ -83,10 +112,11 @@ static int explain(const struct session *session, const char *method, struct err
 int session_call_service(struct session *session, const ProtobufCServiceDescriptor *service, const char *method,
 			 const ProtobufCMessage *request, uint64_t timeout, struct error *error)
 {
-	int status;
+	int status = mend(session);
 
 	session->answered = false;
-	status = ttrpc_client_call(session->client, service, method, request, timeout, call_answered, session);
+	if (status == 0)
+		status = ttrpc_client_call(session->client, service, method, request, timeout, call_answered, session);
 	if (status < 0)
 		return error_errno(error, -status, "call %s", method);
 	while (!session->answered && !machine_ended(session) && !*session->cancelled)
@@ -114,12 +144,16 @@ static void ignore(void *data, const struct ttrpc_result *result)
 int session_start(struct session *session, const char *method, const ProtobufCMessage *request,
 		  ttrpc_answered answered, void *data)
 {
-	return ttrpc_client_call(session->client, &grpc__agent_service__descriptor, method, request, 0,
-				 answered ? answered : ignore, data);
+	int status = mend(session);
+
+	return status < 0 ? status
+			  : ttrpc_client_call(session->client, &grpc__agent_service__descriptor, method, request, 0,
+					      answered ? answered : ignore, data);
 }
 
 void session_close(struct session *session)
 {
+	session->mends = false;
 	ttrpc_client_free(session->client);
 	session->client = NULL;
 }

@@ -12,7 +12,12 @@ struct session {
 	struct loop *loop;
 	const struct machine *machine; /* its end ends the wait; NULL where the VM is somebody else's */
 	const bool *cancelled;	       /* set by somebody in the loop: ends the wait */
+	const char *directory; /* of the proxy's sockets */
 	struct ttrpc_client *client;
+	/* Set by the caller: where the connection has broken (the proxy's worker was followed by another one) the next call makes
+	 * another. What was under way is answered as ever. */
+	bool mends;
+	bool broke; /* it has, and everything has been answered */
 	bool answered; /* of the call that is waited for */
 	enum ttrpc_code code;
 	struct error error;
@@ -20,7 +25,7 @@ struct session {
 
 #define SESSION_CALL_TIMEOUT (60 * LOOP_SECOND)
 
-/* Connects to the proxy's agent.sock in the run directory `directory`, and prepares. With a `machine` of our own, which
+/* Connects to the proxy's agent.sock in the run directory `directory`, which must outlive it, and prepares. With a `machine` of our own, which
  * has only just been started, waits for the socket; without one (NULL), the VM is another process's, and has to be there.
  * 0 or -errno. */
 int session_open(struct session *session, struct loop *loop, const char *directory, const struct machine *machine,

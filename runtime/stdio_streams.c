@@ -66,6 +66,19 @@ int stdio_streams_start(struct stdio_streams *own, struct session *session, stru
 	return streams_start(&own->streams, session, error);
 }
 
+static void exit_told(void *data, int status, const char *message)
+{
+	struct stdio_streams *own = data;
+
+	own->told(own->data, status, message);
+}
+
+void stdio_streams_wait(struct stdio_streams *own, streams_told told)
+{
+	own->told = told;
+	streams_wait(&own->streams, exit_told);
+}
+
 bool stdio_streams_written(const struct stdio_streams *own)
 {
 	return streams_ended(&own->streams) && !stdio_pending(&own->stdio, STREAMS_STDOUT) &&

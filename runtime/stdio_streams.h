@@ -9,6 +9,7 @@ struct stdio_streams {
 	struct streams streams; /* its `ports` are for the call that makes the process */
 	struct stdio stdio;
 	void (*changed)(void *data);
+	streams_told told;
 	void *data;
 };
 
@@ -25,6 +26,9 @@ bool stdio_streams_written(const struct stdio_streams *own);
 
 /* The errno with which our stdout or stderr is broken; 0 as long as they aren't. */
 int stdio_streams_broken(const struct stdio_streams *own);
+
+/* As streams_wait(). */
+void stdio_streams_wait(struct stdio_streams *own, streams_told told);
 
 /* As streams_close(): the session first. */
 void stdio_streams_close(struct stdio_streams *own);

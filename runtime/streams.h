@@ -1,9 +1,9 @@
-/* stdin, stdout and stderr of a process in the guest: a container's first one, or an exec's.
+/* stdin, stdout and stderr of a process in the guest (a container's first one, or an exec's), and its exit.
  *
- * They travel in one of two ways: each over a vsock connection of its own (raw bytes, half-closed at the end), or by
- * ReadStdout, ReadStderr and WriteStdin calls. Each is read only as fast as its reader takes it, and none waits for
- * another. Where the bytes come from and go to is the caller's: a monitor's clients, or our own stdin, stdout and stderr
- * (stdio_streams.h).
+ * They travel in one of three ways (streams_way.h): each over a vsock connection of its own (raw bytes, half-closed at the end);
+ * by ReadStdout, ReadStderr and WriteStdin calls; or by a session of the proxy's, which outlives the proxy's worker. Each is read
+ * only as fast as its reader takes it, and none waits for another. Where the bytes come from and go to is the caller's: a
+ * monitor's clients, or our own stdin, stdout and stderr (stdio_streams.h).
  */
 #ifndef NACRE_RUNTIME_STREAMS_H
 #define NACRE_RUNTIME_STREAMS_H
@@ -22,21 +22,23 @@
 
 enum { STREAMS_STDOUT, STREAMS_STDERR, STREAMS_OUTPUTS };
 
+enum io_way { IO_STREAMS, IO_CALLS, IO_SESSIONS };
+
 struct streams;
+struct streams_way;
 
 struct stream_output {
 	struct streams *streams;
-	int fd; /* the connection; -1 by calls */
+	int fd; /* the connection */
 	struct loop_source source;
-	const char *method; /* by calls */
-	bool asking;	    /* a call is open */
+	bool asking; /* a call is open */
 	bool held;
 	bool ended;
 };
 
 struct stream_input {
 	struct streams *streams;
-	struct outlet outlet; /* the connection; unused by calls */
+	struct outlet outlet; /* the connection */
 	unsigned writes;      /* calls in flight */
 	bool open;	      /* the process exists, and reads */
 	bool wanted;	      /* as the caller was told */
@@ -49,7 +51,7 @@ struct streams_options {
 	const char *exec; /* NULL: the container's first process */
 	bool interactive; /* there is a stdin */
 	bool terminal;	  /* one output */
-	bool by_calls;
+	enum io_way io;
 	/* Bytes of STREAMS_STDOUT or STREAMS_STDERR: takes them all, and calls streams_hold() where it wants no more. */
 	void (*output)(void *data, unsigned stream, const void *bytes, size_t length);
 	/* From now on streams_input() may be called, or not. */
@@ -58,8 +60,14 @@ struct streams_options {
 	void *data;
 };
 
+/* The process's exit status; -1: it can't be had, and `message` says why. */
+typedef void (*streams_told)(void *data, int status, const char *message);
+
 struct streams {
 	struct streams_options options;
+	const struct streams_way *way;
+	void *way_data; /* the way's own */
+	streams_told told;
 	struct session *session;
 	struct stream_input input;
 	struct stream_output outputs[STREAMS_OUTPUTS];
@@ -83,6 +91,10 @@ void streams_input(struct streams *streams, const void *bytes, size_t length);
 
 /* Whether all output has come, to its end. */
 bool streams_ended(const struct streams *streams);
+
+/* Asks for the exit, once all output has come: some agents forget the rest with the answer. `told` is called once, perhaps from
+ * within this, with the options' `data`. */
+void streams_wait(struct streams *streams, streams_told told);
 
 /* Closes everything. The session must be closed already: its calls come back here. */
 void streams_close(struct streams *streams);

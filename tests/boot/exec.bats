@@ -124,7 +124,7 @@ teardown_file()
 }
 
 @test "bad usage is 125" {
-	for bad in --nonsense "--io=pigeon" "--workdir=relative" "--env==x" "--detach-keys=ctrl-" "--user=:"; do
+	for bad in --nonsense "--io=pigeon" "--io=sessions" "--workdir=relative" "--env==x" "--detach-keys=ctrl-" "--user=:"; do
 		run nacre exec "$bad" "$NAME" true
 		[[ $status -eq 125 ]]
 	done

@@ -34,7 +34,7 @@ nothing_left()
 }
 
 @test "streams are apart, and the exit status is the command's" {
-	for io in streams calls; do
+	for io in sessions streams calls; do
 		run --separate-stderr bash -c "echo hello | nacre run --rm -i --io $io '$ROOT' -- sh -c 'read x; echo got \$x; echo err >&2; exit 7'"
 		[[ $status -eq 7 && $output == "got hello" && $stderr == err ]]
 	done
@@ -55,7 +55,7 @@ nothing_left()
 
 @test "64 MiB go in and come back, both ways" {
 	head -c $((64 << 20)) /dev/urandom >"$BATS_TEST_TMPDIR/blob"
-	for io in streams calls; do
+	for io in sessions streams calls; do
 		[[ $(nacre run --rm -i --io $io "$ROOT" -- cat <"$BATS_TEST_TMPDIR/blob" | sha256sum) == \
 			$(sha256sum <"$BATS_TEST_TMPDIR/blob") ]]
 	done

@@ -33,7 +33,7 @@ class Attachment:
             if not byte:
                 sys.exit("the proxy has closed the connection, after %r" % answer)
             answer += byte
-        found = re.fullmatch(r"OK (\d+) (\d+)\n", answer.decode())
+        found = re.fullmatch(r"OK (\d+) (\d+)(?: ended)?\n", answer.decode())
         if not found:
             sys.exit(answer.decode().strip())
         self.offset, self.dropped = map(int, found.groups())

@@ -44,8 +44,8 @@ offers()
 }
 
 @test "what an option takes" {
-	[[ $(offers nacre run --io "") == $'calls\nstreams' ]]
-	[[ $(offers nacre run --io = s) == streams ]]
+	[[ $(offers nacre run --io "") == $'calls\nsessions\nstreams' ]]
+	[[ $(offers nacre run --io = st) == streams ]]
 	[[ $(offers nacre build-image --kind e) == $'erofs\next4' ]]
 	[[ $(offers nacre run --kernel fi) == file ]]
 	[[ $(offers nacre exec -w "fo") == folder ]]

@@ -1688,6 +1688,16 @@ static void attaching_by_a_line(void **state)
 	guest_ends(SESSION_STDOUT);
 	expect_end(out);
 	expect_end(late);
+	/* Behind its last byte only. */
+	late = line_client("ATTACH c1 e1 stdout 4\n");
+	expect(late, "OK 4 0\no");
+	expect_end(late);
+	late = line_client("ATTACH c1 e1 stdout 5\n");
+	expect(late, "OK 5 0 ended\n");
+	expect_end(late);
+	late = line_client("ATTACH c1 e1 stdin now\n");
+	expect(late, "OK 5 0\n");
+	close(late);
 	close(in);
 	out = line_client("ATTACH c1 e1 stderr now");
 	close(out);
@@ -1737,6 +1747,60 @@ static void what_the_store_has_goes_on(void **state)
 	await(exit.count > 0);
 	assert_int_equal(exit.status, 1);
 	expect_end(out);
+	end();
+}
+
+/* What nobody has had waits where all is to be kept, and so does what the guest sends meanwhile. */
+static void what_is_kept_waits_for_who_comes_back(void **state)
+{
+	Nacre__OpenSessionRequest open = NACRE__OPEN_SESSION_REQUEST__INIT;
+	struct answer answer;
+	int out;
+
+	(void)state;
+	start();
+	open.container_id = "c1";
+	open.exec_id = "e1";
+	open.keep = true;
+	call("OpenSession", &open.base, &answer);
+	await(answer.count > 0);
+	guest_pattern(SESSION_STDOUT, 0, RING + 20000);
+	guest_acknowledged(SESSION_STDOUT, RING);
+	another_worker();
+	await(scene.streams_of[SESSION_STDOUT].attaches == 2);
+	assert_int_equal(scene.streams_of[SESSION_STDOUT].asked, RING);
+	guest_pattern(SESSION_STDOUT, RING, 20000);
+	out = line_client("ATTACH c1 e1 stdout 0\n");
+	expect(out, "OK 0 0\n");
+	expect_pattern(out, 0, RING + 20000);
+	guest_acknowledged(SESSION_STDOUT, RING + 20000);
+	close(out);
+	end();
+}
+
+static void the_end_of_input_is_kept(void **state)
+{
+	int in;
+
+	(void)state;
+	start();
+	session_open();
+	in = line_client("ATTACH c1 e1 stdin\n");
+	expect(in, "OK 0 0\n");
+	write_all(in, "end", 3);
+	guest_gets("end");
+	shutdown(in, SHUT_WR);
+	expect_end(in);
+	guest_gets("");
+	guest_acknowledges(3);
+	steps(10);
+	/* The guest hasn't answered the end. */
+	another_worker();
+	await(scene.streams_of[SESSION_STDIN].attaches == 2);
+	guest_gets("");
+	in = line_client("ATTACH c1 e1 stdin now\n");
+	expect(in, "ERROR stdin takes nothing any more\n");
+	expect_end(in);
 	end();
 }
 
@@ -1828,6 +1892,8 @@ int main(void)
 		cmocka_unit_test(output_reaches_who_is_attached),
 		cmocka_unit_test(the_ring_replays_and_counts_what_it_drops),
 		cmocka_unit_test(only_what_nobody_had_is_dropped),
+		cmocka_unit_test(what_is_kept_waits_for_who_comes_back),
+		cmocka_unit_test(the_end_of_input_is_kept),
 		cmocka_unit_test(a_stalled_reader_holds_up_its_own_stream),
 		cmocka_unit_test(attaching_again_loses_nothing),
 		cmocka_unit_test(input_is_kept_until_the_guest_has_it),
