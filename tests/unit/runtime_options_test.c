@@ -100,7 +100,7 @@ static void defaults(void **state)
 	assert_string_equal(options.machine->name, "microvm");
 	assert_int_equal(options.timeout, TIMEOUT_DEFAULT);
 	assert_int_equal(options.accel, ACCEL_AUTO);
-	assert_int_equal(options.io, IO_SESSIONS);
+	assert_int_equal(options.io, IO_STREAMS);
 	assert_false(options.interactive || options.terminal || options.read_only || options.verbose);
 	run_options_free(&options);
 }
