@@ -41,6 +41,17 @@ answered()
 	[[ $line == $1 ]]
 }
 
+# both LINE LINE: the next two, in whichever order they come.
+both()
+{
+	local one other
+	read -r -t 60 one <&"${CLIENT[0]}"
+	read -r -t 60 other <&"${CLIENT[0]}"
+	echo "$one and $other (wanted: $1 and $2)"
+	# shellcheck disable=SC2053
+	[[ ($one == $1 && $other == $2) || ($one == $2 && $other == $1) ]]
+}
+
 agent_dies()
 {
 	local carrier=$1 root
@@ -56,8 +67,8 @@ agent_dies()
 	# shellcheck disable=SC2016
 	shell 'kill -9 $(cut -d " " -f 4 /proc/$PPID/stat)' || true
 	# What may have been done isn't done again, and what was only asked is.
-	answered 'create UNAVAILABLE: the connection to the guest'"'"'s agent was cut while CreateContainer was open;*'
-	answered 'wait INVALID_ARGUMENT: *there is no container*'
+	both 'create UNAVAILABLE: the connection to the guest'"'"'s agent was cut while CreateContainer was open;*' \
+		'wait INVALID_ARGUMENT: *there is no container*'
 	ask "second Health.Check {}"
 	answered 'second {"status":"SERVING"}'
 	# The same client has a sandbox and a container of the new agent.
