@@ -34,7 +34,6 @@
 #define PATIENCE (2 * LOOP_SECOND)
 
 /* What the worker of a killed proxy may take to be gone. */
-#define LAST_TO_CLOSE 1000
 #define LOCK_TRIES 1000
 #define LOCK_PAUSE 10000 /* microseconds */
 
@@ -251,10 +250,7 @@ static int lock_directory(struct keeper *keeper, struct error *error)
 	if (status < 0)
 		return status;
 	keeper->pid_file = take_fd(&own);
-	/* The kernel closes what a process leaves in the order of the numbers: this one behind its listeners. */
-	keeper->worker_file = fcntl(worker, F_DUPFD_CLOEXEC, LAST_TO_CLOSE);
-	if (keeper->worker_file < 0)
-		keeper->worker_file = take_fd(&worker);
+	keeper->worker_file = take_fd(&worker);
 	return 0;
 }
 

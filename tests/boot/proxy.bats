@@ -110,10 +110,13 @@ listener.accept()[0].sendall(b"x")' "$1" 3>&-
 }
 
 @test "hybrid: a killed proxy is followed by another one" {
-	local pid
+	local pid worker
 	pid=$(cat "$SECOND/proxy.pid")
+	worker=$(cat "$SECOND/worker.pid")
 	kill -9 "$pid"
 	timeout 20 tail --pid="$pid" -f /dev/null
+	# It dies of that, and has its sockets for a moment yet.
+	timeout 20 tail --pid="$worker" -f /dev/null
 	[[ -S $AGENT_DIR/vsock.sock_701 ]]
 	second_start
 	is "still here" through container -- echo still here
