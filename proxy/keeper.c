@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@
 /* What the worker of a killed proxy may take to be gone. */
 #define LOCK_TRIES 1000
 #define LOCK_PAUSE 10000 /* microseconds */
+#define END_TIME 1000	 /* milliseconds */
 
 static int make_path(char **path, const struct keeper *keeper, const char *name, struct error *error)
 {
@@ -214,22 +217,36 @@ static void worker_lost(struct vhost_keeper *vhost)
 
 /* ---- The beginning ------------------------------------------------------------------------------------------- */
 
-static int open_pid_file(const struct keeper *keeper, const char *name, struct error *error)
+static int open_pid_file(const struct keeper *keeper, const char *name, int access, struct error *error)
 {
 	cleanup_free char *path = NULL;
 	int fd, status = make_path(&path, keeper, name, error);
 
 	if (!path)
 		return status;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, access | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? error_errno(error, errno, "open %s", path) : fd;
+}
+
+/* What a dying process has is let go piece by piece, the lock perhaps before the sockets; all of it is gone when the process is. The
+ * number may be anybody's by now, who isn't waited for long. */
+static void await_end(int file)
+{
+	char text[32];
+	ssize_t length = pread(file, text, sizeof(text) - 1, 0);
+	cleanup_close int process = -1;
+
+	text[length > 0 ? length : 0] = '\0';
+	process = (int)syscall(SYS_pidfd_open, atoi(text), 0);
+	if (process >= 0)
+		poll(&(struct pollfd){.fd = process, .events = POLLIN}, 1, END_TIME);
 }
 
 /* The files' locks say whether another proxy serves this directory; their names may be left over from one that was killed. The
  * worker of such a one is being killed as well, and has its sockets until then. */
 static int lock_directory(struct keeper *keeper, struct error *error)
 {
-	cleanup_close int own = open_pid_file(keeper, "proxy.pid", error), worker = -1;
+	cleanup_close int own = open_pid_file(keeper, "proxy.pid", O_WRONLY, error), worker = -1;
 	int status;
 
 	if (own < 0)
@@ -238,7 +255,7 @@ static int lock_directory(struct keeper *keeper, struct error *error)
 		return errno == EWOULDBLOCK ? error_set(error, EBUSY, "another nacre-proxy serves %s",
 							keeper->options->directory)
 					    : error_errno(error, errno, "lock %s/proxy.pid", keeper->options->directory);
-	worker = open_pid_file(keeper, "worker.pid", error);
+	worker = open_pid_file(keeper, "worker.pid", O_RDWR, error);
 	if (worker < 0)
 		return worker;
 	for (int i = 0; flock(worker, LOCK_EX | LOCK_NB) < 0; i++) {
@@ -246,6 +263,7 @@ static int lock_directory(struct keeper *keeper, struct error *error)
 			return error_errno(error, errno, "lock %s/worker.pid", keeper->options->directory);
 		usleep(LOCK_PAUSE);
 	}
+	await_end(worker);
 	status = write_pid(own, "proxy.pid", getpid(), error);
 	if (status < 0)
 		return status;
@@ -349,7 +367,7 @@ static int start_vmm(struct keeper *keeper, struct error *error)
 	status = vmm_start(&keeper->vmm, keeper->options->vmm[0], error);
 	if (status < 0)
 		return status;
-	file = open_pid_file(keeper, "vmm.pid", error);
+	file = open_pid_file(keeper, "vmm.pid", O_WRONLY, error);
 	return file < 0 ? file : write_pid(file, "vmm.pid", keeper->vmm.pid, error);
 }
 

@@ -14,11 +14,15 @@ proxy_start()
 	disown # or the shell says that it was killed
 }
 
-# The next one finds what this one leaves: a frame in the middle, its sockets and files.
+# The next one finds what this one leaves: a frame in the middle, its sockets and files. The worker dies of it a moment later, and
+# would still take clients.
 proxy_kill()
 {
+	local worker
+	worker=$(cat "$AGENT_DIR/worker.pid")
 	kill -9 "$(cat "$AGENT_DIR/agent.pid")"
 	agent_ended
+	timeout 20 tail --pid="$worker" -f /dev/null
 }
 
 setup_file()
