@@ -14,13 +14,9 @@
 
 static int connect_to(const char *directory, const char *name, struct error *error)
 {
-	cleanup_free char *path = NULL;
+	cleanup_free char *path = unix_path_in(directory, name, error);
 
-	if (asprintf(&path, "%s/%s", directory, name) < 0) {
-		path = NULL;
-		return error_errno(error, ENOMEM, "%s/%s", directory, name);
-	}
-	return unix_connect(path, error);
+	return path ? unix_connect(path, error) : -ENOMEM;
 }
 
 int proxy_connect_agent(const char *directory, struct error *error)

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -11,6 +10,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/unix_socket.h"
 
 #define LOG_SUBSYSTEM "ports"
 #include "lib/log.h"
@@ -40,11 +40,8 @@ static void look_at(struct guest_ports *ports, const char *name)
 
 	if (!port_of_name(name, &port) || forward_path(ports->forwards, port))
 		return;
-	if (asprintf(&path, "%s/%s", ports->directory, name) < 0) {
-		path = NULL;
-		return;
-	}
-	if (ports->carrier->ops->serve_port(ports->carrier, port, access(path, F_OK) == 0, &error) < 0)
+	path = unix_path_in(ports->directory, name, NULL);
+	if (path && ports->carrier->ops->serve_port(ports->carrier, port, access(path, F_OK) == 0, &error) < 0)
 		log_warning("the guest can't reach %s: %s", name, error.text);
 }
 

@@ -20,6 +20,7 @@
 #include "proxy/confine.h"
 #include "proxy/listen_fds.h"
 #include "proxy/proxy.h"
+#include "proxy/unix_socket.h"
 #include "proxy/user.h"
 
 #define LOG_SUBSYSTEM "proxy"
@@ -39,14 +40,6 @@
 #define LOCK_TRIES 1000
 #define LOCK_PAUSE 10000 /* microseconds */
 #define END_TIME 1000	 /* milliseconds */
-
-static int make_path(char **path, const struct keeper *keeper, const char *name, struct error *error)
-{
-	if (asprintf(path, "%s/%s", keeper->options->directory, name) >= 0)
-		return 0;
-	*path = NULL;
-	return error_errno(error, ENOMEM, "%s/%s", keeper->options->directory, name);
-}
 
 /* The number alone, whatever was there. */
 static int write_pid(int fd, const char *name, pid_t pid, struct error *error)
@@ -219,11 +212,11 @@ static void worker_lost(struct vhost_keeper *vhost)
 
 static int open_pid_file(const struct keeper *keeper, const char *name, int access, struct error *error)
 {
-	cleanup_free char *path = NULL;
-	int fd, status = make_path(&path, keeper, name, error);
+	cleanup_free char *path = unix_path_in(keeper->options->directory, name, error);
+	int fd;
 
 	if (!path)
-		return status;
+		return -ENOMEM;
 	fd = open(path, access | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? error_errno(error, errno, "open %s", path) : fd;
 }
@@ -435,9 +428,9 @@ int keeper_run(struct keeper *keeper)
 
 static void remove_file(const struct keeper *keeper, const char *name)
 {
-	cleanup_free char *path = NULL;
+	cleanup_free char *path = unix_path_in(keeper->options->directory, name, NULL);
 
-	if (make_path(&path, keeper, name, NULL) == 0)
+	if (path)
 		unlink(path);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,14 +18,6 @@
 #include "lib/log.h"
 
 /* syscalls: exit_group exit */
-
-static int make_path(char **path, const struct proxy *proxy, const char *name, struct error *error)
-{
-	if (asprintf(path, "%s/%s", proxy->options->directory, name) >= 0)
-		return 0;
-	*path = NULL;
-	return error_errno(error, ENOMEM, "%s/%s", proxy->options->directory, name);
-}
 
 /* ---- The end ------------------------------------------------------------------------------------------------- */
 
@@ -160,9 +153,10 @@ static struct vsock_connection *guest_connects_as(int type, struct proxy *proxy,
 	int fd;
 
 	snprintf(name, sizeof(name), GUEST_PORTS_PREFIX "%u", host_port);
-	if (!forwarded && make_path(&path, proxy, name, NULL) < 0)
+	path = forwarded ? strdup(forwarded) : unix_path_in(proxy->options->directory, name, NULL);
+	if (!path)
 		return NULL;
-	fd = unix_connect_now_as(type, forwarded ? forwarded : path, NULL);
+	fd = unix_connect_now_as(type, path, NULL);
 	if (fd >= 0 && !unix_peer_allowed(fd))
 		fd_close(&fd);
 	return fd < 0 ? NULL : streams_accept(&proxy->streams, fd);

@@ -2,7 +2,6 @@
 #include "proxy/sockets.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -29,10 +28,9 @@ static int make(struct listening *listening, int type, struct error *error)
 static int open_named(struct listening *listening, const char *directory, const char *name, int *passed,
 		      struct error *error)
 {
-	if (asprintf(&listening->path, "%s/%s", directory, name) < 0) {
-		listening->path = NULL;
-		return error_errno(error, ENOMEM, "%s/%s", directory, name);
-	}
+	listening->path = unix_path_in(directory, name, error);
+	if (!listening->path)
+		return -ENOMEM;
 	listening->fd = take_fd(passed);
 	return listening->fd < 0 ? make(listening, SOCK_STREAM, error) : 0;
 }

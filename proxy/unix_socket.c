@@ -49,6 +49,16 @@ static bool abandoned(const struct sockaddr_un *address)
 	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 && errno == ECONNREFUSED;
 }
 
+char *unix_path_in(const char *directory, const char *name, struct error *error)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s", directory, name) >= 0)
+		return path;
+	error_errno(error, ENOMEM, "%s/%s", directory, name);
+	return NULL;
+}
+
 static int remove_old(const struct sockaddr_un *address, const char *path, struct error *error)
 {
 	struct stat status;

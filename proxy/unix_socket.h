@@ -10,6 +10,9 @@
 
 #include "lib/error.h"
 
+/* The path of a socket in a directory, or of a file beside it, for the caller to free. NULL without memory, with `error` filled. */
+char *unix_path_in(const char *directory, const char *name, struct error *error);
+
 /* Listens at `path`, mode 0600 and not blocking. A socket of this user's at which nobody listens any more is replaced.
  * The fd, or -errno (EADDRINUSE where somebody does; EEXIST for anything else that stands there). */
 int unix_listen(const char *path, struct error *error);
