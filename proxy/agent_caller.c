@@ -91,7 +91,12 @@ void agent_caller_want(struct agent_caller *caller)
 
 static void rest(struct loop_timer *timer)
 {
-	agent_caller_close(container_of(timer, struct agent_caller, retry));
+	struct agent_caller *caller = container_of(timer, struct agent_caller, retry);
+
+	agent_caller_close(caller);
+	/* Who was told that a call has ended with it may want it for another one. */
+	if (caller->wanted)
+		connect_now(caller);
 }
 
 void agent_caller_rest(struct agent_caller *caller)

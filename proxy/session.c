@@ -31,6 +31,12 @@ static void add_event(const struct session *session, Nacre__Event__Type type, in
 	events_add(&session->sessions->events, type, session->record->container_id, session->record->exec_id, number);
 }
 
+static bool output_ended(const struct session *session)
+{
+	return session_stream_ended(&session->streams[SESSION_STDOUT]) &&
+	       session_stream_ended(&session->streams[SESSION_STDERR]);
+}
+
 /* ---- Calls to the agent -------------------------------------------------------------------------------------- */
 
 struct agent_call {
@@ -41,9 +47,24 @@ struct agent_call {
 	struct list client; /* whose call it is, if it is one's and he is still there */
 };
 
+/* Nobody has anything to ask of the agent when all processes have ended, and their output, which else may have to be attached
+ * again, and all has been answered; unless somebody asks whether it is there. */
+static void let_caller_rest(struct sessions *sessions)
+{
+	for (const struct list *link = sessions->all.next; link != &sessions->all; link = link->next) {
+		const struct session *session = container_of(link, struct session, link);
+
+		if (!session->record->exit_told || !output_ended(session) || !list_empty(&session->calls))
+			return;
+	}
+	if (list_empty(&sessions->events.waiting))
+		agent_caller_rest(&sessions->caller);
+}
+
 static void call_answered(void *data, const struct ttrpc_result *result)
 {
 	struct agent_call *call = data;
+	struct sessions *sessions = call->session ? call->session->sessions : NULL;
 	struct ttrpc_call *client = waiting_take(&call->client);
 
 	list_remove(&call->link);
@@ -54,6 +75,8 @@ static void call_answered(void *data, const struct ttrpc_result *result)
 	if (call->session)
 		call->answered(call->session, call->number, result);
 	free(call);
+	if (sessions)
+		let_caller_rest(sessions);
 }
 
 /* The call of a client that waits for the answer to this is taken in any case; NULL for none. */
@@ -104,12 +127,6 @@ static void abandon_calls(struct session *session)
 
 /* ---- The end of the process ---------------------------------------------------------------------------------- */
 
-static bool output_ended(const struct session *session)
-{
-	return session_stream_ended(&session->streams[SESSION_STDOUT]) &&
-	       session_stream_ended(&session->streams[SESSION_STDERR]);
-}
-
 static void answer_exit(const struct session *session, struct ttrpc_call *call)
 {
 	Nacre__WaitExitResponse response = NACRE__WAIT_EXIT_RESPONSE__INIT;
@@ -118,16 +135,6 @@ static void answer_exit(const struct session *session, struct ttrpc_call *call)
 	response.time = session->record->exit_time;
 	response.output_cut = session->record->output_cut;
 	ttrpc_call_reply(call, &response.base);
-}
-
-/* Nobody has anything to ask of the agent when all processes have ended, unless somebody asks whether it is there. */
-static void let_caller_rest(struct sessions *sessions)
-{
-	for (const struct list *link = sessions->all.next; link != &sessions->all; link = link->next)
-		if (!container_of(link, struct session, link)->record->exit_told)
-			return;
-	if (list_empty(&sessions->events.waiting))
-		agent_caller_rest(&sessions->caller);
 }
 
 static void tell_exit(struct session *session)
@@ -360,6 +367,7 @@ void session_stream_end(struct session_stream *stream)
 		tell_exit(session);
 	else
 		session_ask_exit(session);
+	let_caller_rest(session->sessions);
 	tell_quiet(session->sessions);
 }
 
@@ -556,11 +564,12 @@ static void session_free(struct session *session, enum ttrpc_code code, const ch
 
 static void session_drop(struct session *session, enum ttrpc_code code, const char *text)
 {
-	struct ring_store *store = session->sessions->store;
+	struct sessions *sessions = session->sessions;
 	struct ring_record *record = session->record;
 
 	session_free(session, code, text);
-	ring_store_give(store, record);
+	ring_store_give(sessions->store, record);
+	let_caller_rest(sessions);
 }
 
 struct session *session_new(struct sessions *sessions, const char *container_id, const char *exec_id, bool terminal, bool ports,

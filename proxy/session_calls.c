@@ -200,9 +200,13 @@ void session_calls_attach(struct ttrpc_call *call)
 	ttrpc_call_reply(call, &response.base);
 }
 
+/* Its owner's: a number from before a worker's end may be somebody else's now. */
 static bool by_id(const struct attachment *attachment, const void *data)
 {
-	return attachment->id == *(const uint64_t *)data;
+	const struct ttrpc_call *call = data;
+
+	return attachment->owner == call->connection &&
+	       attachment->id == ((const Nacre__DetachRequest *)call->request)->attachment;
 }
 
 static bool by_owner(const struct attachment *attachment, const void *data)
@@ -231,7 +235,7 @@ void session_calls_detach(struct ttrpc_call *call)
 {
 	const Nacre__DetachRequest *request = (const void *)call->request;
 	Nacre__DetachResponse response = NACRE__DETACH_RESPONSE__INIT;
-	struct attachment *attachment = find_attachment(sessions_of(call), by_id, &request->attachment);
+	struct attachment *attachment = find_attachment(sessions_of(call), by_id, call);
 
 	if (!attachment) {
 		ttrpc_call_fail(call, TTRPC_NOT_FOUND, "there is no attachment %llu",

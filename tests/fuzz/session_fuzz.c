@@ -971,10 +971,12 @@ static void go_on(struct model *model)
 	}
 }
 
-/* What a process that takes over finds is what was open. */
+/* What a process that takes over finds is what was open, and it numbers attachments anew. */
 static void restart(void)
 {
 	proxy_stop();
+	for (size_t i = 0; i < ENDS_MAX; i++)
+		scene.ends[i].id = 0;
 	proxy_start();
 	for (size_t i = 0; i < MODELS_MAX; i++)
 		if (scene.models[i].used)

@@ -895,6 +895,29 @@ static void attaching_again_loses_nothing(void **state)
 	end();
 }
 
+static void nobody_else_detaches(void **state)
+{
+	Nacre__AttachRequest request = attach_request(SESSION_STDOUT);
+	struct ttrpc_client *first;
+	struct answer attached;
+	int fd;
+
+	(void)state;
+	start();
+	session_open();
+	fd = attach_pipe(&request, &attached);
+	first = scene.client;
+	client_new();
+	assert_int_equal(detach(attached.attachment).code, TTRPC_NOT_FOUND);
+	guest_says(SESSION_STDOUT, "still");
+	expect(fd, "still");
+	ttrpc_client_free(scene.client);
+	scene.client = first;
+	assert_int_equal(detach(attached.attachment).code, TTRPC_OK);
+	expect_end(fd);
+	end();
+}
+
 static void input_is_kept_until_the_guest_has_it(void **state)
 {
 	Nacre__ListSessionsResponse *list;
@@ -1162,7 +1185,41 @@ static void a_grandchild_holds_nobody_up(void **state)
 	assert_true(exit.output_cut);
 	guest_says(SESSION_STDOUT, "late");
 	expect(out, "late");
+	/* What it holds open still is made again where it is cut. */
+	fd_close(&scene.streams_of[SESSION_STDOUT].fd);
+	await(scene.streams_of[SESSION_STDOUT].attaches == 2);
+	guest_says(SESSION_STDOUT, "later");
+	expect(out, "later");
 	close(out);
+	end();
+}
+
+static void what_was_asked_is_answered_after_the_end(void **state)
+{
+	Nacre__ResizeRequest request = NACRE__RESIZE_REQUEST__INIT;
+	struct answer answers[2], exit;
+
+	(void)state;
+	start();
+	session_open();
+	request.container_id = "c1";
+	request.exec_id = "e1";
+	for (size_t i = 0; i < 2; i++)
+		call("Resize", &request.base, &answers[i]);
+	await(scene.resize_count == 1);
+	guest_ends(SESSION_STDOUT);
+	guest_ends(SESSION_STDERR);
+	by_name("WaitExit", &exit);
+	process_exits(0);
+	await(exit.count > 0);
+	steps(5);
+	for (size_t i = 0; i < 2; i++) {
+		await(scene.resize_count == i + 1);
+		assert_false(list_empty(&scene.resizes));
+		ttrpc_call_reply(waiting_take(&scene.resizes), NULL);
+		await(answers[i].count > 0);
+		assert_int_equal(answers[i].code, TTRPC_OK);
+	}
 	end();
 }
 
@@ -1195,7 +1252,7 @@ static void a_closed_session_is_gone(void **state)
 	by_name("WaitExit", &gone);
 	await(gone.count > 0);
 	assert_int_equal(gone.code, TTRPC_NOT_FOUND);
-	assert_int_equal(scene.sessions.streams->from_host, 1);
+	await(scene.sessions.streams->from_host == 0);
 	/* Another one begins where the guest is; here at 0, and with an empty ring. */
 	session_open();
 	assert_int_equal(scene.streams_of[SESSION_STDOUT].asked, 0);
@@ -1896,6 +1953,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_input_is_kept),
 		cmocka_unit_test(a_stalled_reader_holds_up_its_own_stream),
 		cmocka_unit_test(attaching_again_loses_nothing),
+		cmocka_unit_test(nobody_else_detaches),
 		cmocka_unit_test(input_is_kept_until_the_guest_has_it),
 		cmocka_unit_test(input_is_bounded),
 		cmocka_unit_test(input_by_a_socket_comes_whole),
@@ -1906,6 +1964,7 @@ int main(void)
 		cmocka_unit_test(lies_end_their_stream_and_nothing_else),
 		cmocka_unit_test(an_offset_out_of_the_world),
 		cmocka_unit_test(a_grandchild_holds_nobody_up),
+		cmocka_unit_test(what_was_asked_is_answered_after_the_end),
 		cmocka_unit_test(a_closed_session_is_gone),
 		cmocka_unit_test(sessions_are_bounded),
 		cmocka_unit_test(a_signal_follows_the_input),
