@@ -26,6 +26,11 @@ static void free_client(struct client *client)
 	free(client);
 }
 
+bool client_left_input(const struct client *client)
+{
+	return client->gone && buffer_length(&client->input) > 0;
+}
+
 /* Outside of any walk over the list. */
 static void sweep(struct loop_timer *timer)
 {
@@ -36,12 +41,12 @@ static void sweep(struct loop_timer *timer)
 	for (unsigned i = 0; i < count; i++) {
 		struct client *client = clients->list[i];
 
-		if (!client->gone) {
+		abandoned |= client->gone && client->must_stay;
+		client->must_stay &= !client->gone;
+		if (!client->gone || client_left_input(client))
 			clients->list[kept++] = client;
-			continue;
-		}
-		abandoned |= client->must_stay;
-		free_client(client);
+		else
+			free_client(client);
 	}
 	clients->count = kept;
 	if (abandoned)
@@ -50,13 +55,19 @@ static void sweep(struct loop_timer *timer)
 		clients->events->drained(clients->data);
 }
 
+void clients_sweep(struct clients *clients)
+{
+	loop_timer_set(clients->loop, &clients->sweeper, 0, sweep);
+}
+
 void client_leave(struct client *client)
 {
 	if (client->gone)
 		return;
 	client->gone = true;
 	loop_remove(client->clients->loop, &client->source);
-	loop_timer_set(client->clients->loop, &client->clients->sweeper, 0, sweep);
+	shutdown(client->fd, SHUT_RDWR);
+	clients_sweep(client->clients);
 }
 
 static void outlet_drained(struct outlet *outlet)
@@ -67,14 +78,32 @@ static void outlet_drained(struct outlet *outlet)
 		clients->events->drained(clients->data);
 }
 
+/* Who takes nothing any more may have said something before, that he detaches for one: it is over with him when that is read. */
 static void outlet_broke(struct outlet *outlet)
 {
-	client_leave(container_of(outlet, struct client, outlet));
+	struct client *client = container_of(outlet, struct client, outlet);
+
+	if (outlet->broken == EPIPE || outlet->broken == ECONNRESET)
+		clients_sweep(client->clients);
+	else
+		client_leave(client);
+}
+
+/* In a full list, in the place of one that has gone and left input, if there is one. */
+static bool make_place(struct clients *clients)
+{
+	for (unsigned i = 0; i < clients->count && clients->count == CLIENTS_MOST; i++) {
+		if (!client_left_input(clients->list[i]))
+			continue;
+		free_client(clients->list[i]);
+		clients->list[i] = clients->list[--clients->count];
+	}
+	return clients->count < CLIENTS_MOST;
 }
 
 static struct client *add(struct clients *clients, int fd)
 {
-	struct client *client = clients->count < CLIENTS_MOST ? calloc(1, sizeof(*client)) : NULL;
+	struct client *client = make_place(clients) ? calloc(1, sizeof(*client)) : NULL;
 	int copy = client ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 
 	if (copy < 0) {

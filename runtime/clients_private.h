@@ -19,11 +19,17 @@ struct client {
 	bool starter; /* gets notes */
 	bool wants_output;
 	bool must_stay; /* its end is the container's */
-	bool gone;	/* freed as soon as nobody is looking */
+	bool gone;	/* freed as soon as nobody is looking, and its input has been taken */
 };
 
 /* It is over with this one, which is freed from the loop. */
 void client_leave(struct client *client);
+
+/* Whether it has gone, and not all that it has sent has been taken. */
+bool client_left_input(const struct client *client);
+
+/* Frees those that have gone, from the loop. */
+void clients_sweep(struct clients *clients);
 
 /* Sends a frame: an optional number, and bytes. */
 void client_tell(struct client *client, enum frame_type type, const uint32_t *number, const void *bytes, size_t length);

@@ -112,7 +112,7 @@ bool clients_next_input(struct clients *clients, const void **bytes, size_t *len
 		struct client *client = clients->list[turn];
 		size_t held = buffer_length(&client->input);
 
-		if (client->gone || (held == 0 && (!client->input_ended || clients->detached)))
+		if (held == 0 && (client->gone || !client->input_ended || clients->detached))
 			continue;
 		clients->turn = turn;
 		*bytes = buffer_bytes(&client->input);
@@ -132,4 +132,6 @@ void clients_input_taken(struct clients *clients, size_t length)
 		return;
 	buffer_consume(&client->input, length);
 	client_tell(client, FRAME_CREDIT_BACK, &credit, NULL, 0);
+	if (client->gone && !client_left_input(client))
+		clients_sweep(clients);
 }
