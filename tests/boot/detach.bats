@@ -59,6 +59,7 @@ teardown_file() { remove_all; }
 }
 
 @test "without -d the container ends with nacre: a signal that it doesn't survive is its status" {
+	: >"$BATS_TEST_TMPDIR/out"
 	nacre run --name front "$ROOT" -- sh -c 'echo up; sleep 1000' >"$BATS_TEST_TMPDIR/out" 3>&- &
 	local pid=$! status=0
 	timeout 60 grep -q up <(tail -n +1 --pid=$pid -f "$BATS_TEST_TMPDIR/out")

@@ -61,6 +61,7 @@ teardown_file() { remove_all; }
 }
 
 @test "-f: until the container ends" {
+	: >"$BATS_TEST_TMPDIR/out"
 	nacre logs -f lives >"$BATS_TEST_TMPDIR/out" 3>&- &
 	local follower=$!
 	timeout 60 grep -q up <(tail -n +1 --pid=$follower -f "$BATS_TEST_TMPDIR/out")

@@ -59,6 +59,7 @@ lines() { seq "$1" | sed 's/$/ of the lines that are counted/'; }
 @test "so is input, and its end comes once" {
 	local in out got=$BATS_TEST_TMPDIR/got pid i
 
+	: >"$got"
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	timeout -k 5 120 nacre run --rm -i --io sessions --name "$name" "$ROOT" -- sh -c 'cat; echo "and the end"' \
 		<"$BATS_TEST_TMPDIR/in" >"$got" 3>&- &
@@ -89,6 +90,7 @@ lines() { seq "$1" | sed 's/$/ of the lines that are counted/'; }
 
 @test "the exit is known, whose worker died while it was waited for" {
 	local pid
+	: >"$BATS_TEST_TMPDIR/out"
 	timeout -k 5 120 nacre run --rm --io sessions --name "$name" "$ROOT" -- sh -c 'echo ready; exec >&- 2>&-; sleep 6; exit 9' \
 		>"$BATS_TEST_TMPDIR/out" 3>&- &
 	pid=$!
