@@ -43,10 +43,10 @@ session() { timeout 120 "$BATS_TEST_DIRNAME/session.py" "$AGENT_ADDRESS" "$1" "$
 
 through() { AGENT_ADDRESS=$SECOND "$@"; }
 
-# exits STATUS: this is how it has ended.
+# exits STATUS [CUT]: this is how it has ended; CUT is true where not all of its output had come by then.
 exits()
 {
-	is "{\"status\":$1,\"output_cut\":false}" eval 'proxy WaitExit "$(of)" | jq -c "del(.time)"' && return 0
+	is "{\"status\":$1,\"output_cut\":${2:-false}}" eval 'proxy WaitExit "$(of)" | jq -c "del(.time)"' && return 0
 	proxy ListSessions | jq -c --arg id "$exec_id" '.sessions[] | select(.exec_id == $id)'
 	return 1
 }
@@ -159,6 +159,24 @@ until_listed()
 	wait "$pid"
 	exits 0
 	is "done" session attach stderr
+}
+
+@test "nor does it hold up the exit, and what it hasn't taken is still there" {
+	begin -- seq -w 1 1000000
+	coproc STALL { session stall 3>&-; }
+	local pid=$STALL_PID line size end
+	read -r line <&"${STALL[0]}"
+	until_listed '.streams[1] | .credit == "0" and .stalls != "0"'
+	proxy Signal "$(of '"signal": 9')"
+	exits 137 true
+	exec {STALL[1]}>&-
+	wait "$pid"
+	# What lay in the reader's socket was his.
+	session attach stdout >"$BATS_TEST_TMPDIR/out"
+	size=$(stat -c %s "$BATS_TEST_TMPDIR/out")
+	((size > 0))
+	end=$(proxy ListSessions | jq -r --arg id "$exec_id" '.sessions[] | select(.exec_id == $id) | .streams[1].bytes')
+	cmp "$BATS_TEST_TMPDIR/out" <(seq -w 1 1000000 | tail -c "+$((end - size + 1))" | head -c "$size")
 }
 
 @test "a worker that is killed: the session goes on with the next one, and nothing is lost" {
