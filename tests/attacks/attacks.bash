@@ -14,8 +14,8 @@ field=/run/attacks
 # rounds FEW MANY: how often what is a matter of luck is tried; MANY in the full run.
 rounds() { [[ ${NACRE_TEST_FULL:-} ]] && echo "$2" || echo "$1"; }
 
-# In setup_file, for vm_start: the guest's settings may be added to by VM_APPEND and VM_ARGUMENTS. The debug shell is the
-# judge's.
+# In setup_file, for vm_start: the guest's settings may be added to by VM_APPEND and VM_ARGUMENTS, and VM_CPUS=2 is for races. The
+# debug shell is the judge's.
 attacks_start()
 {
 	local stage=$BATS_FILE_TMPDIR/stage
@@ -23,10 +23,9 @@ attacks_start()
 	cp -a "$build/rootfs-busybox" "$stage"
 	cp -a "$build/attacks" "$stage/attacks"
 	mkfs.erofs "$BATS_FILE_TMPDIR/root.erofs" "$stage" >/dev/null 2>&1
-	export VM_CPUS=${VM_CPUS:-2} VM_APPEND="agent.debug_console agent.debug_console_vport=1026 ${VM_APPEND:-}"
-	agent_start --no-sandbox
+	export VM_APPEND="agent.debug_console agent.debug_console_vport=1026 ${VM_APPEND:-}"
 	# shellcheck disable=SC2046
-	agentctl CreateSandbox "{\"sandbox_id\": \"sandbox\", \"hostname\": \"boxed\", \"storages\": [{\"driver\": \"mmioblk\",
+	agent_start "{\"sandbox_id\": \"sandbox\", \"hostname\": \"boxed\", \"storages\": [{\"driver\": \"mmioblk\",
 		\"source\": \"$(root_options | cut -d' ' -f2)\", \"fstype\": \"erofs\", \"options\": [\"ro\"], \"mount_point\": \"$field/base\"}]}"
 	guest "mkdir -p $field/outside"
 }

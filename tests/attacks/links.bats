@@ -3,7 +3,7 @@
 
 load attacks
 
-setup_file() { attacks_start; }
+setup_file() { VM_CPUS=2 attacks_start; }
 teardown_file() { agent_stop; }
 
 outside=$field/outside

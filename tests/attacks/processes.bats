@@ -6,7 +6,7 @@ load attacks
 # The sandbox's first container, so its pid namespace is the one that others can have: the attacker in the pod.
 setup_file()
 {
-	attacks_start
+	VM_CPUS=2 attacks_start
 	attacker pod "$(capability SYS_PTRACE DAC_READ_SEARCH)" -- sleep 100000
 }
 
