@@ -26,7 +26,8 @@ static void free_client(struct client *client)
 	free(client);
 }
 
-bool client_left_input(const struct client *client)
+/* Whether it has gone, and not all that it has sent has been taken. */
+static bool left_input(const struct client *client)
 {
 	return client->gone && buffer_length(&client->input) > 0;
 }
@@ -43,7 +44,7 @@ static void sweep(struct loop_timer *timer)
 
 		abandoned |= client->gone && client->must_stay;
 		client->must_stay &= !client->gone;
-		if (!client->gone || client_left_input(client))
+		if (!client->gone || left_input(client))
 			clients->list[kept++] = client;
 		else
 			free_client(client);
@@ -89,11 +90,11 @@ static void outlet_broke(struct outlet *outlet)
 		client_leave(client);
 }
 
-/* In a full list, in the place of one that has gone and left input, if there is one. */
+/* In a full list, in the place of one that has gone and left input, if there is one whose end has been told. */
 static bool make_place(struct clients *clients)
 {
 	for (unsigned i = 0; i < clients->count && clients->count == CLIENTS_MOST; i++) {
-		if (!client_left_input(clients->list[i]))
+		if (!left_input(clients->list[i]) || clients->list[i]->must_stay)
 			continue;
 		free_client(clients->list[i]);
 		clients->list[i] = clients->list[--clients->count];

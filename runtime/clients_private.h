@@ -25,10 +25,7 @@ struct client {
 /* It is over with this one, which is freed from the loop. */
 void client_leave(struct client *client);
 
-/* Whether it has gone, and not all that it has sent has been taken. */
-bool client_left_input(const struct client *client);
-
-/* Frees those that have gone, from the loop. */
+/* Frees those that have gone and whose input has been taken, from the loop. */
 void clients_sweep(struct clients *clients);
 
 /* Sends a frame: an optional number, and bytes. */

@@ -132,6 +132,6 @@ void clients_input_taken(struct clients *clients, size_t length)
 		return;
 	buffer_consume(&client->input, length);
 	client_tell(client, FRAME_CREDIT_BACK, &credit, NULL, 0);
-	if (client->gone && !client_left_input(client))
+	if (client->gone)
 		clients_sweep(clients);
 }

@@ -8,26 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "proxy/unix_socket.h"
 #include "runtime/clients.h"
 
 static struct {
 	struct loop loop;
 	struct clients clients;
-	unsigned abandoned, drained, inputs;
+	unsigned abandoned, drained;
 	int peer; /* the starter's end */
 } scene;
 
 static void input(void *data)
 {
 	(void)data;
-	scene.inputs++;
 }
 
 static void drained(void *data)
@@ -154,13 +153,12 @@ static void who_vanishes_holds_nothing_up(void **state)
 
 static int connect_to(const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct error error;
 	uint8_t hello[FRAME_NUMBERS_SIZE];
 	size_t size = frame_of_numbers(hello, FRAME_HELLO, 1, 0, 0);
+	int fd = unix_connect(path, &error);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_true(fd >= 0);
 	assert_int_equal(send(fd, hello, size, 0), size);
 	return fd;
 }
