@@ -91,12 +91,7 @@ void agent_caller_want(struct agent_caller *caller)
 
 static void rest(struct loop_timer *timer)
 {
-	struct agent_caller *caller = container_of(timer, struct agent_caller, retry);
-
-	agent_caller_close(caller);
-	/* Who was told that a call has ended with it may want it for another one. */
-	if (caller->wanted)
-		connect_now(caller);
+	agent_caller_close(container_of(timer, struct agent_caller, retry));
 }
 
 void agent_caller_rest(struct agent_caller *caller)

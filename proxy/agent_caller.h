@@ -25,8 +25,8 @@ void agent_caller_init(struct agent_caller *caller, struct loop *loop, struct st
 /* From now on there is to be a connection. */
 void agent_caller_want(struct agent_caller *caller);
 
-/* There needn't be one any more, until it is wanted again: it is closed from the loop, and `changed` says nothing. A guest that
- * ends waits for its clients to be gone. */
+/* There needn't be one any more, until it is wanted again: it is closed from the loop, and `changed` says nothing. No call is open
+ * whose end could want it. A guest that ends waits for its clients to be gone. */
 void agent_caller_rest(struct agent_caller *caller);
 
 /* As ttrpc_client_call(), without a limit of time. -ENOTCONN where there is no connection: `changed` will say when there is. */
