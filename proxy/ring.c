@@ -98,6 +98,9 @@ size_t ring_room(const struct ring *ring, uint64_t needed, struct iovec parts[2]
 	const struct ring_state *state = ring->state;
 	size_t room = ring->size + RING_CHUNK - (size_t)(state->end - state->begin);
 
+	/* What isn't there any more can't be kept for anybody. */
+	if (needed < state->begin)
+		needed = state->begin;
 	if (needed <= state->end && ring->size - (size_t)(state->end - needed) < room)
 		room = ring->size - (size_t)(state->end - needed);
 	return parts_at(ring, state->end, room, parts);

@@ -72,7 +72,7 @@ static inline uint64_t ring_end(const struct ring *ring)
 }
 
 /* Where the next bytes go, as up to two parts, and how many there is room for, so that what is there from `needed` on stays; all
- * may go where that is behind the end. */
+ * may go where that is behind the end, and what is before the beginning is kept for nobody. */
 size_t ring_room(const struct ring *ring, uint64_t needed, struct iovec parts[2]);
 
 /* So many bytes have been put there. What is older than the ring keeps is dropped, and counted where nobody has had it. */

@@ -1120,6 +1120,29 @@ static void a_gap_is_counted(void **state)
 	end();
 }
 
+/* What the guest says behind it is held back for a reader that is still in front of it, as anything else is. */
+static void a_gap_costs_a_reader_no_more_than_itself(void **state)
+{
+	int out;
+
+	(void)state;
+	start();
+	session_open();
+	out = attach(SESSION_STDOUT);
+	guest_pattern(SESSION_STDOUT, 0, 65536 + 1000);
+	guest_acknowledged(SESSION_STDOUT, 65536 + 1000);
+	scene.streams_of[SESSION_STDOUT].offset = 1000000;
+	scene.streams_of[SESSION_STDOUT].offset_set = true;
+	fd_close(&scene.streams_of[SESSION_STDOUT].fd);
+	await(scene.streams_of[SESSION_STDOUT].attaches == 2);
+	guest_pattern(SESSION_STDOUT, 1000000, 2 * RING);
+	steps(5);
+	expect_pattern(out, 0, 65536);
+	expect_pattern(out, 1000000, 2 * RING);
+	close(out);
+	end();
+}
+
 /* ---- A guest that lies --------------------------------------------------------------------------------------- */
 
 static void lies_end_their_stream_and_nothing_else(void **state)
@@ -1961,6 +1984,7 @@ int main(void)
 		cmocka_unit_test(an_agent_that_starts_again_is_found),
 		cmocka_unit_test(an_agent_that_is_unwell_is_there),
 		cmocka_unit_test(a_gap_is_counted),
+		cmocka_unit_test(a_gap_costs_a_reader_no_more_than_itself),
 		cmocka_unit_test(lies_end_their_stream_and_nothing_else),
 		cmocka_unit_test(an_offset_out_of_the_world),
 		cmocka_unit_test(a_grandchild_holds_nobody_up),
